@@ -1,0 +1,167 @@
+"""What a job is: the values that go in, the record that comes out, and the events in between.
+
+Plain immutable values. Knows nothing of the database, the engine, or HTTP.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+JOB_ID_LENGTH = 21
+_ID_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+class JobStatus(StrEnum):
+    """Where a job stands. On the wire a cancelled job is an error with code `cancelled`."""
+
+    QUEUED = "queued"
+    GENERATING = "generating"
+    COMPLETED = "completed"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+
+    @property
+    def finished(self) -> bool:
+        """A finished job never changes again, and its hold is settled."""
+        return self in (JobStatus.COMPLETED, JobStatus.ERROR, JobStatus.CANCELLED)
+
+
+class Origin(StrEnum):
+    """Which door a request came through."""
+
+    API = "api"
+    PLAYGROUND = "playground"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationParameters:
+    """A validated request for pictures. Width and height are both None when the model may choose.
+
+    `seed` is always set, within 1..2**63-1. `preview_every_steps` 0 means no previews.
+    """
+
+    model: str
+    prompt: str
+    negative_prompt: str
+    num_images: int
+    seed: int
+    width_px: int | None
+    height_px: int | None
+    num_inference_steps: int
+    guidance_scale: float
+    enable_safety_checker: bool
+    enable_prompt_expansion: bool
+    output_format: str
+    output_compression: int | None
+    preview_every_steps: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """A request as the edge hands it over.
+
+    `body_fingerprint` tells two bodies under one idempotency key apart; `path` is the route the key counts for.
+    `respond_async` says that the caller holds the job's id and will come back for it.
+    """
+
+    parameters: GenerationParameters
+    account_id: str
+    api_key_id: str
+    origin: Origin
+    body_fingerprint: str
+    path: str = "/v1/images/generations"
+    client_request_id: str | None = None
+    idempotency_key: str | None = None
+    warnings: tuple[str, ...] = ()
+    webhook_url: str | None = None
+    deliver_inline: bool = False
+    respond_async: bool = False
+    job_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobImage:
+    """One delivered picture; `path` is its key in the image store. A flagged picture is black."""
+
+    image_index: int
+    seed: int
+    path: str
+    width_px: int
+    height_px: int
+    content_type: str
+    flagged: bool
+    revised_prompt: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A job as the database last knew it. `id` is also the inference id of its response.
+
+    `price_credits` is what was held, `charged_credits` what was captured. `engine` names the checkpoint that drew.
+    `replayed` is true when `submit` found this job under the request's idempotency key instead of making it.
+    """
+
+    id: str
+    account_id: str
+    api_key_id: str
+    origin: Origin
+    parameters: GenerationParameters
+    status: JobStatus
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    price_credits: int
+    charged_credits: int = 0
+    images: tuple[JobImage, ...] = ()
+    error_code: str | None = None
+    error_message: str | None = None
+    warnings: tuple[str, ...] = ()
+    engine: str | None = None
+    safety: Mapping[str, object] = field(default_factory=dict)
+    expanded_prompt: str | None = None
+    client_request_id: str | None = None
+    idempotency_key: str | None = None
+    webhook_url: str | None = None
+    deliver_inline: bool = False
+    respond_async: bool = False
+    num_attempts: int = 0
+    replayed: bool = False
+
+    @property
+    def collectable(self) -> bool:
+        """Whether anybody can still fetch the result after the connection of the request is gone."""
+        return self.respond_async or self.idempotency_key is not None or self.webhook_url is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepDone:
+    """Step `step` of `num_steps` (counted from 1) of one image is done; `preview_png` is a small picture, if asked."""
+
+    image_index: int
+    step: int
+    num_steps: int
+    preview_png: bytes | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageDone:
+    """One picture is stored and can be fetched."""
+
+    image: JobImage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """The job is over, well or not; always the last event."""
+
+    job: Job
+
+
+JobEvent = StepDone | ImageDone | Finished
+
+
+def new_job_id() -> str:
+    """Draw an unguessable id of 21 letters and digits."""
+    return "".join(secrets.choice(_ID_ALPHABET) for _ in range(JOB_ID_LENGTH))
