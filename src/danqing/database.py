@@ -1,46 +1,174 @@
 """The database: how to reach it and what a transaction is. Knows no table of any package.
 
-SQLite by default (one writer at a time, WAL, foreign keys on), PostgreSQL by URL.
+SQLite by default (one writer at a time, WAL, foreign keys on), PostgreSQL by URL. Every time is UTC.
 """
 
+import asyncio
+import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import URL, Connection, DateTime, Dialect, Engine, MetaData, create_engine, event, make_url, text
+from sqlalchemy.types import TypeDecorator
+
+BUSY_TIMEOUT_SECONDS = 30
+MAX_CONNECTIONS = 8
+# Any number will do, as long as every server of one database uses the same.
+MIGRATION_LOCK_ID = 0x64616E71
+
+MIGRATIONS_FOLDER = Path(__file__).parent / "migrations"
 
 Result = TypeVar("Result")
 
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment with its time zone, also where the database keeps none: SQLite stores it as sortable UTC text."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        assert value.tzinfo is not None, "a moment without a time zone is a mistake of ours"
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
 
 class Database:
-    """Opens transactions, in the calling thread or in a thread of its own."""
+    """Opens transactions, in the calling thread or in one of a bounded number of its own."""
 
     def __init__(self, url: str) -> None:
         """Prepare connections to `sqlite:///path` or `postgresql://…`; nothing is opened before the first use."""
-        raise NotImplementedError
+        parsed = make_url(url)
+        self._is_sqlite = parsed.get_backend_name() == "sqlite"
+        self.engine = _sqlite_engine(parsed) if self._is_sqlite else _postgresql_engine(parsed)
+        # SQLite has one writer. Queueing for it in order beats polling its lock from many threads.
+        num_writers = 1 if self._is_sqlite else MAX_CONNECTIONS // 2
+        self._writers = ThreadPoolExecutor(num_writers, thread_name_prefix="database-write")
+        self._readers = ThreadPoolExecutor(MAX_CONNECTIONS // 2, thread_name_prefix="database-read")
 
     def migrate(self) -> None:
         """Bring the schema to this version; safe when several processes start at once."""
-        raise NotImplementedError
+        with self.write() as conn:
+            if not self._is_sqlite:
+                conn.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": MIGRATION_LOCK_ID})
+            config = Config()
+            config.set_main_option("script_location", str(MIGRATIONS_FOLDER).replace("%", "%%"))
+            config.attributes["connection"] = conn
+            command.upgrade(config, "head")
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only looks."""
-        raise NotImplementedError
+        with self.engine.connect() as conn:
+            conn = conn.execution_options(danqing_read_only=True)
+            with conn.begin():
+                yield conn
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that commits at the end and rolls back on any exception."""
-        raise NotImplementedError
+        with self.engine.begin() as conn:
+            yield conn
 
     async def run_read(self, work: Callable[[Connection], Result]) -> Result:
         """Do `work` in a reading transaction in a thread."""
-        raise NotImplementedError
+        return await _in_thread(self._readers, self._work_reading, work)
 
     async def run_write(self, work: Callable[[Connection], Result]) -> Result:
-        """Do `work` in a writing transaction in a thread."""
-        raise NotImplementedError
+        """Do `work` in a writing transaction in a thread.
+
+        A cancelled caller still waits for the transaction, so that it always knows whether it happened.
+        """
+        return await _in_thread(self._writers, self._work_writing, work)
 
     def close(self) -> None:
-        """Close every connection."""
-        raise NotImplementedError
+        """Finish what runs and close every connection."""
+        self._writers.shutdown()
+        self._readers.shutdown()
+        self.engine.dispose()
+
+    def _work_reading(self, work: Callable[[Connection], Result]) -> Result:
+        with self.read() as conn:
+            return work(conn)
+
+    def _work_writing(self, work: Callable[[Connection], Result]) -> Result:
+        with self.write() as conn:
+            return work(conn)
+
+
+async def _in_thread(
+    threads: ThreadPoolExecutor,
+    run: Callable[[Callable[[Connection], Result]], Result],
+    work: Callable[[Connection], Result],
+) -> Result:
+    future = asyncio.get_running_loop().run_in_executor(threads, run, work)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        # Leaving now would let the caller clean up beside a transaction that is still at work.
+        await asyncio.wait([future])
+        raise
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    if not url.database or url.database == ":memory:":
+        raise ValueError("the database must be a file: sqlite:///path/to/danqing.db")
+    engine = create_engine(
+        url,
+        pool_size=MAX_CONNECTIONS,
+        max_overflow=0,
+        connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(dbapi_connection: sqlite3.Connection, _record: Any) -> None:
+    # The driver's own transaction handling would start transactions late and commit before DDL.
+    dbapi_connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        dbapi_connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(conn: Connection) -> None:
+    # A transaction that reads first and writes later cannot wait for the lock: it must take it at the start.
+    read_only = conn.get_execution_options().get("danqing_read_only", False)
+    conn.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _postgresql_engine(url: URL) -> Engine:
+    query = dict(url.query)
+    host = query.pop("host", None)
+    # libpq writes a Unix socket as its folder; this driver wants the socket itself.
+    connect_args = {"unix_sock": f"{host}/.s.PGSQL.{url.port or 5432}"} if host else {}
+    return create_engine(
+        url.set(drivername="postgresql+pg8000", query=query),
+        pool_size=MAX_CONNECTIONS,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args=connect_args,
+    )

@@ -3,14 +3,29 @@
 Every function works inside the caller's transaction.
 """
 
+import hashlib
+import hmac
+import re
+import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
+
+from danqing.accounts import queries
+from danqing.accounts.pricing import credits_from_usd, usd_from_credits
+from danqing.accounts.spend_limits import Retention, period_start
+from danqing.errors import InvalidApiKey, InvalidRequest, MissingScope, NotFound
 
 IMAGE_SCOPE = "model:image"
+SCOPES = (IMAGE_SCOPE,)
+SECRET_PATTERN = re.compile(r"[0-9a-f]{32}")
+PREFIX_LENGTH = 8
+MAX_NAME_LENGTH = 200
+MAX_LIMIT_USD = 1_000_000_000
 
 
 class KeyKind(StrEnum):
@@ -18,15 +33,6 @@ class KeyKind(StrEnum):
 
     API = "api"
     MANAGEMENT = "management"
-
-
-class Retention(StrEnum):
-    """When the spending counted against a limit starts again from zero, in UTC; weeks begin on Monday."""
-
-    NO_RESET = "no_reset"
-    DAY = "day"
-    WEEK = "week"
-    MONTH = "month"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,38 +84,114 @@ def create_key(
     name: str,
     now: datetime,
     kind: KeyKind = KeyKind.API,
-    scopes: tuple[str, ...] = (IMAGE_SCOPE,),
+    scopes: tuple[str, ...] = SCOPES,
     limit: SpendLimit | None = None,
 ) -> CreatedKey:
-    """Make a key. Raises InvalidRequest for an empty or long name, an unknown scope, or a negative limit."""
-    raise NotImplementedError
+    """Make a key. Raises InvalidRequest for an empty or long name, an unknown scope, or a limit out of range."""
+    patch = KeyPatch(name=name, disabled=False, scopes=scopes, limit=limit)
+    values = {
+        "account_id": account_id,
+        "kind": kind,
+        "created_at": now,
+        **_patch_values(patch, now=now),
+    }
+    # Prefixes are short enough to meet once in a while.
+    while True:
+        secret = secrets.token_hex(16)
+        prefix = secret[:PREFIX_LENGTH]
+        if queries.insert_key(conn, {**values, "prefix": prefix, "secret_sha256": _hash(secret)}):
+            return CreatedKey(api_key=get_key(conn, prefix, account_id=account_id, now=now), secret=secret)
 
 
 def authenticate(conn: Connection, secret: str, *, now: datetime) -> ApiKey:
     """Find the key with this secret. Raises InvalidApiKey for an unknown, revoked or disabled one."""
-    raise NotImplementedError
+    if not SECRET_PATTERN.fullmatch(secret):
+        raise InvalidApiKey
+    row = queries.find_key(conn, secret[:PREFIX_LENGTH])
+    if row is None or not hmac.compare_digest(row.secret_sha256, _hash(secret)):
+        raise InvalidApiKey
+    if row.disabled or row.revoked_at is not None:
+        raise InvalidApiKey
+    return _api_key(row, month_credits=_month_credits(conn, row.prefix, now=now))
 
 
 def require_scope(api_key: ApiKey, scope: str) -> None:
     """Raise MissingScope unless the key has the scope."""
-    raise NotImplementedError
+    if scope not in api_key.scopes:
+        raise MissingScope(f"This API key lacks the scope {scope!r}.")
 
 
 def get_key(conn: Connection, prefix: str, *, account_id: str, now: datetime) -> ApiKey:
     """Find a key by its prefix. Raises NotFound, also for another account's or a revoked key."""
-    raise NotImplementedError
+    row = queries.find_key(conn, prefix)
+    if row is None or row.account_id != account_id or row.revoked_at is not None:
+        raise NotFound(f"There is no API key {prefix!r}.")
+    return _api_key(row, month_credits=_month_credits(conn, prefix, now=now))
 
 
 def list_keys(conn: Connection, *, account_id: str, now: datetime) -> list[ApiKey]:
     """List the account's keys, oldest first, without revoked ones."""
-    raise NotImplementedError
+    month = period_start(Retention.MONTH, now=now)
+    assert month is not None
+    spent = queries.spending_by_key(conn, account_id=account_id, since=month)
+    return [_api_key(row, month_credits=spent.get(row.prefix, 0)) for row in queries.list_keys(conn, account_id)]
 
 
 def patch_key(conn: Connection, prefix: str, *, account_id: str, patch: KeyPatch, now: datetime) -> ApiKey:
     """Change a key. Raises NotFound or InvalidRequest."""
-    raise NotImplementedError
+    get_key(conn, prefix, account_id=account_id, now=now)
+    queries.update_key(conn, prefix, _patch_values(patch, now=now))
+    return get_key(conn, prefix, account_id=account_id, now=now)
 
 
 def revoke_key(conn: Connection, prefix: str, *, account_id: str, now: datetime) -> None:
     """End a key for good; its history stays. Raises NotFound."""
-    raise NotImplementedError
+    get_key(conn, prefix, account_id=account_id, now=now)
+    queries.update_key(conn, prefix, {"revoked_at": now, "updated_at": now})
+
+
+def _hash(secret: str) -> str:
+    # A plain hash is enough: the secret is 128 random bits, which no dictionary holds.
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _month_credits(conn: Connection, prefix: str, *, now: datetime) -> int:
+    return queries.spending(conn, api_key_id=prefix, since=period_start(Retention.MONTH, now=now))
+
+
+def _patch_values(patch: KeyPatch, *, now: datetime) -> dict[str, Any]:
+    if not 0 < len(patch.name) <= MAX_NAME_LENGTH:
+        raise InvalidRequest(f"name: 1 to {MAX_NAME_LENGTH} characters", param="name")
+    unknown = set(patch.scopes) - set(SCOPES)
+    if unknown:
+        raise InvalidRequest(f"scopes: {sorted(unknown)} not among {list(SCOPES)}", param="scopes")
+    if patch.limit is not None and not 0 <= patch.limit.threshold_usd <= MAX_LIMIT_USD:
+        raise InvalidRequest(f"limit.threshold: 0 to {MAX_LIMIT_USD} USD", param="limit.threshold")
+    return {
+        "name": patch.name,
+        "disabled": patch.disabled,
+        "scopes": sorted(set(patch.scopes)),
+        "limit_retention": patch.limit.retention if patch.limit else None,
+        "limit_credits": credits_from_usd(patch.limit.threshold_usd) if patch.limit else None,
+        "updated_at": now,
+    }
+
+
+def _api_key(row: Row[Any], *, month_credits: int) -> ApiKey:
+    limit = None
+    if row.limit_credits is not None:
+        limit = SpendLimit(
+            retention=Retention(row.limit_retention), threshold_usd=usd_from_credits(row.limit_credits)
+        )
+    return ApiKey(
+        prefix=row.prefix,
+        account_id=row.account_id,
+        name=row.name,
+        kind=KeyKind(row.kind),
+        scopes=tuple(row.scopes),
+        disabled=row.disabled,
+        limit=limit,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        monthly_usage_usd=usd_from_credits(month_credits),
+    )

@@ -5,7 +5,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from danqing.accounts.api_keys import CreatedKey
+from danqing.accounts.accounts import create_account, list_accounts
+from danqing.accounts.api_keys import CreatedKey, create_key
+from danqing.accounts.credits import grant
 
 DEFAULT_ACCOUNT_ID = "default"
 
@@ -20,4 +22,10 @@ class FirstStart:
 
 def bootstrap(conn: Connection, *, starting_credits: int, now: datetime) -> FirstStart | None:
     """Create the default account, its credits and a key; None when there is an account already."""
-    raise NotImplementedError
+    if list_accounts(conn):
+        return None
+    create_account(conn, DEFAULT_ACCOUNT_ID, name="Default account", now=now)
+    if starting_credits:
+        grant(conn, account_id=DEFAULT_ACCOUNT_ID, grant_id="first-start", amount_credits=starting_credits, now=now)
+    key = create_key(conn, account_id=DEFAULT_ACCOUNT_ID, name="first", now=now)
+    return FirstStart(account_id=DEFAULT_ACCOUNT_ID, key=key)

@@ -78,7 +78,7 @@ class Submission:
     webhook_url: str | None = None
     deliver_inline: bool = False
     respond_async: bool = False
-    job_id: str | None = None
+    job_id: str = field(default_factory=lambda: new_job_id())
 
 
 @dataclass(frozen=True, kw_only=True)

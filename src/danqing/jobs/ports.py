@@ -1,35 +1,25 @@
-"""What jobs need from the other parts, as protocols; `app` passes the implementations. Knows none of them."""
+"""What jobs need from the other parts, as protocols; `app` passes the implementations. Knows none of their implementations.
 
-from dataclasses import dataclass
+The verdicts and the expanded prompt are the other parts' own values, named here again for our callers.
+"""
+
 from typing import Protocol
 
 from danqing.engine.interface import Raster
 from danqing.jobs.job import Job
+from danqing.prompts.expander import ExpandedPrompt, PromptExpander
+from danqing.safety.verdict import ImageVerdict, PromptVerdict
 
-
-@dataclass(frozen=True, kw_only=True)
-class PromptVerdict:
-    """`checker` names what looked at the prompt, "none" if nothing did; `reason` is safe to show to the caller."""
-
-    allowed: bool
-    checker: str
-    reason: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageVerdict:
-    """`checker` names what looked at the picture, "none" if nothing did."""
-
-    flagged: bool
-    checker: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExpandedPrompt:
-    """`prompt` is the text to draw; `warning` says why it is still the old one, if it is."""
-
-    prompt: str
-    warning: str | None = None
+__all__ = [
+    "ExpandedPrompt",
+    "ImageCheck",
+    "ImageStore",
+    "ImageVerdict",
+    "JobObserver",
+    "PromptCheck",
+    "PromptExpander",
+    "PromptVerdict",
+]
 
 
 class PromptCheck(Protocol):
@@ -44,13 +34,6 @@ class ImageCheck(Protocol):
 
     async def check(self, raster: Raster) -> ImageVerdict:
         """Say whether the picture must be blacked out."""
-
-
-class PromptExpander(Protocol):
-    """Rewrites a short prompt into a richer one; the same prompt and seed give the same text."""
-
-    async def expand(self, prompt: str, *, seed: int) -> ExpandedPrompt:
-        """Rewrite the prompt. Never raises for a failure of its own: it returns the prompt with a warning."""
 
 
 class ImageStore(Protocol):

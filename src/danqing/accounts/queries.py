@@ -1,0 +1,191 @@
+"""The SQL of accounts, keys and the ledger. Decides nothing: the rules are in the modules that call it."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table, and_, case, func, insert, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from danqing.accounts.tables import accounts, api_keys, holds, key_spending, settlements, transfers
+
+Values = Mapping[str, Any]
+
+
+def insert_account(conn: Connection, values: Values) -> None:
+    """Write a new account."""
+    conn.execute(insert(accounts).values(values))
+
+
+def find_account(conn: Connection, account_id: str) -> Row[Any] | None:
+    """Read an account."""
+    return conn.execute(select(accounts).where(accounts.c.id == account_id)).one_or_none()
+
+
+def list_accounts(conn: Connection) -> list[Row[Any]]:
+    """Read every account, oldest first."""
+    return list(conn.execute(select(accounts).order_by(accounts.c.created_at, accounts.c.id)))
+
+
+def move_balance(
+    conn: Connection, account_id: str, *, available_credits: int, held_credits: int, now: datetime
+) -> bool:
+    """Add the two (signed) amounts to an account's books; False when there are too few available credits."""
+    changed = conn.execute(
+        update(accounts)
+        .where(accounts.c.id == account_id, accounts.c.available_credits + available_credits >= 0)
+        .values(
+            available_credits=accounts.c.available_credits + available_credits,
+            held_credits=accounts.c.held_credits + held_credits,
+            updated_at=now,
+        )
+    )
+    return changed.rowcount == 1
+
+
+def insert_key(conn: Connection, values: Values) -> bool:
+    """Write a new key; False when its prefix is taken."""
+    return _insert_once(conn, api_keys, values)
+
+
+def find_key(conn: Connection, prefix: str) -> Row[Any] | None:
+    """Read a key, revoked or not."""
+    return conn.execute(select(api_keys).where(api_keys.c.prefix == prefix)).one_or_none()
+
+
+def lock_key(conn: Connection, prefix: str) -> Row[Any]:
+    """Read a key and let no other transaction hold credits for it until this one ends."""
+    # The weaker lock leaves alone those who merely refer to the key.
+    return conn.execute(select(api_keys).where(api_keys.c.prefix == prefix).with_for_update(key_share=True)).one()
+
+
+def list_keys(conn: Connection, account_id: str) -> list[Row[Any]]:
+    """Read an account's keys that are not revoked, oldest first."""
+    live = and_(api_keys.c.account_id == account_id, api_keys.c.revoked_at.is_(None))
+    return list(conn.execute(select(api_keys).where(live).order_by(api_keys.c.created_at, api_keys.c.prefix)))
+
+
+def update_key(conn: Connection, prefix: str, values: Values) -> None:
+    """Change a key."""
+    conn.execute(update(api_keys).where(api_keys.c.prefix == prefix).values(values))
+
+
+def insert_transfer(conn: Connection, values: Values) -> bool:
+    """Write a transfer; False when its id is there already."""
+    return _insert_once(conn, transfers, values)
+
+
+def insert_hold(conn: Connection, values: Values) -> bool:
+    """Write a hold; False when its id is there already."""
+    return _insert_once(conn, holds, values)
+
+
+def find_hold(conn: Connection, hold_id: str) -> Row[Any] | None:
+    """Read a hold."""
+    return conn.execute(select(holds).where(holds.c.id == hold_id)).one_or_none()
+
+
+def insert_settlement(conn: Connection, values: Values) -> bool:
+    """Write a settlement; False when the hold is settled already."""
+    return _insert_once(conn, settlements, values)
+
+
+def add_spending(conn: Connection, *, api_key_id: str, day: date, amount_credits: int) -> None:
+    """Add a (signed) amount to what a key has spent on a day."""
+    if amount_credits < 0:
+        key_day = and_(key_spending.c.api_key_id == api_key_id, key_spending.c.day == day)
+        total = key_spending.c.spent_credits + amount_credits
+        conn.execute(update(key_spending).where(key_day).values(spent_credits=total))
+        return
+    statement = _dialect_insert(conn, key_spending).values(api_key_id=api_key_id, day=day, spent_credits=amount_credits)
+    conn.execute(
+        statement.on_conflict_do_update(
+            index_elements=["api_key_id", "day"],
+            set_={"spent_credits": key_spending.c.spent_credits + statement.excluded.spent_credits},
+        )
+    )
+
+
+def spending(conn: Connection, *, api_key_id: str, since: date | None) -> int:
+    """Sum what a key has spent from that day on, or ever."""
+    total = select(func.coalesce(func.sum(key_spending.c.spent_credits), 0))
+    total = total.where(key_spending.c.api_key_id == api_key_id)
+    if since is not None:
+        total = total.where(key_spending.c.day >= since)
+    return int(conn.execute(total).scalar_one())
+
+
+def spending_by_key(conn: Connection, *, account_id: str, since: date) -> dict[str, int]:
+    """Sum what each key of an account has spent from that day on."""
+    rows = conn.execute(
+        select(key_spending.c.api_key_id, func.sum(key_spending.c.spent_credits))
+        .join(api_keys, api_keys.c.prefix == key_spending.c.api_key_id)
+        .where(api_keys.c.account_id == account_id, key_spending.c.day >= since)
+        .group_by(key_spending.c.api_key_id)
+    )
+    return {api_key_id: int(total) for api_key_id, total in rows}
+
+
+def recompute_books(conn: Connection) -> list[Row[Any]]:
+    """Give each account's stored balances beside the sums of its transfers."""
+
+    def book(name: str) -> Any:
+        credit = case((transfers.c.credit_book == name, transfers.c.amount_credits), else_=0)
+        debit = case((transfers.c.debit_book == name, transfers.c.amount_credits), else_=0)
+        return func.coalesce(func.sum(credit - debit), 0).label(f"summed_{name}")
+
+    return list(
+        conn.execute(
+            select(accounts.c.id, accounts.c.available_credits, accounts.c.held_credits, book("available"), book("held"))
+            .outerjoin(transfers, transfers.c.account_id == accounts.c.id)
+            .group_by(accounts.c.id, accounts.c.available_credits, accounts.c.held_credits)
+        )
+    )
+
+
+def recompute_holds(conn: Connection) -> list[Row[Any]]:
+    """Give each hold with its settlement, if any, beside the sums of its transfers, where the two disagree."""
+
+    def moved(kind: str) -> Any:
+        return func.coalesce(func.sum(case((transfers.c.kind == kind, transfers.c.amount_credits), else_=0)), 0)
+
+    held, captured, released = moved("hold"), moved("capture"), moved("release")
+    settled = func.coalesce(func.max(settlements.c.captured_credits), literal(-1))
+    wanted_release = case((settled < 0, 0), else_=holds.c.amount_credits - settled)
+    wanted_capture = case((settled < 0, 0), else_=settled)
+    return list(
+        conn.execute(
+            select(
+                holds.c.id,
+                holds.c.amount_credits,
+                settled.label("settled_credits"),
+                held.label("held"),
+                captured.label("captured"),
+                released.label("released"),
+            )
+            .outerjoin(settlements, settlements.c.hold_id == holds.c.id)
+            .outerjoin(transfers, transfers.c.hold_id == holds.c.id)
+            .group_by(holds.c.id, holds.c.amount_credits)
+            .having((held != holds.c.amount_credits) | (captured != wanted_capture) | (released != wanted_release))
+        )
+    )
+
+
+def recompute_spending(conn: Connection) -> tuple[dict[tuple[str, date], int], dict[tuple[str, date], int]]:
+    """Give the stored spending of each key and day, and the same computed from the holds and their settlements."""
+    stored = {(row.api_key_id, row.day): row.spent_credits for row in conn.execute(select(key_spending))}
+    computed: dict[tuple[str, date], int] = {}
+    spent = func.coalesce(settlements.c.captured_credits, holds.c.amount_credits).label("spent_credits")
+    rows = select(holds.c.api_key_id, holds.c.created_at, spent)
+    for row in conn.execute(rows.outerjoin(settlements, settlements.c.hold_id == holds.c.id)):
+        key_day = (row.api_key_id, row.created_at.date())
+        computed[key_day] = computed.get(key_day, 0) + row.spent_credits
+    return stored, computed
+
+
+def _dialect_insert(conn: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    return sqlite.insert(table) if conn.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def _insert_once(conn: Connection, table: Table, values: Values) -> bool:
+    return conn.execute(_dialect_insert(conn, table).values(values).on_conflict_do_nothing()).rowcount == 1
