@@ -1,0 +1,128 @@
+"""Takes turns between drawings: one step of one image at a time, so that a short job never waits for a long one.
+
+Knows nothing of processes, pipes, threads or torch.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from danqing.engine.interface import DrawRequest, ImageResult, Progress, Raster
+from danqing.engine.messages import Drew, Ended, Outcome
+
+logger = logging.getLogger(__name__)
+
+
+class PromptRejected(Exception):
+    """The prompt does not fit the model; the message is safe to show."""
+
+
+class DenoisedStep(Protocol):
+    """One step of the denoise loop is done."""
+
+    @property
+    def step(self) -> int: ...
+    @property
+    def num_steps(self) -> int: ...
+    @property
+    def latent(self) -> Any: ...
+
+
+class Painter(Protocol):
+    """A loaded model. What `prefill` returns and what a latent is only the painter knows."""
+
+    @property
+    def description(self) -> str: ...
+
+    @property
+    def fatal_errors(self) -> tuple[type[Exception], ...]:
+        """Errors that leave the whole process unusable; any other fails one drawing alone."""
+
+    def prefill(self, request: DrawRequest) -> Any:
+        """Compute what all images of the request share. Raises PromptRejected."""
+
+    def denoise(self, prefix: Any, *, image_index: int) -> Iterator[DenoisedStep]: ...
+
+    def decode(self, latent: Any, *, width_px: int | None, height_px: int | None) -> Raster: ...
+
+    def preview(self, latent: Any) -> Raster: ...
+
+
+_Turns = Iterator[Progress | ImageResult | None]
+
+
+class Interleaver:
+    """Round robin between drawings, and within a drawing between its images."""
+
+    def __init__(self, painter: Painter) -> None:
+        self._painter = painter
+        self._turns: dict[int, _Turns] = {}
+        self._order: deque[int] = deque()
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to draw."""
+        return not self._turns
+
+    def add(self, draw_id: int, *, request: DrawRequest, image_indexes: Sequence[int]) -> None:
+        """Put a drawing at the end of the round."""
+        self._turns[draw_id] = _draw(self._painter, request, image_indexes)
+        self._order.append(draw_id)
+
+    def cancel(self, draw_id: int) -> Ended | None:
+        """Drop a drawing at once; None when it is already over."""
+        if self._turns.pop(draw_id, None) is None:
+            return None
+        self._order.remove(draw_id)
+        return Ended(draw_id=draw_id, outcome=Outcome.CANCELLED)
+
+    def turn(self) -> Drew | Ended | None:
+        """Work one step for the drawing whose turn it is; None when there is nothing to tell.
+
+        Passes on the painter's fatal errors and no others.
+        """
+        draw_id = self._order.popleft()
+        try:
+            event = next(self._turns[draw_id])
+        except self._painter.fatal_errors:
+            raise
+        except StopIteration:
+            return self._end(draw_id, Outcome.COMPLETED)
+        except PromptRejected as error:
+            return self._end(draw_id, Outcome.REJECTED, str(error))
+        except Exception as error:
+            logger.exception("drawing failed")
+            return self._end(draw_id, Outcome.FAILED, f"{type(error).__name__}: {error}")
+        self._order.append(draw_id)
+        return None if event is None else Drew(draw_id=draw_id, event=event)
+
+    def _end(self, draw_id: int, outcome: Outcome, reason: str = "") -> Ended:
+        del self._turns[draw_id]
+        return Ended(draw_id=draw_id, outcome=outcome, reason=reason)
+
+
+def _draw(painter: Painter, request: DrawRequest, image_indexes: Sequence[int]) -> _Turns:
+    prefix = painter.prefill(request)
+    yield None
+    images = deque(_draw_image(painter, prefix, request, image_index) for image_index in image_indexes)
+    while images:
+        image = images.popleft()
+        event = next(image, None)
+        if event is not None:
+            images.append(image)
+            yield event
+
+
+def _draw_image(
+    painter: Painter, prefix: Any, request: DrawRequest, image_index: int
+) -> Iterator[Progress | ImageResult]:
+    latent = None
+    for done in painter.denoise(prefix, image_index=image_index):
+        latent = done.latent
+        every = request.preview_every_steps
+        wanted = every > 0 and done.step % every == 0 and done.step < done.num_steps
+        preview = painter.preview(latent) if wanted else None
+        yield Progress(image_index=image_index, step=done.step, num_steps=done.num_steps, preview=preview)
+    raster = painter.decode(latent, width_px=request.width_px, height_px=request.height_px)
+    yield ImageResult(image_index=image_index, seed=request.seed + image_index, raster=raster)

@@ -1,0 +1,70 @@
+"""Fits the model's pipeline to the drawing process: requests in, pictures out. Knows nothing of turns or pipes.
+
+The only module of the engine that reaches torch; the worker imports it when it loads the model.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from danqing.engine.interface import DrawRequest, Raster
+from danqing.engine.interleaver import PromptRejected
+from danqing.hunyuan_image3.errors import PromptTooLong
+from danqing.hunyuan_image3.pipeline import DenoiseStep, Pipeline, Prefix, TextToImage
+
+
+class PipelinePainter:
+    """The native HunyuanImage-3.0 pipeline as the interleaver wants it."""
+
+    # After such an error the accelerator refuses all further work of this process.
+    fatal_errors: tuple[type[Exception], ...] = (torch.AcceleratorError,)
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+
+    @classmethod
+    def load(cls, folder: Path, *, on_progress: Callable[[int, int], None]) -> "PipelinePainter":
+        """Load the checkpoint in `folder`. Raises CheckpointError."""
+        return cls(Pipeline.load(folder, on_progress=on_progress))
+
+    @property
+    def description(self) -> str:
+        """Say in words which checkpoint draws, and how."""
+        return self._pipeline.description
+
+    def prefill(self, request: DrawRequest) -> Prefix:
+        """Compute the request's text prefix. Raises PromptRejected."""
+        text_to_image = TextToImage(
+            prompt=request.prompt,
+            negative_prompt=request.negative_prompt,
+            width_px=request.width_px,
+            height_px=request.height_px,
+            seed=request.seed,
+            num_inference_steps=request.num_inference_steps,
+            guidance_scale=request.guidance_scale,
+        )
+        try:
+            return self._pipeline.prefill(text_to_image)
+        except PromptTooLong as error:
+            raise PromptRejected(str(error)) from error
+
+    def denoise(self, prefix: Prefix, *, image_index: int) -> Iterator[DenoiseStep]:
+        """Denoise one image, a step at a time."""
+        return self._pipeline.denoise(prefix, image_index=image_index)
+
+    def decode(self, latent: Any, *, width_px: int | None, height_px: int | None) -> Raster:
+        """Turn a finished latent into a picture of exactly this size."""
+        return _raster(self._pipeline.decode(latent, width_px=width_px, height_px=height_px))
+
+    def preview(self, latent: Any) -> Raster:
+        """Turn a running latent into a small, cheap picture."""
+        return _raster(self._pipeline.preview(latent))
+
+
+def _raster(picture_HWC: NDArray[np.uint8]) -> Raster:
+    height_px, width_px, _ = picture_HWC.shape
+    return Raster(width_px=width_px, height_px=height_px, rgb=picture_HWC.tobytes())
