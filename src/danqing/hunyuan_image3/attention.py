@@ -1,0 +1,96 @@
+"""Grouped-query attention over a cached prefix. One attention for text and image; knows nothing of time or experts.
+
+Letters: B branches, T tokens of this step, L cached tokens, H key-value heads, G query heads per key-value head,
+d head size, D hidden size.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from danqing.hunyuan_image3.config import ModelConfig
+from danqing.hunyuan_image3.kv_cache import KvCache
+from danqing.hunyuan_image3.rope import Rotation, rotate
+
+
+class RmsNorm(nn.Module):
+    """Normalises in float32, rounds to the input's type, then multiplies by the weight."""
+
+    def __init__(self, size: int, *, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x.float()
+        wide = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
+        return self.weight * wide.to(x.dtype)
+
+
+def attend(query_HGTd: Tensor, key_HLd: Tensor, value_HLd: Tensor, *, mask_TL: Tensor | None = None) -> Tensor:
+    """Softmax attention, [..., H, G, T, d]. The query heads of a group are laid end to end, so that keys and
+    values are read in place instead of being repeated for each of them. `mask_TL` is True where a key is seen."""
+    *lead, G, T, d = query_HGTd.shape
+    if mask_TL is not None:
+        mask_TL = mask_TL.repeat(G, 1)
+    query = query_HGTd.reshape(*lead, G * T, d)
+    if query.ndim == 3:  # the fused kernels want a batch axis
+        out = F.scaled_dot_product_attention(query[None], key_HLd[None], value_HLd[None], attn_mask=mask_TL)[0]
+    else:
+        out = F.scaled_dot_product_attention(query, key_HLd, value_HLd, attn_mask=mask_TL)
+    return out.view(*lead, G, T, d)
+
+
+class Attention(nn.Module):
+    """Rows of `qkv_proj` are grouped by key-value head: its query heads, then its key, then its value."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.num_kv_heads = config.num_kv_heads
+        self.group_size = config.num_query_heads // config.num_kv_heads
+        self.head_size = config.head_size
+        num_rows = config.num_kv_heads * (self.group_size + 2) * config.head_size
+        self.qkv_proj = nn.Linear(config.hidden_size, num_rows, bias=False)
+        self.o_proj = nn.Linear(config.num_query_heads * config.head_size, config.hidden_size, bias=False)
+        self.query_layernorm = RmsNorm(config.head_size, eps=config.rms_norm_eps)
+        self.key_layernorm = RmsNorm(config.head_size, eps=config.rms_norm_eps)
+
+    def project(self, x_BTD: Tensor, rotations: Sequence[Rotation]) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries [B, H, G, T, d], keys and values [B, H, T, d]; turned first, then normalised."""
+        B, T, _ = x_BTD.shape
+        qkv = self.qkv_proj(x_BTD).view(B, T, self.num_kv_heads * (self.group_size + 2), self.head_size)
+        turned = torch.stack([rotate(qkv[b], turn) for b, turn in enumerate(rotations)])
+        shape = (B, T, self.num_kv_heads, self.group_size + 2, self.head_size)
+        turned, value = turned.view(shape), qkv.view(shape)[:, :, :, -1]
+        query = self.query_layernorm(turned[:, :, :, : self.group_size])
+        key = self.key_layernorm(turned[:, :, :, self.group_size])
+        return query.permute(0, 2, 3, 1, 4), key.transpose(1, 2), value.transpose(1, 2)
+
+    def merge(self, out_BHGTd: Tensor) -> Tensor:
+        """Put the heads side by side again and project to [B, T, D]."""
+        B, T = out_BHGTd.shape[0], out_BHGTd.shape[3]
+        return self.o_proj(out_BHGTd.permute(0, 3, 1, 2, 4).reshape(B, T, -1))
+
+    def text(self, x_1TD: Tensor, rotation: Rotation, cache: KvCache, layer_index: int) -> Tensor:
+        """Causal attention of new text tokens to the cache and to themselves."""
+        query, key, value = self.project(x_1TD, [rotation])
+        keys, values = cache.write(layer_index, key[0], value[0])
+        T, L = x_1TD.shape[1], keys.shape[1]
+        seen_TL = torch.ones(T, L, dtype=torch.bool, device=x_1TD.device).tril(L - T)
+        return self.merge(attend(query[0], keys, values, mask_TL=seen_TL)[None])
+
+    def image(
+        self, x_BTD: Tensor, rotations: Sequence[Rotation], caches: Sequence[KvCache], layer_index: int
+    ) -> Tensor:
+        """One `<timestep>` token, which sees the prefix and itself, then image tokens, which see everything."""
+        query, key, value = self.project(x_BTD, rotations)
+        outs = []
+        for b, cache in enumerate(caches):
+            keys, values = cache.write(layer_index, key[b], value[b])
+            seen = cache.length + 1
+            time = attend(query[b, :, :, :1], keys[:, :seen], values[:, :seen])
+            image = attend(query[b, :, :, 1:], keys, values)
+            outs.append(torch.cat([time, image], dim=2))
+        return self.merge(torch.stack(outs))

@@ -1,0 +1,220 @@
+"""What a checkpoint folder says about itself: `config.json` and `generation_config.json`, checked once, then frozen.
+
+Knows nothing of tensors. Keys that only training or image understanding read are ignored; a key that would change
+the arithmetic in a way this runtime does not implement is an error that names it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from danqing.hunyuan_image3.errors import CheckpointError
+
+T = TypeVar("T")
+PATCH_SIZES = (1, 2, 4)
+TEMPLATES = ("pretrain", "instruct")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerConfig:
+    """One decoder layer's feed-forward part. `num_experts` 0 means a dense MLP of `width`."""
+
+    num_experts: int
+    num_experts_per_token: int
+    num_shared_experts: int
+    width: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class VaeConfig:
+    """The autoencoder. `output_patch_size` s: pictures enter and leave as s x s pixel blocks (1 in published weights).
+
+    `kernel_dims` is 3 where the file stores 3x3x3 kernels, 2 where it stores only their middle 3x3 slices.
+    """
+
+    pixel_channels: int
+    latent_channels: int
+    block_channels: tuple[int, ...]
+    num_blocks: int
+    spatial_factor: int
+    temporal_factor: int
+    scaling_factor: float
+    shift_factor: float
+    match_channels_down: bool
+    match_channels_up: bool
+    output_patch_size: int
+    kernel_dims: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The transformer and its image ends."""
+
+    vocabulary_size: int
+    hidden_size: int
+    num_query_heads: int
+    num_kv_heads: int
+    head_size: int
+    max_positions: int
+    rms_norm_eps: float
+    rope_base: float
+    layers: tuple[LayerConfig, ...]
+    patch_size: int
+    patch_embed_hidden_size: int
+    base_size_px: int
+    vae: VaeConfig
+
+    @property
+    def pixels_per_token(self) -> int:
+        """Side of the square of pixels that one image token stands for."""
+        return self.vae.spatial_factor * self.patch_size
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationConfig:
+    """The checkpoint's own defaults for drawing."""
+
+    num_steps: int
+    guidance_scale: float
+    flow_shift: float
+    template: str
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read one JSON object. Raises CheckpointError naming the file."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: file not found; a checkpoint folder must contain it") from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read as JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path}: must hold a JSON object")
+    return value
+
+
+def _take(values: Mapping[str, Any], key: str, kind: type[T], *, where: str = "config.json") -> T:
+    if key not in values:
+        raise CheckpointError(f"{where}: key {key!r} is missing")
+    value = values[key]
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)  # type: ignore[return-value]
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise CheckpointError(f"{where}: key {key!r} must be {kind.__name__}, not {value!r}")
+    return value
+
+
+def _require(values: Mapping[str, Any], key: str, allowed: Any, *, default: Any, where: str = "config.json") -> None:
+    value = values.get(key, default)
+    if value != allowed:
+        raise CheckpointError(f"{where}: {key!r} is {value!r}; this runtime implements only {allowed!r}")
+
+
+def _per_layer(values: Mapping[str, Any], key: str, num_layers: int) -> list[int]:
+    """Published configs hold a number, or a list with one number per layer."""
+    value = values.get(key)
+    numbers: list[Any] = value if isinstance(value, list) else [value] * num_layers
+    if len(numbers) != num_layers or not all(isinstance(n, int) and not isinstance(n, bool) for n in numbers):
+        raise CheckpointError(f"config.json: key {key!r} must be an integer or a list of {num_layers} integers")
+    return numbers
+
+
+def _layers(values: Mapping[str, Any]) -> tuple[LayerConfig, ...]:
+    num_layers = _take(values, "num_hidden_layers", int)
+    num_dense = values.get("moe_layer_num_skipped", 0)
+    experts = _per_layer(values, "num_experts", num_layers)
+    top_k = _per_layer(values, "moe_topk", num_layers)
+    shared = _per_layer(values, "num_shared_expert", num_layers)
+    width = _per_layer(values, "moe_intermediate_size", num_layers)
+    dense = LayerConfig(
+        num_experts=0,
+        num_experts_per_token=0,
+        num_shared_experts=0,
+        width=_take(values, "intermediate_size", int),
+    )
+    return tuple(
+        dense
+        if i < num_dense
+        else LayerConfig(
+            num_experts=experts[i], num_experts_per_token=top_k[i], num_shared_experts=shared[i], width=width[i]
+        )
+        for i in range(num_layers)
+    )
+
+
+def _vae(values: Mapping[str, Any]) -> VaeConfig:
+    where = "config.json vae"
+    channels = _take(values, "block_out_channels", list, where=where)
+    kernel_dims = values.get("kernel_dims", 3)
+    temporal_factor = _take(values, "ffactor_temporal", int, where=where)
+    if kernel_dims not in (2, 3) or (kernel_dims == 2 and temporal_factor != 1):
+        raise CheckpointError(f"{where}: 'kernel_dims' must be 3, or 2 where ffactor_temporal is 1")
+    return VaeConfig(
+        pixel_channels=_take(values, "in_channels", int, where=where),
+        latent_channels=_take(values, "latent_channels", int, where=where),
+        block_channels=tuple(channels),
+        num_blocks=_take(values, "layers_per_block", int, where=where),
+        spatial_factor=_take(values, "ffactor_spatial", int, where=where),
+        temporal_factor=temporal_factor,
+        scaling_factor=_take(values, "scaling_factor", float, where=where),
+        shift_factor=values.get("shift_factor") or 0.0,
+        match_channels_down=_take(values, "downsample_match_channel", bool, where=where),
+        match_channels_up=_take(values, "upsample_match_channel", bool, where=where),
+        output_patch_size=values.get("output_patch_size", 1),
+        kernel_dims=kernel_dims,
+    )
+
+
+def parse_model_config(values: Mapping[str, Any]) -> ModelConfig:
+    """Check the contents of `config.json`. Raises CheckpointError naming the key."""
+    _require(values, "use_qk_norm", True, default=False)
+    _require(values, "norm_topk_prob", True, default=True)
+    _require(values, "hidden_act", "silu", default="silu")
+    _require(values, "img_proj_type", "unet", default="unet")
+    _require(values, "use_mixed_mlp_moe", True, default=False)
+    _require(values, "moe_drop_tokens", False, default=False)
+    _require(values, "tie_word_embeddings", False, default=False)
+    _require(values, "cfg_distilled", False, default=False)
+    _require(values, "use_meanflow", False, default=False)
+    rope_scaling = values.get("rope_scaling") or {}
+    _require(rope_scaling, "alpha", 1.0, default=1.0, where="config.json rope_scaling")
+    _require(rope_scaling, "factor", 1.0, default=1.0, where="config.json rope_scaling")
+    vae = _vae(_take(values, "vae", dict))
+    patch_size = _take(values, "patch_size", int)
+    if patch_size not in PATCH_SIZES:
+        raise CheckpointError(f"config.json: 'patch_size' is {patch_size}; allowed are {PATCH_SIZES}")
+    if values.get("vae_downsample_factor") != [vae.spatial_factor] * 2:
+        raise CheckpointError("config.json: 'vae_downsample_factor' must be twice the vae's 'ffactor_spatial'")
+    hidden_size = _take(values, "hidden_size", int)
+    num_query_heads = _take(values, "num_attention_heads", int)
+    return ModelConfig(
+        vocabulary_size=_take(values, "vocab_size", int),
+        hidden_size=hidden_size,
+        num_query_heads=num_query_heads,
+        num_kv_heads=_take(values, "num_key_value_heads", int),
+        head_size=values.get("attention_head_dim", hidden_size // num_query_heads),
+        max_positions=_take(values, "max_position_embeddings", int),
+        rms_norm_eps=_take(values, "rms_norm_eps", float),
+        rope_base=_take(values, "rope_theta", float),
+        layers=_layers(values),
+        patch_size=patch_size,
+        patch_embed_hidden_size=_take(values, "patch_embed_hidden_dim", int),
+        base_size_px=_take(values, "image_base_size", int),
+        vae=vae,
+    )
+
+
+def parse_generation_config(values: Mapping[str, Any]) -> GenerationConfig:
+    """Check the contents of `generation_config.json`. Raises CheckpointError naming the key."""
+    where = "generation_config.json"
+    template = _take(values, "sequence_template", str, where=where)
+    if template not in TEMPLATES:
+        raise CheckpointError(f"{where}: 'sequence_template' is {template!r}; allowed are {TEMPLATES}")
+    return GenerationConfig(
+        num_steps=_take(values, "diff_infer_steps", int, where=where),
+        guidance_scale=_take(values, "diff_guidance_scale", float, where=where),
+        flow_shift=_take(values, "flow_shift", float, where=where),
+        template=template,
+    )

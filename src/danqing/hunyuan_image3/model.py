@@ -1,0 +1,92 @@
+"""The whole network as the checkpoint names it, and its three uses: read text, predict velocity, name the next token.
+
+Letters: B branches, T text tokens, N image tokens, C latent channels, D hidden size, V vocabulary.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from danqing.hunyuan_image3.config import ModelConfig
+from danqing.hunyuan_image3.kv_cache import KvCache
+from danqing.hunyuan_image3.patch_embed import FinalLayer, PatchEmbed, TimeEmbedder
+from danqing.hunyuan_image3.rope import Rotation, image_positions, rotation, text_positions
+from danqing.hunyuan_image3.transformer import Transformer, new_cache
+from danqing.hunyuan_image3.vae import Vae
+
+# Longer texts are read in pieces: the causal mask of a piece then stays small.
+PREFILL_TOKENS = 512
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One branch of guidance: its text prefix, read once, and the turns of the `<timestep>` and image tokens."""
+
+    cache: KvCache
+    rotation: Rotation
+
+
+class HunyuanImage3(nn.Module):
+    """Parameter names are the checkpoint's own, except that experts are stacked; see weights.py."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.model = Transformer(config)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocabulary_size, bias=False)
+        self.patch_embed = PatchEmbed(config)
+        self.final_layer = FinalLayer(config)
+        self.timestep_emb = TimeEmbedder(config.hidden_size)
+        self.time_embed = TimeEmbedder(config.hidden_size)
+        self.time_embed_2 = TimeEmbedder(config.hidden_size)
+        self.vae = Vae(config.vae)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.lm_head.weight.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.lm_head.weight.device
+
+    def new_cache(self, capacity: int) -> KvCache:
+        """An empty cache of this model's type, on its device."""
+        return new_cache(self.config, capacity=capacity, dtype=self.dtype, device=self.device)
+
+    def read(self, token_ids: Sequence[int], cache: KvCache) -> Tensor:
+        """Append text to the sequence in `cache`; returns the last layer's output for its last piece, [1, T, D]."""
+        ids = torch.tensor(token_ids, device=self.device)
+        for piece in ids.split(PREFILL_TOKENS):
+            turn = self._rotation(text_positions(cache.length, cache.length + len(piece)))
+            hidden = self.model.text(piece, turn, cache)
+        return hidden
+
+    def next_token_logits(self, hidden_1TD: Tensor) -> Tensor:
+        """Logits after the last token, [V]."""
+        return self.lm_head(self.model.ln_f(hidden_1TD[0, -1]))
+
+    def branch(self, prefix_ids: Sequence[int], *, height: int, width: int) -> Branch:
+        """Read a prefix and prepare the steps of an image of `height` x `width` tokens after it."""
+        num_image_tokens = height * width
+        cache = self.new_cache(len(prefix_ids) + 1 + num_image_tokens)
+        self.read(prefix_ids, cache)
+        time = len(prefix_ids)
+        positions = [text_positions(time, time + 1), image_positions(time + 1, height=height, width=width)]
+        return Branch(cache, self._rotation(torch.cat(positions)))
+
+    def velocity(self, latent_1CHW: Tensor, t: Tensor, branches: Sequence[Branch]) -> Tensor:
+        """Predicted d(latent)/d(sigma) of every branch at t = 1000 sigma, float32 [B, C, H, W]."""
+        B, p = len(branches), self.config.patch_size
+        height, width = latent_1CHW.shape[2] // p, latent_1CHW.shape[3] // p
+        t = t.to(self.device).reshape(1)
+        tokens = self.patch_embed(latent_1CHW.to(self.dtype), self.time_embed(t))
+        x = torch.cat([self.timestep_emb(t)[:, None], tokens], dim=1).expand(B, -1, -1)
+        x = self.model.image(x, [branch.rotation for branch in branches], [branch.cache for branch in branches])
+        out: Tensor = self.final_layer(x, self.time_embed_2(t).expand(B, -1), height=height, width=width)
+        return out.float()
+
+    def _rotation(self, positions_T2: Tensor) -> Rotation:
+        turn = rotation(positions_T2, head_size=self.config.head_size, base=self.config.rope_base)
+        return Rotation(turn.cos_Td.to(self.device), turn.sin_Td.to(self.device))

@@ -1,0 +1,93 @@
+"""Expert routing: which experts see which token, and their weighted sum. Knows nothing of attention or devices.
+
+Tokens are sorted by expert and each expert runs one matrix product over its own; there is no [token, expert, place]
+mask. Letters: T tokens, E experts, K experts per token, D hidden size, W expert width.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from danqing.hunyuan_image3.config import LayerConfig
+
+
+def route(logits_TE: Tensor, *, num_experts_per_token: int) -> tuple[Tensor, Tensor]:
+    """Return weight_TK, summing to 1 per token, and expert_TK."""
+    # float32: bfloat16 rounds near-equal experts into ties.
+    probs_TE = logits_TE.float().softmax(dim=-1)
+    weight_TK, expert_TK = probs_TE.topk(num_experts_per_token, dim=-1)
+    return weight_TK / weight_TK.sum(dim=-1, keepdim=True), expert_TK
+
+
+def gated(gate_and_up: Tensor) -> Tensor:
+    """First half times SiLU of the second half."""
+    a, b = gate_and_up.chunk(2, dim=-1)
+    return a * F.silu(b)
+
+
+class Mlp(nn.Module):
+    """A dense gated MLP."""
+
+    def __init__(self, hidden_size: int, width: int) -> None:
+        super().__init__()
+        self.gate_and_up_proj = nn.Linear(hidden_size, 2 * width, bias=False)
+        self.down_proj = nn.Linear(width, hidden_size, bias=False)
+
+    def forward(self, x_TD: Tensor) -> Tensor:
+        return self.down_proj(gated(self.gate_and_up_proj(x_TD)))
+
+
+class Router(nn.Module):
+    """The router's weight stays float32 in every checkpoint."""
+
+    def __init__(self, hidden_size: int, num_experts: int) -> None:
+        super().__init__()
+        self.wg = nn.Linear(hidden_size, num_experts, bias=False, dtype=torch.float32)
+
+    def forward(self, x_TD: Tensor) -> Tensor:
+        return self.wg(x_TD.float())
+
+
+class Experts(nn.Module):
+    """All experts of a layer, stacked."""
+
+    def __init__(self, num_experts: int, hidden_size: int, width: int) -> None:
+        super().__init__()
+        self.gate_and_up_proj = nn.Parameter(torch.empty(num_experts, 2 * width, hidden_size))
+        self.down_proj = nn.Parameter(torch.empty(num_experts, hidden_size, width))
+
+    def forward(self, x_TD: Tensor, weight_TK: Tensor, expert_TK: Tensor) -> Tensor:
+        """The weighted sum of each token's experts, [T, D]."""
+        T, K = expert_TK.shape
+        order = expert_TK.flatten().argsort(stable=True)
+        counts = torch.bincount(expert_TK.flatten(), minlength=len(self.down_proj)).tolist()
+        sorted_tokens = x_TD[order // K].split(counts)
+        outs = [
+            F.linear(gated(F.linear(tokens, self.gate_and_up_proj[e])), self.down_proj[e])
+            for e, tokens in enumerate(sorted_tokens)
+            if len(tokens)
+        ]
+        # Back to token order by the inverse permutation: summing in place would depend on thread order.
+        place = torch.empty_like(order).scatter_(0, order, torch.arange(T * K, device=order.device))
+        out_TKD = torch.cat(outs)[place].view(T, K, -1)
+        return torch.bmm(weight_TK[:, None, :].to(out_TKD.dtype), out_TKD)[:, 0]
+
+
+class MixtureOfExperts(nn.Module):
+    """A shared expert for every token plus the routed ones."""
+
+    def __init__(self, hidden_size: int, config: LayerConfig) -> None:
+        super().__init__()
+        self.num_experts_per_token = config.num_experts_per_token
+        self.gate = Router(hidden_size, config.num_experts)
+        self.experts = Experts(config.num_experts, hidden_size, config.width)
+        self.shared_mlp = Mlp(hidden_size, config.width * config.num_shared_experts)
+
+    def forward(self, x_TD: Tensor) -> Tensor:
+        weight_TK, expert_TK = route(self.gate(x_TD), num_experts_per_token=self.num_experts_per_token)
+        return self.shared_mlp(x_TD) + self.experts(x_TD, weight_TK, expert_TK)
+
+
+def feed_forward(hidden_size: int, config: LayerConfig) -> nn.Module:
+    """The feed-forward part a layer's config asks for: [T, D] -> [T, D]."""
+    return MixtureOfExperts(hidden_size, config) if config.num_experts else Mlp(hidden_size, config.width)

@@ -1,0 +1,54 @@
+"""Noise schedule and Euler steps of rectified flow, as plain functions. Knows the network only as a callable.
+
+Letters: B branches, C latent channels.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class DenoiseStep:
+    """After `step` of `num_steps` (from 1): the running latent and the picture it is heading for, [1, C, H, W]."""
+
+    step: int
+    num_steps: int
+    latent: Tensor
+    clean_latent: Tensor
+
+
+def schedule(num_steps: int, *, shift: float) -> Tensor:
+    """Noise levels from 1 to 0, float32 [num_steps + 1]; a shift above 1 spends more steps on high noise."""
+    sigma = torch.linspace(1, 0, num_steps + 1)
+    return shift * sigma / (1 + (shift - 1) * sigma)
+
+
+def start_noise(seed: int, *, channels: int, height: int, width: int) -> Tensor:
+    """Unit noise, float32 [1, C, H, W]. Drawn on the CPU, so that a seed means the same picture on every device,
+    and in bfloat16, so that it is the reference's noise for that seed."""
+    generator = torch.Generator("cpu").manual_seed(seed)
+    return torch.randn((1, channels, height, width), generator=generator, dtype=torch.bfloat16).float()
+
+
+def guide(velocity_BCHW: Tensor, *, guidance_scale: float) -> Tensor:
+    """Combine the conditional and unconditional branches; a single branch is returned as it is."""
+    if len(velocity_BCHW) == 1:
+        return velocity_BCHW
+    conditional, unconditional = velocity_BCHW.split(1)
+    return unconditional + guidance_scale * (conditional - unconditional)
+
+
+def denoise(
+    predict: Callable[[Tensor, Tensor], Tensor], noise: Tensor, *, sigmas: Tensor, guidance_scale: float
+) -> Iterator[DenoiseStep]:
+    """Walk from noise to picture. `predict(latent, t)` returns each branch's velocity at t = 1000 sigma."""
+    latent, num_steps = noise, len(sigmas) - 1
+    for i, (sigma, following) in enumerate(itertools.pairwise(sigmas)):
+        velocity = guide(predict(latent, 1000 * sigma), guidance_scale=guidance_scale)
+        clean = latent - sigma * velocity
+        latent = latent + velocity * (following - sigma)
+        yield DenoiseStep(i + 1, num_steps, latent, clean)

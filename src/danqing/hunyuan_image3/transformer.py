@@ -1,0 +1,71 @@
+"""The decoder: embeddings, layers, final norm. Runs text (causal) and image steps over request-owned caches.
+
+Letters: B branches, T text tokens, N image tokens, D hidden size.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from danqing.hunyuan_image3.attention import Attention, RmsNorm
+from danqing.hunyuan_image3.config import LayerConfig, ModelConfig
+from danqing.hunyuan_image3.kv_cache import KvCache
+from danqing.hunyuan_image3.moe import feed_forward
+from danqing.hunyuan_image3.rope import Rotation
+
+
+class Layer(nn.Module):
+    """Norm, attention, add; norm, mixture of experts, add."""
+
+    def __init__(self, config: ModelConfig, layer_config: LayerConfig) -> None:
+        super().__init__()
+        self.input_layernorm = RmsNorm(config.hidden_size, eps=config.rms_norm_eps)
+        self.self_attn = Attention(config)
+        self.post_attention_layernorm = RmsNorm(config.hidden_size, eps=config.rms_norm_eps)
+        self.mlp = feed_forward(config.hidden_size, layer_config)
+
+    def feed(self, x_BTD: Tensor) -> Tensor:
+        """The second half of the layer, the same for text and image."""
+        normed = self.post_attention_layernorm(x_BTD)
+        return x_BTD + self.mlp(normed.flatten(0, 1)).view_as(x_BTD)
+
+
+class Transformer(nn.Module):
+    """Knows neither latents nor time: it is given embeddings and returns the last layer's output, before `ln_f`."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.wte = nn.Embedding(config.vocabulary_size, config.hidden_size)
+        self.layers: Sequence[Layer] = nn.ModuleList(Layer(config, layer) for layer in config.layers)  # type: ignore[assignment]
+        self.ln_f = RmsNorm(config.hidden_size, eps=config.rms_norm_eps)
+
+    def text(self, token_ids_T: Tensor, rotation: Rotation, cache: KvCache) -> Tensor:
+        """Read text tokens after what `cache` holds, and keep them there; returns [1, T, D]."""
+        x = self.wte(token_ids_T)[None]
+        for i, layer in enumerate(self.layers):
+            x = x + layer.self_attn.text(layer.input_layernorm(x), rotation, cache, i)
+            x = layer.feed(x)
+        cache.keep(len(token_ids_T))
+        return x
+
+    def image(self, x_BTD: Tensor, rotations: Sequence[Rotation], caches: Sequence[KvCache]) -> Tensor:
+        """One step: `<timestep>` and image tokens of each branch over that branch's prefix; the caches stay as they
+        were. [B, 1 + N, D] -> the image tokens, [B, N, D]."""
+        x = x_BTD
+        for i, layer in enumerate(self.layers):
+            x = x + layer.self_attn.image(layer.input_layernorm(x), rotations, caches, i)
+            x = layer.feed(x)
+        return x[:, 1:]
+
+
+def new_cache(config: ModelConfig, *, capacity: int, dtype: torch.dtype, device: torch.device) -> KvCache:
+    """An empty cache for one sequence of at most `capacity` tokens."""
+    return KvCache(
+        num_layers=len(config.layers),
+        capacity=capacity,
+        num_heads=config.num_kv_heads,
+        head_size=config.head_size,
+        dtype=dtype,
+        device=device,
+    )

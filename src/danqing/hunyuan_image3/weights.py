@@ -1,0 +1,132 @@
+"""From safetensors to parameters: one table of names, strict in both directions. Knows files, not arithmetic.
+
+Every name in the files maps to exactly one place in a parameter and every place is filled; anything else is an error
+that names the key. Memory never exceeds the finished model plus one tensor.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from danqing.hunyuan_image3.config import ModelConfig, read_json
+from danqing.hunyuan_image3.errors import CheckpointError
+from danqing.hunyuan_image3.model import HunyuanImage3
+
+INDEX_FILE = "model.safetensors.index.json"
+SINGLE_FILE = "model.safetensors"
+# Image understanding; text-to-image never reads them.
+SKIPPED = ("vision_model.", "vision_aligner.")
+EXPERT = re.compile(r"(model\.layers\.\d+\.mlp\.experts)\.(\d+)\.(gate_and_up_proj|down_proj)\.weight")
+ROUTER = re.compile(r"model\.layers\.\d+\.mlp\.gate\.wg\.weight")
+
+
+def shards(folder: Path) -> dict[Path, list[str]]:
+    """The files of a checkpoint and the keys each must hold (empty list: whatever it holds)."""
+    index = folder / INDEX_FILE
+    if index.is_file():
+        weight_map = read_json(index).get("weight_map")
+        if not isinstance(weight_map, dict):
+            raise CheckpointError(f"{index}: key 'weight_map' must map tensor names to files")
+        files: dict[Path, list[str]] = {}
+        for key, name in weight_map.items():
+            if not isinstance(name, str) or Path(name).name != name:
+                raise CheckpointError(f"{index}: the file of {key!r} must be a plain file name, not {name!r}")
+            files.setdefault(folder / name, []).append(key)
+        return files
+    if not (folder / SINGLE_FILE).is_file():
+        raise CheckpointError(f"{folder}: holds neither {SINGLE_FILE} nor {INDEX_FILE}")
+    return {folder / SINGLE_FILE: []}
+
+
+def tensors(folder: Path) -> Iterator[tuple[str, Callable[[], Tensor]]]:
+    """Every key of the checkpoint and a function that reads its tensor. Raises CheckpointError naming file or key."""
+    for path, expected in shards(folder).items():
+        try:
+            file = safe_open(path, framework="pt")
+        except FileNotFoundError:
+            raise CheckpointError(f"{path}: file not found, though {INDEX_FILE} names it") from None
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(f"{path}: cannot be read as safetensors: {error}") from None
+        with file:
+            present = set(file.keys())
+            missing = sorted(set(expected) - present)
+            if missing:
+                raise CheckpointError(f"{path}: key {missing[0]!r} is missing, though {INDEX_FILE} places it here")
+            for key in expected or sorted(present):
+                yield key, lambda file=file, key=key: file.get_tensor(key)  # type: ignore[misc]
+
+
+class Places:
+    """Where each checkpoint key goes: a whole parameter, or one expert's slice of a stacked one."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._places: dict[str, Tensor] = {}
+        for name, parameter in model.named_parameters():
+            if ".mlp.experts." in name:
+                stem, kind = name.rsplit(".", 1)
+                for e in range(len(parameter)):
+                    self._places[f"{stem}.{e}.{kind}.weight"] = parameter.data[e]
+            else:
+                self._places[name] = parameter.data
+
+    def __iter__(self) -> Iterator[tuple[str, Tensor]]:
+        return iter(self._places.items())
+
+    def fill(self, key: str, value: Tensor) -> None:
+        """Copy a tensor to its place. Raises CheckpointError for an unknown or repeated key or a wrong shape."""
+        place = self._places.pop(key, None)
+        if place is None:
+            raise CheckpointError(f"key {key!r} has no place in this architecture, or appears twice")
+        # One frame only ever meets the middle slice of a 3x3x3 kernel.
+        if key.startswith("vae.") and value.ndim == 5 and place.ndim == 4:
+            value = value[:, :, value.shape[2] // 2]
+        if value.shape != place.shape:
+            raise CheckpointError(
+                f"key {key!r} has shape {list(value.shape)}; config.json asks for {list(place.shape)}"
+            )
+        place.copy_(value)
+
+    def finish(self) -> None:
+        """Raises CheckpointError when a parameter was not filled."""
+        if self._places:
+            key = min(self._places)
+            raise CheckpointError(f"key {key!r} is missing from the checkpoint ({len(self._places)} missing in all)")
+
+
+def empty_model(config: ModelConfig, *, dtype: torch.dtype, device: torch.device) -> HunyuanImage3:
+    """The network with unset parameters of `dtype`, except the routers, which are float32 always."""
+    with torch.device("meta"):
+        model = HunyuanImage3(config)
+    for name, parameter in model.named_parameters():
+        kept = torch.float32 if ROUTER.fullmatch(name) else dtype
+        parameter.data = parameter.data.to(kept)
+    return model.to_empty(device=device).requires_grad_(False).eval()
+
+
+def load_model(
+    folder: Path,
+    config: ModelConfig,
+    *,
+    dtype: torch.dtype,
+    device: torch.device,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> HunyuanImage3:
+    """Load a checkpoint, tensor by tensor. `on_progress(done, total)` counts parameters' places.
+
+    Raises CheckpointError naming the key or file.
+    """
+    model = empty_model(config, dtype=dtype, device=device)
+    places = Places(model)
+    total = len(dict(places))
+    for done, (key, read) in enumerate(tensors(folder)):
+        if key.startswith(SKIPPED):
+            continue
+        places.fill(key, read())
+        if on_progress:
+            on_progress(done + 1, total)
+    places.finish()
+    return model
