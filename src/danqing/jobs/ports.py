@@ -1,4 +1,4 @@
-"""What jobs need from the other parts, as protocols; `app` passes the implementations. Knows none of their implementations.
+"""What jobs need from the other parts, as protocols; `app` passes the implementations, which nothing here knows.
 
 The verdicts and the expanded prompt are the other parts' own values, named here again for our callers.
 """

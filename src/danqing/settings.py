@@ -1,0 +1,114 @@
+"""Every option of the server, typed and described; read once from `DANQING_*` by whoever starts a process.
+
+Knows nothing of what the values are used for: `app` passes them on as plain values. docs/settings.md is made from here.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, HttpUrl, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ENVIRONMENT_PREFIX = "DANQING_"
+
+Seconds = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+def _default_data_dir() -> Path:
+    return Path.home() / ".local" / "share" / "danqing"
+
+
+class Settings(BaseSettings):
+    """The server's options. Each is the environment variable `DANQING_` plus its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="forbid")
+
+    # Where things are
+    data_dir: Annotated[Path, AfterValidator(Path.expanduser)] = Field(
+        default_factory=_default_data_dir, description="Folder for the database and the pictures; created when missing."
+    )
+    database_url: str | None = Field(
+        None, description="`postgresql://…` for a shared database. Unset: an SQLite file in the data folder."
+    )
+    storage_url: str | None = Field(
+        None,
+        description="`s3://bucket/prefix` (extra `s3`; credentials and endpoint from the usual `AWS_*` variables)."
+        " Unset: a folder in the data folder.",
+    )
+    file_lifetime_seconds: Count | None = Field(
+        604_800, description="How long a picture's link works; afterwards it answers 410 and the file is deleted."
+    )
+    file_cleanup_interval_seconds: Seconds = Field(600, description="How often expired pictures are looked for.")
+
+    # What draws
+    model: Path | None = Field(None, description="Checkpoint folder. Unset: the bundled `mini` checkpoint.")
+    device: str = Field("cpu", description="Where the model runs, in PyTorch's words: `cpu`, `cuda`, `cuda:1`.")
+    dtype: Literal["float32", "bfloat16"] | None = Field(
+        None, description="Arithmetic of the model. Unset: the faster one that the processor really supports."
+    )
+
+    # The address
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
+    public_url: HttpUrl | None = Field(
+        None, description="Base of the links in answers, when a proxy hides it. Unset: what the client called."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["json", "text"] = Field("json", description="One JSON object a line, or plain text.")
+
+    # Limits
+    max_body_bytes: Count = Field(1_048_576, description="Largest request body; a larger one gets 413.")
+    max_queued_jobs: Count = Field(512, description="Jobs that may wait; more get 503.")
+    max_queued_jobs_per_account: Count = Field(256, description="Jobs of one account that may wait; more get 429.")
+    max_concurrent_jobs: Count = Field(
+        4, description="Jobs in the engine at once; it works on them in turn, step by step."
+    )
+    max_queue_seconds: Seconds = Field(600, description="Longest wait in the queue; after it the job ends with 504.")
+    job_time_limit_seconds: Seconds = Field(
+        600, description="Longest time in the engine; after it the job ends with 504."
+    )
+    lease_seconds: Seconds = Field(
+        15, description="After this long without a sign of life a process's jobs count as lost."
+    )
+    drain_seconds: Seconds = Field(30, description="How long running jobs may go on after SIGTERM.")
+    requests_per_minute: Count = Field(600, description="Generation requests a minute of one key; more get 429.")
+    max_concurrent_requests: Count = Field(64, description="Generation requests of one key at once; more get 429.")
+
+    # Money
+    starting_credits: int = Field(
+        100_000_000, ge=0, description="Credits of the account that the first start creates; $1 is 2,000,000."
+    )
+    price_megapixel_credits: int = Field(210_000, ge=0, description="Price of an image per megapixel (2^20 px) begun.")
+    low_balance_credits: int = Field(10_000, ge=0, description="Balance under which `lowBalance` is reported.")
+
+    # Prompt expansion
+    expander: Literal["none", "remote"] = Field(
+        "none",
+        description="Who answers `enable_prompt_expansion`: nobody (said in `meta.warnings`) or a chat endpoint.",
+    )
+    expander_url: HttpUrl | None = Field(
+        None, description="Base URL of an OpenAI-compatible API, such as `http://localhost:11434/v1`; for `remote`."
+    )
+    expander_model: str | None = Field(None, description="Model that the chat endpoint is asked for; for `remote`.")
+    expander_api_key: SecretStr | None = Field(None, description="Key of the chat endpoint, if it wants one.")
+    expander_timeout_seconds: Seconds = Field(
+        20, description="Longest wait for the chat endpoint, each of two attempts."
+    )
+
+    @model_validator(mode="after")
+    def _remote_expander_is_complete(self) -> "Settings":
+        if self.expander == "remote" and (self.expander_url is None or self.expander_model is None):
+            raise ValueError("expander 'remote' needs expander_url and expander_model")
+        return self
+
+    @property
+    def effective_database_url(self) -> str:
+        """The database to open."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'danqing.db'}"
+
+    @property
+    def file_lifetime(self) -> timedelta | None:
+        """How long a picture's link works; None for ever."""
+        return None if self.file_lifetime_seconds is None else timedelta(seconds=self.file_lifetime_seconds)

@@ -1,0 +1,89 @@
+"""What every image store can do, and how its paths are made. Knows nothing of jobs, accounts or HTTP.
+
+A path is `files/b/{8 hex}/{21 characters}.{extension}`. The hex digits are the second of storing, so a store tells a
+path whose lifetime is over from one that never was, and finds what to clean up, without keeping a list.
+"""
+
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from danqing.errors import Gone, NotFound
+
+PATH_PREFIX = "files/b"
+NAME_LENGTH = 21
+CONTENT_TYPES = {"png": "image/png", "jpeg": "image/jpeg"}
+# No store is older than the project: a path with an earlier time was never handed out.
+FIRST_POSSIBLE_TIME = datetime(2026, 1, 1, tzinfo=UTC)
+
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_PATH = re.compile(rf"{PATH_PREFIX}/([0-9a-f]{{8}})/[0-9A-Za-z]{{{NAME_LENGTH}}}\.({'|'.join(CONTENT_TYPES)})")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredImage:
+    """What is known of a stored picture without reading it. A path's bytes never change, so the path is the version."""
+
+    path: str
+    num_bytes: int
+    content_type: str
+    stored_at: datetime
+    expires_at: datetime | None
+
+
+class ImageStore(Protocol):
+    """Keeps encoded pictures under unguessable paths for a limited time."""
+
+    async def start(self) -> None:
+        """Make ready to store."""
+
+    async def put(self, data: bytes, *, content_type: str, extension: str) -> str:
+        """Store durably and return the path. Raises Overloaded when there is no room."""
+
+    async def find(self, path: str) -> StoredImage:
+        """Describe a picture. Raises NotFound, or Gone after its lifetime."""
+
+    async def read(self, path: str, *, start: int = 0, num_bytes: int | None = None) -> bytes:
+        """Read a picture or a piece of it. Raises NotFound, or Gone after its lifetime."""
+
+    async def delete(self, path: str) -> None:
+        """Remove a picture; a missing one is no error."""
+
+    async def delete_expired(self) -> int:
+        """Remove every picture whose lifetime is over; return how many there were."""
+
+    async def check_writable(self) -> None:
+        """Raise Overloaded unless a picture could be stored now."""
+
+
+def new_path(now: datetime, *, extension: str) -> str:
+    """Draw an unguessable path for a picture stored now."""
+    name = "".join(secrets.choice(_ALPHABET) for _ in range(NAME_LENGTH))
+    return f"{PATH_PREFIX}/{int(now.timestamp()):08x}/{name}.{extension}"
+
+
+def describe_path(path: str, *, lifetime: timedelta | None) -> tuple[datetime, datetime | None, str]:
+    """Return when the path was stored, when it ends, and its content type. Raises NotFound for anything not a path."""
+    match = _PATH.fullmatch(path)
+    if match is None:
+        raise NotFound("There is no such file.")
+    stored_at = datetime.fromtimestamp(int(match[1], 16), UTC)
+    return stored_at, None if lifetime is None else stored_at + lifetime, CONTENT_TYPES[match[2]]
+
+
+def check_alive(path: str, *, now: datetime, lifetime: timedelta | None) -> None:
+    """Raise NotFound for anything that is no path of ours, Gone for a path whose lifetime is over."""
+    stored_at, expires_at, _ = describe_path(path, lifetime=lifetime)
+    if stored_at < FIRST_POSSIBLE_TIME:
+        raise NotFound("There is no such file.")
+    if expires_at is not None and now >= expires_at:
+        raise Gone
+
+
+def is_expired(folder: str, *, now: datetime, lifetime: timedelta | None) -> bool:
+    """Tell from the eight hex digits of a path whether its pictures are over their lifetime."""
+    if lifetime is None or re.fullmatch(r"[0-9a-f]{8}", folder) is None:
+        return False
+    return datetime.fromtimestamp(int(folder, 16), UTC) + lifetime <= now

@@ -1,0 +1,143 @@
+"""Pictures as files in a local folder: written under a temporary name, flushed to the disk, then renamed.
+
+Knows nothing of jobs or HTTP.
+"""
+
+import asyncio
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from danqing.errors import NotFound, Overloaded
+from danqing.storage.image_store import PATH_PREFIX, StoredImage, check_alive, describe_path, is_expired, new_path
+
+UNFINISHED_FOLDER = "unfinished"
+NO_ROOM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+NO_ROOM_RETRY_SECONDS = 60
+LEFTOVER_SECONDS = 3600
+
+
+class LocalImageStore:
+    """An `ImageStore` in a folder that one or several server processes share."""
+
+    def __init__(self, root: Path, *, lifetime: timedelta | None, clock: Callable[[], datetime]) -> None:
+        """Use `root`; `lifetime` None keeps pictures for ever. Nothing is created before `start`."""
+        self._root = root
+        self._lifetime = lifetime
+        self._clock = clock
+
+    async def start(self) -> None:
+        """Make the folders and remove what a crash left unfinished."""
+        await asyncio.to_thread(self._start)
+
+    async def put(self, data: bytes, *, content_type: str, extension: str) -> str:
+        """Store durably and return the path. Raises Overloaded when there is no room."""
+        path = new_path(self._clock(), extension=extension)
+        assert describe_path(path, lifetime=None)[2] == content_type
+        await asyncio.to_thread(self._write, path, data)
+        return path
+
+    async def find(self, path: str) -> StoredImage:
+        """Describe a picture. Raises NotFound, or Gone after its lifetime."""
+        check_alive(path, now=self._clock(), lifetime=self._lifetime)
+        stored_at, expires_at, content_type = describe_path(path, lifetime=self._lifetime)
+        try:
+            num_bytes = (await asyncio.to_thread((self._root / path).stat)).st_size
+        except FileNotFoundError:
+            raise NotFound("There is no such file.") from None
+        return StoredImage(
+            path=path, num_bytes=num_bytes, content_type=content_type, stored_at=stored_at, expires_at=expires_at
+        )
+
+    async def read(self, path: str, *, start: int = 0, num_bytes: int | None = None) -> bytes:
+        """Read a picture or a piece of it. Raises NotFound, or Gone after its lifetime."""
+        check_alive(path, now=self._clock(), lifetime=self._lifetime)
+        try:
+            return await asyncio.to_thread(_read, self._root / path, start, num_bytes)
+        except FileNotFoundError:
+            raise NotFound("There is no such file.") from None
+
+    async def delete(self, path: str) -> None:
+        """Remove a picture; a missing one is no error."""
+        describe_path(path, lifetime=None)
+        await asyncio.to_thread((self._root / path).unlink, missing_ok=True)
+
+    async def delete_expired(self) -> int:
+        """Remove every picture whose lifetime is over; return how many there were."""
+        return await asyncio.to_thread(self._delete_expired)
+
+    async def check_writable(self) -> None:
+        """Raise Overloaded unless a picture could be stored now."""
+        await asyncio.to_thread(self._write_probe)
+
+    def _start(self) -> None:
+        (self._root / PATH_PREFIX).mkdir(parents=True, exist_ok=True)
+        (self._root / UNFINISHED_FOLDER).mkdir(exist_ok=True)
+        oldest_at_work = self._clock().timestamp() - LEFTOVER_SECONDS
+        for leftover in (self._root / UNFINISHED_FOLDER).iterdir():
+            # A younger one may be another process's, still being written.
+            if leftover.stat().st_mtime < oldest_at_work:
+                leftover.unlink(missing_ok=True)
+
+    def _write(self, path: str, data: bytes) -> None:
+        target = self._root / path
+        unfinished = self._root / UNFINISHED_FOLDER / target.name
+        try:
+            target.parent.mkdir(exist_ok=True)
+            _write_durably(unfinished, data)
+            unfinished.replace(target)
+            _flush_folder(target.parent)
+        except OSError as error:
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)
+            raise _no_room(error) from error
+
+    def _write_probe(self) -> None:
+        probe = self._root / UNFINISHED_FOLDER / f"probe-{os.getpid()}"
+        try:
+            _write_durably(probe, b"x")
+            probe.unlink(missing_ok=True)
+        except OSError as error:
+            raise _no_room(error) from error
+
+    def _delete_expired(self) -> int:
+        num_deleted = 0
+        for folder in (self._root / PATH_PREFIX).iterdir():
+            if is_expired(folder.name, now=self._clock(), lifetime=self._lifetime):
+                num_deleted += len(list(folder.iterdir()))
+                shutil.rmtree(folder, ignore_errors=True)
+        return num_deleted
+
+
+def _read(file: Path, start: int, num_bytes: int | None) -> bytes:
+    with file.open("rb") as stream:
+        stream.seek(start)
+        return stream.read(-1 if num_bytes is None else num_bytes)
+
+
+def _write_durably(file: Path, data: bytes) -> None:
+    with file.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    # The rename itself survives a power cut only once the folder is on the disk.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _no_room(error: OSError) -> Exception:
+    if error.errno in NO_ROOM_ERRORS:
+        return Overloaded(
+            "The image store has no room left; nothing was charged.", retry_after_seconds=NO_ROOM_RETRY_SECONDS
+        )
+    return error
