@@ -45,7 +45,7 @@ class SpendLimit:
 
 @dataclass(frozen=True, kw_only=True)
 class ApiKey:
-    """A key without its secret. `prefix`, the first eight digits, is also its id; `monthly_usage_usd` is this month's."""
+    """A key without its secret. `prefix`, the first eight digits, is also its id."""
 
     prefix: str
     account_id: str
@@ -180,9 +180,7 @@ def _patch_values(patch: KeyPatch, *, now: datetime) -> dict[str, Any]:
 def _api_key(row: Row[Any], *, month_credits: int) -> ApiKey:
     limit = None
     if row.limit_credits is not None:
-        limit = SpendLimit(
-            retention=Retention(row.limit_retention), threshold_usd=usd_from_credits(row.limit_credits)
-        )
+        limit = SpendLimit(retention=Retention(row.limit_retention), threshold_usd=usd_from_credits(row.limit_credits))
     return ApiKey(
         prefix=row.prefix,
         account_id=row.account_id,

@@ -49,9 +49,7 @@ def balance(conn: Connection, account_id: str) -> Balance:
     row = queries.find_account(conn, account_id)
     if row is None:
         raise NotFound(f"There is no account {account_id!r}.")
-    return Balance(
-        available_credits=row.available_credits, held_credits=row.held_credits, updated_at=row.updated_at
-    )
+    return Balance(available_credits=row.available_credits, held_credits=row.held_credits, updated_at=row.updated_at)
 
 
 def grant(conn: Connection, *, account_id: str, grant_id: str, amount_credits: int, now: datetime) -> None:
@@ -60,7 +58,9 @@ def grant(conn: Connection, *, account_id: str, grant_id: str, amount_credits: i
         raise InvalidRequest(f"amount_credits must be within 1..{MAX_GRANT_CREDITS}", param="amount_credits")
     balance(conn, account_id)
     transfer_id = f"grant:{grant_id}"
-    if _transfer(conn, TransferKind.GRANT, transfer_id=transfer_id, account_id=account_id, amount=amount_credits, now=now):
+    if _transfer(
+        conn, TransferKind.GRANT, transfer_id=transfer_id, account_id=account_id, amount=amount_credits, now=now
+    ):
         queries.move_balance(conn, account_id, available_credits=amount_credits, held_credits=0, now=now)
 
 
@@ -115,9 +115,7 @@ def settle(conn: Connection, *, hold_id: str, captured_credits: int, now: dateti
         )
     if released:
         _transfer(conn, TransferKind.RELEASE, hold_id=hold_id, account_id=row.account_id, amount=released, now=now)
-        queries.add_spending(
-            conn, api_key_id=row.api_key_id, day=row.created_at.date(), amount_credits=-released
-        )
+        queries.add_spending(conn, api_key_id=row.api_key_id, day=row.created_at.date(), amount_credits=-released)
     return True
 
 

@@ -136,7 +136,9 @@ def recompute_books(conn: Connection) -> list[Row[Any]]:
 
     return list(
         conn.execute(
-            select(accounts.c.id, accounts.c.available_credits, accounts.c.held_credits, book("available"), book("held"))
+            select(
+                accounts.c.id, accounts.c.available_credits, accounts.c.held_credits, book("available"), book("held")
+            )
             .outerjoin(transfers, transfers.c.account_id == accounts.c.id)
             .group_by(accounts.c.id, accounts.c.available_credits, accounts.c.held_credits)
         )

@@ -4,7 +4,7 @@ from sqlalchemy import JSON, BigInteger, Boolean, CheckConstraint, Column, Date,
 
 from danqing.database import UtcDateTime, metadata
 
-# The two balances are sums over `transfers`, kept here so that a hold is one comparison; `credits.check` recomputes them.
+# The two balances are sums over `transfers`, kept so that a hold is one comparison; `credits.check` recomputes them.
 accounts = Table(
     "accounts",
     metadata,
@@ -47,10 +47,9 @@ holds = Table(
     Column("amount_credits", BigInteger, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     CheckConstraint("amount_credits >= 0", name="amount_credits"),
-    Index(None, "api_key_id", "created_at"),
 )
 
-# One row moves credits from one book to another: both sides of the entry at once. Rows never change (a trigger sees to it).
+# One row moves credits from one book to another: both sides of the entry at once. A trigger keeps rows as they are.
 # Books: grants (outside) -> available -> held -> revenue (outside), and held -> available for what is not used.
 transfers = Table(
     "transfers",

@@ -1,0 +1,151 @@
+"""The database: transactions, moments, migrations."""
+
+import asyncio
+import threading
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Column, Integer, MetaData, Table, insert, select, text
+from sqlalchemy.exc import DatabaseError
+
+import danqing.accounts.tables
+import danqing.jobs.tables  # noqa: F401
+from danqing.database import Database, UtcDateTime, metadata
+
+
+def test_the_migrations_make_exactly_the_tables_that_the_code_describes(empty_database_url):
+    database = Database(empty_database_url)
+    database.migrate()
+    with database.read() as conn:
+        differences = compare_metadata(MigrationContext.configure(conn, opts={"compare_type": True}), metadata)
+    database.close()
+    assert differences == []
+
+
+def test_migrating_twice_changes_nothing(database):
+    database.migrate()
+    with database.read() as conn:
+        assert conn.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0001"]
+
+
+def test_several_processes_may_migrate_at_once(empty_database_url):
+    databases = [Database(empty_database_url) for _ in range(3)]
+    failures = []
+
+    def migrate(database):
+        try:
+            database.migrate()
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=migrate, args=(database,)) for database in databases]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for database in databases:
+        database.close()
+    assert failures == []
+
+
+def test_an_exception_rolls_back_the_whole_transaction(database):
+    with pytest.raises(ZeroDivisionError), database.write() as conn:
+        _add_account(conn, "a")
+        raise ZeroDivisionError
+    with database.read() as conn:
+        assert conn.execute(select(danqing.accounts.tables.accounts.c.id)).all() == []
+
+
+def test_foreign_keys_are_enforced(database):
+    with pytest.raises(DatabaseError), database.write() as conn:
+        conn.execute(
+            insert(danqing.accounts.tables.key_spending).values(
+                api_key_id="nobody", day=datetime.now(UTC), spent_credits=1
+            )
+        )
+
+
+@pytest.mark.parametrize("table", ["holds", "transfers", "settlements"])
+@pytest.mark.parametrize("change", ["DELETE FROM {table}", "UPDATE {table} SET created_at = created_at"])
+def test_rows_of_the_ledger_never_change(ledger_with_rows, table, change):
+    with pytest.raises(DatabaseError, match=f"rows of {table} never change"), ledger_with_rows.write() as conn:
+        conn.execute(text(change.format(table=table)))
+
+
+def test_moments_come_back_in_utc_and_sort_by_time(database):
+    table = Table("moments", MetaData(), Column("id", Integer, primary_key=True), Column("at", UtcDateTime))
+    noon = datetime(2026, 11, 23, 12, 0, 0, 5, tzinfo=timezone(timedelta(hours=2)))
+    with database.write() as conn:
+        table.create(conn)
+        conn.execute(insert(table), [{"id": 1, "at": noon}, {"id": 2, "at": noon + timedelta(microseconds=1)}])
+        moments = conn.execute(select(table.c.at).where(table.c.at > noon)).scalars().all()
+        first = conn.execute(select(table.c.at).where(table.c.id == 1)).scalar_one()
+    assert moments == [datetime(2026, 11, 23, 10, 0, 0, 6, tzinfo=UTC)]
+    assert first.utcoffset() == timedelta(0)
+    assert first == noon
+
+
+async def test_a_cancelled_caller_learns_the_end_of_its_transaction_first(database):
+    started, may_end = threading.Event(), threading.Event()
+
+    def work(conn):
+        _add_account(conn, "a")
+        started.set()
+        may_end.wait(10)
+
+    task = asyncio.create_task(database.run_write(work))
+    await asyncio.to_thread(started.wait, 10)
+    task.cancel()
+    await asyncio.sleep(0.05)
+    assert not task.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await database.run_read(lambda conn: conn.execute(text("SELECT id FROM accounts")).scalars().all()) == ["a"]
+
+
+async def test_many_writers_at_once_lose_nothing(database):
+    await database.run_write(lambda conn: _add_account(conn, "a"))
+
+    def add_one(conn):
+        conn.execute(text("UPDATE accounts SET available_credits = available_credits + 1"))
+
+    await asyncio.gather(*(database.run_write(add_one) for _ in range(100)))
+    total = await database.run_read(lambda conn: conn.execute(text("SELECT available_credits FROM accounts")).scalar())
+    assert total == 100
+
+
+def test_a_sqlite_database_must_be_a_file():
+    with pytest.raises(ValueError, match="must be a file"):
+        Database("sqlite://")
+
+
+def _add_account(conn, account_id):
+    now = datetime.now(UTC)
+    conn.execute(
+        insert(danqing.accounts.tables.accounts).values(
+            id=account_id,
+            name="A",
+            webhook_secret="s",
+            available_credits=0,
+            held_credits=0,
+            created_at=now,
+            updated_at=now,
+        )
+    )
+
+
+@pytest.fixture
+def ledger_with_rows(database):
+    from danqing.accounts import credits
+    from danqing.accounts.bootstrap import bootstrap
+
+    now = datetime.now(UTC)
+    with database.write() as conn:
+        first = bootstrap(conn, starting_credits=100, now=now)
+        prefix = first.key.api_key.prefix
+        credits.hold(conn, hold_id="h", account_id=first.account_id, api_key_id=prefix, amount_credits=10, now=now)
+        credits.settle(conn, hold_id="h", captured_credits=4, now=now)
+    return database
