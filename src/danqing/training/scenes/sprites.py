@@ -1,0 +1,201 @@
+"""Sprites: emoji cut from the font, shapes, things to wear, the sun lounger. Knows nothing of scenes or places.
+
+A sprite is an RGBA image cropped to what it shows; `MASTER_PX` is its longer side before the renderer scales it.
+"""
+
+import colorsys
+import math
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+from danqing.training.scenes.colours import COLOURS, RGB
+from danqing.training.scenes.vocabulary import NOUNS, Noun
+
+MASTER_PX = 416
+NUM_CACHED_SPRITES = 512
+
+# The one size at which the font holds its bitmaps.
+EMOJI_FONT_SIZE = 109
+EMOJI_FONT_NAME = "NotoColorEmoji.ttf"
+FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.local/share/fonts", "~/.fonts", "~/Library/Fonts")
+
+# The bitmaps are 136 pixels wide: enlarged this often, then sharpened, then reduced to the master size.
+ENLARGEMENT = 4
+NUM_SHARPENINGS = 3
+
+LOUNGER_SIZE = (1000, 500)
+HEAD_ROOM = 400  # Above the lounger, for whoever lies on it.
+SEAT_Y = 345
+WOOD, DARK_WOOD = (184, 120, 68), (142, 88, 48)
+MAT, STRIPE = (48, 148, 216), (244, 248, 252)
+
+
+class EmojiFontMissing(RuntimeError):
+    """The emoji font is not installed. On Debian and Ubuntu: apt install fonts-noto-color-emoji."""
+
+    def __init__(self) -> None:
+        super().__init__(f"{EMOJI_FONT_NAME} not found in {', '.join(FONT_FOLDERS)}. {type(self).__doc__}")
+
+
+@lru_cache(maxsize=1)
+def emoji_font() -> ImageFont.FreeTypeFont:
+    for folder in FONT_FOLDERS:
+        for path in sorted(Path(folder).expanduser().rglob(EMOJI_FONT_NAME)):
+            return ImageFont.truetype(path, EMOJI_FONT_SIZE)
+    raise EmojiFontMissing
+
+
+@lru_cache(maxsize=NUM_CACHED_SPRITES)
+def sprite(name: str, *, colour: str | None, accessory: str | None, on_lounger: bool) -> Image.Image:
+    """Return the finished thing. The image is shared: never painted on."""
+    noun = NOUNS[name]
+    image = shape(name, COLOURS[colour or "red"]) if noun.is_shape else emoji(noun.glyph)
+    if colour and noun.hue:
+        image = _repainted(image, hue_from=COLOURS[noun.hue], hue_to=COLOURS[colour])
+    if accessory:
+        image = _dressed(image, noun, accessory)
+    if on_lounger:
+        image = _reclined(image, noun)
+    return image
+
+
+@lru_cache(maxsize=NUM_CACHED_SPRITES)
+def emoji(glyph: str) -> Image.Image:
+    """Return the glyph enlarged to the master size with crisp edges, cropped to its tight box."""
+    tile = Image.new("RGBA", (180, 160))
+    ImageDraw.Draw(tile).text((12, 12), glyph, font=emoji_font(), embedded_color=True)
+    tile = tile.crop(tile.getbbox())
+    size = (tile.width * ENLARGEMENT, tile.height * ENLARGEMENT)
+    margin = 2 * ENLARGEMENT
+    enlarged = Image.new("RGBA", (size[0] + 2 * margin, size[1] + 2 * margin))
+    enlarged.paste(tile.resize(size, Image.Resampling.BICUBIC), (margin, margin))
+    for _ in range(NUM_SHARPENINGS):
+        enlarged = _toggled(enlarged)
+    return _fitted(enlarged.crop(enlarged.getbbox()))
+
+
+def _toggled(image: Image.Image) -> Image.Image:
+    """Replace every value by the nearer of its local minimum and maximum: a blurred edge becomes a sharp one."""
+    low = np.asarray(image.filter(ImageFilter.MinFilter(3))).astype(np.int16)
+    high = np.asarray(image.filter(ImageFilter.MaxFilter(3))).astype(np.int16)
+    values = np.asarray(image).astype(np.int16)
+    return Image.fromarray(np.where(values - low < high - values, low, high).astype(np.uint8))
+
+
+def _fitted(image: Image.Image) -> Image.Image:
+    scale = MASTER_PX / max(image.size)
+    return image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BOX)
+
+
+@lru_cache(maxsize=NUM_CACHED_SPRITES)
+def shape(name: str, colour: RGB) -> Image.Image:
+    """Return a simple shape of one flat colour."""
+    side = MASTER_PX * 2
+    image = Image.new("RGBA", (side, side), (*colour, 0))
+    draw = ImageDraw.Draw(image)
+    if name == "circle":
+        draw.ellipse((0, 0, side - 1, side - 1), fill=colour)
+    else:
+        draw.polygon([(x * side, y * side) for x, y in _outline(name)], fill=colour)
+    return _fitted(image.crop(image.getbbox()))
+
+
+def _outline(name: str) -> list[tuple[float, float]]:
+    if name == "square":
+        return [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
+    if name == "triangle":
+        return [(0.5, 0.0), (1.0, 0.87), (0.0, 0.87)]
+    if name == "diamond":
+        return [(0.5, 0.0), (0.88, 0.5), (0.5, 1.0), (0.12, 0.5)]
+    if name == "star":
+        spikes = [(0.5 if k % 2 == 0 else 0.21, math.pi * (k / 5 - 0.5)) for k in range(10)]
+        return [(0.5 + r * math.cos(a), 0.5 + r * math.sin(a)) for r, a in spikes]
+    turns = np.linspace(0.0, 2 * math.pi, 90)
+    hearts = (13 * np.cos(turns) - 5 * np.cos(2 * turns) - 2 * np.cos(3 * turns) - np.cos(4 * turns)) / 34
+    return [(0.5 + 0.47 * math.sin(t) ** 3, 0.45 - h) for t, h in zip(turns, hearts, strict=True)]
+
+
+def _repainted(image: Image.Image, *, hue_from: RGB, hue_to: RGB) -> Image.Image:
+    """Turn the hue of the strongly coloured parts near `hue_from`; greys and other hues stay."""
+    if hue_from == hue_to:
+        return image
+    source, target = (colorsys.rgb_to_hsv(*(c / 255 for c in colour))[0] * 255 for colour in (hue_from, hue_to))
+    pixels = np.array(image.convert("RGB").convert("HSV"))
+    distance = np.abs((pixels[..., 0].astype(np.int16) - round(source) + 128) % 256 - 128)
+    painted = (distance < 36) & (pixels[..., 1] > 60)
+    pixels[..., 0] = np.where(painted, round(target), pixels[..., 0])
+    if hue_to in (COLOURS["yellow"], COLOURS["orange"]):
+        pixels[..., 2] = np.where(painted, np.minimum(255, pixels[..., 2] * 1.12), pixels[..., 2]).astype(np.uint8)
+    if hue_to == COLOURS["pink"]:
+        pixels[..., 1] = np.where(painted, pixels[..., 1] * 0.5, pixels[..., 1]).astype(np.uint8)
+        pixels[..., 2] = np.where(painted, 255 - (255 - pixels[..., 2]) * 0.3, pixels[..., 2]).astype(np.uint8)
+    turned = Image.fromarray(pixels, "HSV").convert("RGB")
+    turned.putalpha(image.getchannel("A"))
+    return turned
+
+
+def _dressed(image: Image.Image, noun: Noun, accessory: str) -> Image.Image:
+    """Put sunglasses before the eyes, or a hat or crown on the head."""
+    anchor = noun.eyes if accessory == "sunglasses" else noun.crown
+    if anchor is None:
+        raise ValueError(f"a {noun.name} cannot wear {accessory}")
+    worn = emoji({"sunglasses": "🕶", "hat": "🎩", "crown": "👑"}[accessory])
+    x, y, width = anchor
+    scale = width * image.width / worn.width
+    worn = worn.resize((round(worn.width * scale), round(worn.height * scale)), Image.Resampling.BOX)
+    left = round(x * image.width - worn.width / 2)
+    # A hat sinks a little so that it sits on the head, not above it.
+    top = round(y * image.height - worn.height * (0.5 if accessory == "sunglasses" else 0.88))
+    margin = MASTER_PX // 2
+    canvas = Image.new("RGBA", (image.width + 2 * margin, image.height + 2 * margin))
+    canvas.paste(image, (margin, margin))
+    canvas.alpha_composite(worn, (left + margin, top + margin))
+    return canvas.crop(canvas.getbbox())
+
+
+def _reclined(image: Image.Image, noun: Noun) -> Image.Image:
+    """Lean the creature back and lay it on a sun lounger whose raised end is on the right."""
+    if noun.recline_degrees is None:
+        raise ValueError(f"a {noun.name} cannot lie on a sun lounger")
+    width, height = LOUNGER_SIZE
+    canvas = Image.new("RGBA", (width, height + HEAD_ROOM))
+    canvas.alpha_composite(_lounger_back(), (0, HEAD_ROOM))
+    leaned = image.rotate(-noun.recline_degrees, Image.Resampling.BICUBIC, expand=True)
+    leaned = leaned.crop(leaned.getbbox())
+    scale = min(740 / leaned.width, 660 / leaned.height)
+    leaned = leaned.resize((round(leaned.width * scale), round(leaned.height * scale)), Image.Resampling.BICUBIC)
+    left = min(round(0.58 * width - leaned.width / 2), width - 60 - leaned.width)
+    canvas.alpha_composite(leaned, (left, HEAD_ROOM + SEAT_Y + 36 - leaned.height))
+    canvas.alpha_composite(_lounger_seat(), (0, HEAD_ROOM))
+    return _fitted(canvas.crop(canvas.getbbox()))
+
+
+def _lounger_back() -> Image.Image:
+    """The legs and the raised end of the lounger seen from the side: a striped mat over wood."""
+    image = Image.new("RGBA", (LOUNGER_SIZE[0] * 2, LOUNGER_SIZE[1] * 2))
+    draw = ImageDraw.Draw(image)
+    for x in (180, 1180):
+        draw.rounded_rectangle((x, 2 * SEAT_Y + 60, x + 56, 2 * LOUNGER_SIZE[1] - 10), radius=12, fill=DARK_WOOD)
+    draw.line((1660, 330, 1560, 2 * LOUNGER_SIZE[1] - 10), fill=DARK_WOOD, width=48)
+    start, slope = (1220, 2 * SEAT_Y + 40), (680, -640)
+    draw.line((*start, start[0] + slope[0], start[1] + slope[1]), fill=WOOD, width=150)
+    for k in range(8):
+        from_x, from_y = start[0] + slope[0] * k / 8, start[1] - 24 + slope[1] * k / 8
+        ink = MAT if k % 2 == 0 else STRIPE
+        draw.line((from_x, from_y, from_x + slope[0] / 8 + 2, from_y + slope[1] / 8 - 2), fill=ink, width=112)
+    return image.resize(LOUNGER_SIZE, Image.Resampling.BOX)
+
+
+def _lounger_seat() -> Image.Image:
+    """The seat, which covers the lower edge of whoever lies on it."""
+    image = Image.new("RGBA", (LOUNGER_SIZE[0] * 2, LOUNGER_SIZE[1] * 2))
+    draw = ImageDraw.Draw(image)
+    top = 2 * SEAT_Y
+    draw.rounded_rectangle((40, top, 1290, top + 92), radius=46, fill=MAT)
+    for k in range(6):
+        draw.rectangle((130 + 190 * k, top, 225 + 190 * k, top + 91), fill=STRIPE)
+    draw.rounded_rectangle((70, top + 86, 1620, top + 140), radius=20, fill=WOOD)
+    return image.resize(LOUNGER_SIZE, Image.Resampling.BOX)
