@@ -129,6 +129,8 @@ class Child:
         while (message := await receive(process.stdout)) is not None:
             self._heard()
             self._take(message)
+            # Reading what is already buffered never pauses by itself; readers of the drawings must get a chance.
+            await asyncio.sleep(0)
 
     def _take(self, message: Message) -> None:
         match message:
@@ -155,9 +157,10 @@ class Child:
     async def _watch(self) -> None:
         """Kill a process that should be working and says nothing: a hung kernel would block every job after it."""
         limits = self._limits
+        pause_seconds = min(limits.load_silence_seconds, limits.draw_silence_seconds) / _CHECKS_PER_SILENCE
         while True:
+            await asyncio.sleep(pause_seconds)
             limit_seconds = limits.draw_silence_seconds if self._loaded else limits.load_silence_seconds
-            await asyncio.sleep(limit_seconds / _CHECKS_PER_SILENCE)
             if self._loaded and not self._drawings:
                 continue
             if asyncio.get_running_loop().time() - self._heard_at > limit_seconds:

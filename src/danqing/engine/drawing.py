@@ -8,7 +8,7 @@ from danqing.engine.interface import ImageResult, Progress
 from danqing.engine.messages import Ended, Outcome
 
 # A reader this far behind loses the oldest steps and previews; pictures are never dropped.
-MAX_PENDING_STEPS = 64
+MAX_PENDING_STEPS = 16
 
 
 class ChildDied(Exception):

@@ -42,11 +42,14 @@ class Painter(Protocol):
     def prefill(self, request: DrawRequest) -> Any:
         """Compute what all images of the request share. Raises PromptRejected."""
 
-    def denoise(self, prefix: Any, *, image_index: int) -> Iterator[DenoisedStep]: ...
+    def denoise(self, prefix: Any, *, image_index: int) -> Iterator[DenoisedStep]:
+        """Draw one image, a step at a time."""
 
-    def decode(self, latent: Any, *, width_px: int | None, height_px: int | None) -> Raster: ...
+    def decode(self, latent: Any, *, width_px: int | None, height_px: int | None) -> Raster:
+        """Turn the last step's latent into the picture."""
 
-    def preview(self, latent: Any) -> Raster: ...
+    def preview(self, step: Any) -> Raster:
+        """Make a small picture of a running image from one of its steps."""
 
 
 _Turns = Iterator[Progress | ImageResult | None]
@@ -122,7 +125,7 @@ def _draw_image(
         latent = done.latent
         every = request.preview_every_steps
         wanted = every > 0 and done.step % every == 0 and done.step < done.num_steps
-        preview = painter.preview(latent) if wanted else None
+        preview = painter.preview(done) if wanted else None
         yield Progress(image_index=image_index, step=done.step, num_steps=done.num_steps, preview=preview)
     raster = painter.decode(latent, width_px=request.width_px, height_px=request.height_px)
     yield ImageResult(image_index=image_index, seed=request.seed + image_index, raster=raster)

@@ -5,16 +5,17 @@ The only module of the engine that reaches torch; the worker imports it when it 
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from danqing.engine.interface import DrawRequest, Raster
 from danqing.engine.interleaver import PromptRejected
 from danqing.hunyuan_image3.errors import PromptTooLong
-from danqing.hunyuan_image3.pipeline import DenoiseStep, Pipeline, Prefix, TextToImage
+from danqing.hunyuan_image3.pipeline import Pipeline, Prefix, TextToImage
+from danqing.hunyuan_image3.sampler import DenoiseStep
 
 
 class PipelinePainter:
@@ -56,13 +57,13 @@ class PipelinePainter:
         """Denoise one image, a step at a time."""
         return self._pipeline.denoise(prefix, image_index=image_index)
 
-    def decode(self, latent: Any, *, width_px: int | None, height_px: int | None) -> Raster:
+    def decode(self, latent: Tensor, *, width_px: int | None, height_px: int | None) -> Raster:
         """Turn a finished latent into a picture of exactly this size."""
         return _raster(self._pipeline.decode(latent, width_px=width_px, height_px=height_px))
 
-    def preview(self, latent: Any) -> Raster:
-        """Turn a running latent into a small, cheap picture."""
-        return _raster(self._pipeline.preview(latent))
+    def preview(self, step: DenoiseStep) -> Raster:
+        """Turn a running step into a small picture of what the image is heading for."""
+        return _raster(self._pipeline.preview(step))
 
 
 def _raster(picture_HWC: NDArray[np.uint8]) -> Raster:

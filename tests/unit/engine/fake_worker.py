@@ -1,0 +1,100 @@
+"""A drawing process without torch: the real `main`, with a painter that does what the prompt says.
+
+Run as `python fake_worker.py --model DIR`. DIR must exist; a file `on_load` in it says how loading ends.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from danqing.engine.interface import DrawRequest, Raster
+from danqing.engine.interleaver import PromptRejected
+from danqing.engine.worker import main
+from danqing.hunyuan_image3.errors import CheckpointError
+
+
+@dataclass(frozen=True, kw_only=True)
+class FakeStep:
+    step: int
+    num_steps: int
+    latent: bytes
+
+
+class AcceleratorLost(Exception):
+    pass
+
+
+class FakePainter:
+    """Prompts: `slow`, `crash`, `crash once`, `hang`, `too long`, `bug`, `lost`, `print`; anything else just draws."""
+
+    description = "fake (0 parameters)"
+    fatal_errors: tuple[type[Exception], ...] = (AcceleratorLost,)
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def prefill(self, request: DrawRequest) -> DrawRequest:
+        if request.prompt == "too long":
+            raise PromptRejected("prompt: 9 tokens, at most 8 are allowed")
+        return request
+
+    def denoise(self, request: DrawRequest, *, image_index: int) -> Iterator[FakeStep]:
+        for step in range(1, request.num_inference_steps + 1):
+            self._misbehave(request.prompt, step=step, image_index=image_index)
+            yield FakeStep(
+                step=step, num_steps=request.num_inference_steps, latent=bytes([(request.seed + image_index) % 256])
+            )
+
+    def decode(self, latent: bytes, *, width_px: int | None, height_px: int | None) -> Raster:
+        width_px, height_px = width_px or 8, height_px or 4
+        return Raster(width_px=width_px, height_px=height_px, rgb=latent * (3 * width_px * height_px))
+
+    def preview(self, step: FakeStep) -> Raster:
+        return Raster(width_px=1, height_px=1, rgb=step.latent * 3)
+
+    def _misbehave(self, prompt: str, *, step: int, image_index: int) -> None:
+        if prompt == "slow":
+            time.sleep(0.02)
+        elif prompt == "crash" and step == 2:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        elif prompt == "crash once" and step == 2 and image_index == 1:
+            crashed = self._folder / "crashed"
+            if not crashed.exists():
+                crashed.touch()
+                time.sleep(0.2)
+                os.kill(os.getpid(), signal.SIGKILL)
+        elif prompt == "hang":
+            time.sleep(3600)
+        elif prompt == "bug":
+            raise RuntimeError("no such kernel")
+        elif prompt == "lost":
+            raise AcceleratorLost("device-side assert")
+        elif prompt == "print":
+            print("a library talks to stdout")
+            sys.stdout.flush()
+
+
+def load(folder: Path, *, on_progress: Callable[[int, int], None]) -> Any:
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder}: no such folder")
+    with (folder / "num_loads").open("a") as loads:
+        loads.write("x")
+    on_progress(1, 2)
+    ending = folder / "on_load"
+    match ending.read_text() if ending.exists() else "":
+        case "crash":
+            os._exit(3)
+        case "fail":
+            raise RuntimeError("out of accelerator memory")
+        case "hang":
+            time.sleep(3600)
+    return FakePainter(folder)
+
+
+if __name__ == "__main__":
+    main(load)
