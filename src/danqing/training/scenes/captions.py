@@ -1,6 +1,6 @@
 """A scene becomes words: many phrasings, all of them true of the picture. Knows nothing of pixels.
 
-A caption may leave things out (size, side, mood, things worn), but names every noun and nearly always the place.
+A caption may leave things out (size, side, mood), but names every noun and nearly always the place.
 """
 
 from random import Random
@@ -90,14 +90,20 @@ def _finished(text: str, rng: Random) -> str:
 def _keywords(scene: Scene, rng: Random) -> str:
     """Terse: "dog, sunglasses, beach"."""
     first = scene.objects[0]
-    words = [_counted(scene, rng)] if _is_plural(scene) else [_named(item, rng) for item in scene.objects]
-    if len(scene.objects) == 1 and first.accessory and rng.random() < 0.8:
+    words = [_counted(scene, rng)] if _is_plural(scene) else [_keyword(item, scene, rng) for item in scene.objects]
+    if first.accessory and (len(scene.objects) == 1 or _is_plural(scene)):
         words.append(_without_article(rng.choice(ACCESSORY_WORDS[first.accessory])))
     if len(scene.objects) == 1 and first.on_lounger:
         words.append(_without_article(rng.choice(LOUNGER_WORDS)))
     if rng.random() < 0.92:
         words.append(_without_article(rng.choice(BACKGROUNDS[scene.background].what)))
     return ", ".join(words)
+
+
+def _keyword(item: SceneObject, scene: Scene, rng: Random) -> str:
+    alone = len(scene.objects) == 1
+    worn = f" with {rng.choice(ACCESSORY_WORDS[item.accessory])}" if item.accessory and not alone else ""
+    return _named(item, rng) + worn
 
 
 def _portrait(scene: Scene, rng: Random) -> str:
@@ -108,7 +114,7 @@ def _portrait(scene: Scene, rng: Random) -> str:
     doings = []
     if item.on_lounger:
         doings.append(f"{rng.choice(('lying', 'lying', 'resting'))} on {rng.choice(LOUNGER_WORDS)}")
-    if item.accessory and rng.random() < 0.95:
+    if item.accessory:
         doings.append(f"wearing {rng.choice(ACCESSORY_WORDS[item.accessory])}")
     doing = " and ".join(doings)
     side = _side(item, rng)
@@ -173,7 +179,7 @@ def _described(item: SceneObject, rng: Random) -> str:
     text = _with_article(_adorned(item, rng))
     if item.on_lounger:
         text += f" {rng.choice(('lying', 'relaxing', 'resting'))} on {rng.choice(LOUNGER_WORDS)}"
-    if item.accessory and rng.random() < 0.9:
+    if item.accessory:
         joint = " and wearing" if item.on_lounger else rng.choice((" wearing", " wearing", " with"))
         text += f"{joint} {rng.choice(ACCESSORY_WORDS[item.accessory])}"
     return text
@@ -205,7 +211,7 @@ def _counted(scene: Scene, rng: Random) -> str:
 
 
 def _worn_together(item: SceneObject, rng: Random) -> str:
-    if not item.accessory or rng.random() < 0.1:
+    if not item.accessory:
         return ""
     worn = {"sunglasses": "sunglasses", "hat": "hats", "crown": "crowns"}[item.accessory]
     return f" wearing {worn}"

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
 from danqing.training.scenes.colours import COLOURS, RGB
 from danqing.training.scenes.vocabulary import NOUNS, Noun
@@ -25,6 +25,8 @@ FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.local/share/fo
 # The bitmaps are 136 pixels wide: enlarged this often, then sharpened, then reduced to the master size.
 ENLARGEMENT = 4
 NUM_SHARPENINGS = 3
+
+HUE_TOLERANCE = 44  # Of 256 around the colour wheel: a painted part and its shaded rim.
 
 LOUNGER_SIZE = (1000, 500)
 HEAD_ROOM = 400  # Above the lounger, for whoever lies on it.
@@ -68,13 +70,31 @@ def emoji(glyph: str) -> Image.Image:
     tile = Image.new("RGBA", (180, 160))
     ImageDraw.Draw(tile).text((12, 12), glyph, font=emoji_font(), embedded_color=True)
     tile = tile.crop(tile.getbbox())
-    size = (tile.width * ENLARGEMENT, tile.height * ENLARGEMENT)
-    margin = 2 * ENLARGEMENT
-    enlarged = Image.new("RGBA", (size[0] + 2 * margin, size[1] + 2 * margin))
-    enlarged.paste(tile.resize(size, Image.Resampling.BICUBIC), (margin, margin))
+    margin = ImageOps.expand(tile, 2)
+    size = (margin.width * ENLARGEMENT, margin.height * ENLARGEMENT)
+    colour = _bled(margin).resize(size, Image.Resampling.BICUBIC)
     for _ in range(NUM_SHARPENINGS):
-        enlarged = _toggled(enlarged)
-    return _fitted(enlarged.crop(enlarged.getbbox()))
+        colour = _toggled(colour)
+    # The font's outlines are dithered: blurred first and then cut at one half, they become smooth.
+    alpha = margin.getchannel("A").resize(size, Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(3))
+    alpha = alpha.point(lambda value: min(255, max(0, 128 + 5 * (value - 128))))
+    colour.putalpha(alpha)
+    return _fitted(colour.crop(alpha.getbbox()))
+
+
+def _bled(image: Image.Image) -> Image.Image:
+    """Return the colours with those of the rim carried outwards, so that no black of the void mixes into an edge."""
+    inner = image.getchannel("A").filter(ImageFilter.MinFilter(3)).point(lambda alpha: 255 if alpha > 200 else 0)
+    result = Image.new("RGB", image.size)
+    for alpha, radius in ((image.getchannel("A"), 2.0), (inner, 1.2)):
+        source = image.copy()
+        source.putalpha(alpha)
+        carried = source.convert("RGBa").filter(ImageFilter.GaussianBlur(radius)).convert("RGBA")
+        result.paste(
+            carried.convert("RGB"), (0, 0), carried.getchannel("A").point(lambda alpha: 255 if alpha > 8 else 0)
+        )
+    result.paste(image.convert("RGB"), (0, 0), inner)
+    return result
 
 
 def _toggled(image: Image.Image) -> Image.Image:
@@ -119,19 +139,15 @@ def _outline(name: str) -> list[tuple[float, float]]:
 
 
 def _repainted(image: Image.Image, *, hue_from: RGB, hue_to: RGB) -> Image.Image:
-    """Turn the hue of the strongly coloured parts near `hue_from`; greys and other hues stay."""
+    """Move the strongly coloured parts near `hue_from` to the other colour, keeping their shades."""
     if hue_from == hue_to:
         return image
-    source, target = (colorsys.rgb_to_hsv(*(c / 255 for c in colour))[0] * 255 for colour in (hue_from, hue_to))
+    source, target = (np.array(colorsys.rgb_to_hsv(*(c / 255 for c in colour))) * 255 for colour in (hue_from, hue_to))
     pixels = np.array(image.convert("RGB").convert("HSV"))
-    distance = np.abs((pixels[..., 0].astype(np.int16) - round(source) + 128) % 256 - 128)
-    painted = (distance < 36) & (pixels[..., 1] > 60)
-    pixels[..., 0] = np.where(painted, round(target), pixels[..., 0])
-    if hue_to in (COLOURS["yellow"], COLOURS["orange"]):
-        pixels[..., 2] = np.where(painted, np.minimum(255, pixels[..., 2] * 1.12), pixels[..., 2]).astype(np.uint8)
-    if hue_to == COLOURS["pink"]:
-        pixels[..., 1] = np.where(painted, pixels[..., 1] * 0.5, pixels[..., 1]).astype(np.uint8)
-        pixels[..., 2] = np.where(painted, 255 - (255 - pixels[..., 2]) * 0.3, pixels[..., 2]).astype(np.uint8)
+    distance = np.abs((pixels[..., 0].astype(np.int16) - round(source[0]) + 128) % 256 - 128)
+    painted = (distance < HUE_TOLERANCE) & (pixels[..., 1] > 60)
+    pixels[painted, 0] = round(target[0])
+    pixels[painted, 1:] = np.minimum(255, pixels[painted, 1:] * (target[1:] / source[1:]))
     turned = Image.fromarray(pixels, "HSV").convert("RGB")
     turned.putalpha(image.getchannel("A"))
     return turned
