@@ -130,6 +130,8 @@ async def _in_thread(
     except asyncio.CancelledError:
         # Leaving now would let the caller clean up beside a transaction that is still at work.
         await asyncio.wait([future])
+        if not future.cancelled():
+            future.exception()  # looked at, so that asyncio does not report it as forgotten
         raise
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Column, Integer, MetaData, Table, insert, select, text
 from sqlalchemy.exc import DatabaseError
 
 import danqing.accounts.tables
-import danqing.jobs.tables  # noqa: F401
+import danqing.jobs.tables
 from danqing.database import Database, UtcDateTime, metadata
 
 
@@ -51,9 +51,12 @@ def test_several_processes_may_migrate_at_once(empty_database_url):
 
 
 def test_an_exception_rolls_back_the_whole_transaction(database):
-    with pytest.raises(ZeroDivisionError), database.write() as conn:
+    def work_that_fails(conn):
         _add_account(conn, "a")
         raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), database.write() as conn:
+        work_that_fails(conn)
     with database.read() as conn:
         assert conn.execute(select(danqing.accounts.tables.accounts.c.id)).all() == []
 
