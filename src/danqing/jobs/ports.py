@@ -3,9 +3,10 @@
 The verdicts and the expanded prompt are the other parts' own values, named here again for our callers.
 """
 
+from dataclasses import dataclass
 from typing import Protocol
 
-from danqing.engine.interface import Raster
+from danqing.engine.interface import Engine, Raster
 from danqing.jobs.job import Job
 from danqing.prompts.expander import ExpandedPrompt, PromptExpander
 from danqing.safety.verdict import ImageVerdict, PromptVerdict
@@ -16,6 +17,7 @@ __all__ = [
     "ImageStore",
     "ImageVerdict",
     "JobObserver",
+    "JobParts",
     "PromptCheck",
     "PromptExpander",
     "PromptVerdict",
@@ -51,3 +53,15 @@ class JobObserver(Protocol):
 
     def job_changed(self, job: Job) -> None:
         """`job` has just been written with its present status."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobParts:
+    """The other parts of the service that a job passes through."""
+
+    engine: Engine
+    store: ImageStore
+    prompt_check: PromptCheck
+    image_check: ImageCheck
+    expander: PromptExpander
+    observer: JobObserver

@@ -1,0 +1,99 @@
+"""What happens to a running job, told to everybody who listens. Lives in memory; the database keeps the outcome.
+
+For one event loop; not for several threads.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+
+from danqing.errors import RateLimitExceeded
+from danqing.jobs.job import Finished, ImageDone, JobEvent, StepDone
+
+MAX_LISTENERS = 32
+# A listener this far behind loses the oldest steps. Images and the end are never lost, and there are few of them.
+MAX_BUFFERED_EVENTS = 64
+
+
+class JobChannel:
+    """The events of one job. Who comes late first gets the latest step of each image and every image so far."""
+
+    def __init__(self, *, account_id: str) -> None:
+        self.account_id = account_id
+        self._latest_steps: dict[int, StepDone] = {}
+        self._images: dict[int, ImageDone] = {}
+        self._finished: Finished | None = None
+        self._closed = False
+        self._listeners: set[_Listener] = set()
+
+    def publish(self, event: JobEvent) -> None:
+        """Tell every listener; Finished closes the channel."""
+        assert not self._closed, "an event after the end"
+        match event:
+            case StepDone():
+                self._latest_steps[event.image_index] = self._with_last_preview(event)
+            case ImageDone():
+                self._images[event.image.image_index] = event
+            case Finished():
+                self._finished = event
+                self._closed = True
+        for listener in self._listeners:
+            listener.add(event)
+
+    def abandon(self) -> None:
+        """End the channel without an outcome: another process has the job now."""
+        self._closed = True
+        for listener in self._listeners:
+            listener.wake()
+
+    async def follow(self) -> AsyncGenerator[JobEvent, None]:
+        """Yield events up to Finished, or up to where the channel was abandoned. Raises RateLimitExceeded."""
+        if len(self._listeners) >= MAX_LISTENERS:
+            raise RateLimitExceeded(f"At most {MAX_LISTENERS} listeners may follow a job.", retry_after_seconds=1)
+        listener = _Listener([*self._latest_steps.values(), *self._images.values()])
+        if self._finished is not None:
+            listener.add(self._finished)
+        self._listeners.add(listener)
+        try:
+            while True:
+                while listener.events:
+                    yield listener.events.popleft()
+                if self._closed:
+                    return
+                await listener.wait()
+        finally:
+            self._listeners.discard(listener)
+
+    def _with_last_preview(self, event: StepDone) -> StepDone:
+        before = self._latest_steps.get(event.image_index)
+        if event.preview_png is None and before is not None:
+            return replace(event, preview_png=before.preview_png)
+        return event
+
+
+class _Listener:
+    """One reader's bounded buffer."""
+
+    def __init__(self, events: list[JobEvent]) -> None:
+        self.events = deque(events)
+        self._something = asyncio.Event()
+
+    def add(self, event: JobEvent) -> None:
+        if len(self.events) >= MAX_BUFFERED_EVENTS:
+            self._drop_oldest_step()
+        self.events.append(event)
+        self.wake()
+
+    def wake(self) -> None:
+        self._something.set()
+
+    async def wait(self) -> None:
+        await self._something.wait()
+        self._something.clear()
+
+    def _drop_oldest_step(self) -> None:
+        for event in self.events:
+            if isinstance(event, StepDone):
+                self.events.remove(event)
+                return

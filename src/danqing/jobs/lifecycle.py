@@ -1,0 +1,282 @@
+"""How a job's status may change, and that credits move with it: each function is one transaction's work.
+
+Knows nothing of queues, engines or time: the caller brings the connection and the clock's reading.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from danqing.accounts import credits
+from danqing.accounts.pricing import Price
+from danqing.errors import Cancelled, IdempotencyConflict, IdempotencyMismatch, NotFound, ServiceError
+from danqing.jobs import queries
+from danqing.jobs.job import Job, JobImage, JobStatus, Submission
+
+IDEMPOTENCY_LIFETIME = timedelta(hours=24)
+# The first try and, after a crash of the process that worked on it, one more.
+MAX_ATTEMPTS = 2
+
+# Every move a job may make. A finished job makes none, which is why its hold settles once.
+ALLOWED_MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
+    JobStatus.QUEUED: frozenset({JobStatus.QUEUED, JobStatus.GENERATING, JobStatus.ERROR, JobStatus.CANCELLED}),
+    JobStatus.GENERATING: frozenset({JobStatus.QUEUED, JobStatus.COMPLETED, JobStatus.ERROR, JobStatus.CANCELLED}),
+    JobStatus.COMPLETED: frozenset(),
+    JobStatus.ERROR: frozenset(),
+    JobStatus.CANCELLED: frozenset(),
+}
+
+
+class LostJob(Exception):
+    """The job cannot make this move: it is finished, or another process has it now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """Who works on a job, and until when nobody else may take it over."""
+
+    owner: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """What drawing a job brought: the stored images, and how they came about."""
+
+    images: tuple[JobImage, ...]
+    engine: str
+    safety: Mapping[str, object]
+    warnings: tuple[str, ...]
+    expanded_prompt: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recovered:
+    """Jobs of processes that are gone: `requeued` are the caller's now, `failed` are over."""
+
+    requeued: tuple[Job, ...]
+    failed: tuple[Job, ...]
+
+
+def find_replay(conn: Connection, submission: Submission, *, now: datetime) -> Job | None:
+    """Find the job that the submission's idempotency key already stands for.
+
+    A failed or cancelled job has freed its key: trying again is what the key is for.
+    Raises IdempotencyMismatch for another body, IdempotencyConflict while the first request still waits for its answer.
+    """
+    if submission.idempotency_key is None:
+        return None
+    row = queries.find_idempotency_key(
+        conn,
+        api_key_id=submission.api_key_id,
+        path=submission.path,
+        idempotency_key=submission.idempotency_key,
+    )
+    if row is None or row.created_at < now - IDEMPOTENCY_LIFETIME:
+        return None
+    job = get(conn, row.job_id)
+    if job.status in (JobStatus.ERROR, JobStatus.CANCELLED):
+        return None
+    if row.body_fingerprint != submission.body_fingerprint:
+        raise IdempotencyMismatch
+    if not job.status.finished and not submission.respond_async:
+        raise IdempotencyConflict(retry_after_seconds=1)
+    return replace(job, replayed=True)
+
+
+def submit(
+    conn: Connection,
+    submission: Submission,
+    *,
+    price: Price,
+    safety: Mapping[str, object],
+    lease: Lease,
+    now: datetime,
+) -> Job:
+    """Hold the credits and write the job, or find the one of the same idempotency key.
+
+    Raises InsufficientCredits, SpendLimitReached, IdempotencyMismatch, IdempotencyConflict.
+    """
+    replay = find_replay(conn, submission, now=now)
+    if replay is not None:
+        return replay
+    job = _new_job(submission, price=price, safety=safety, now=now)
+    queries.insert_job(conn, job, lease_owner=lease.owner, lease_expires_at=lease.expires_at)
+    if submission.idempotency_key is not None:
+        _remember(conn, submission, idempotency_key=submission.idempotency_key, now=now)
+    credits.hold(
+        conn,
+        hold_id=job.id,
+        account_id=job.account_id,
+        api_key_id=job.api_key_id,
+        amount_credits=job.price_credits,
+        now=now,
+    )
+    return job
+
+
+def start(conn: Connection, job: Job, *, lease: Lease, now: datetime) -> Job:
+    """Begin to draw. Raises LostJob."""
+    values = {"started_at": now, "num_attempts": job.num_attempts + 1, "lease_expires_at": lease.expires_at}
+    return _move(conn, job.id, JobStatus.GENERATING, owner=lease.owner, values=values)
+
+
+def succeed(conn: Connection, job: Job, drawing: Drawing, *, lease_owner: str, now: datetime) -> Job:
+    """Complete the job and charge for the images that there are. Raises LostJob."""
+    image_credits = job.price_credits // job.parameters.num_images
+    charged_credits = image_credits * len(drawing.images)
+    return _finish(
+        conn,
+        job.id,
+        JobStatus.COMPLETED,
+        lease_owner=lease_owner,
+        now=now,
+        charged_credits=charged_credits,
+        images=[asdict(image) for image in drawing.images],
+        engine=drawing.engine,
+        safety=dict(drawing.safety),
+        warnings=list(drawing.warnings),
+        expanded_prompt=drawing.expanded_prompt,
+    )
+
+
+def fail(conn: Connection, job: Job, error: ServiceError, *, lease_owner: str | None, now: datetime) -> Job:
+    """End the job with an error and release its hold. Raises LostJob."""
+    return _finish(
+        conn,
+        job.id,
+        JobStatus.ERROR,
+        lease_owner=lease_owner,
+        now=now,
+        error_code=error.code,
+        error_message=error.message,
+    )
+
+
+def cancel(conn: Connection, job_id: str, *, now: datetime) -> Job:
+    """End the job at its owner's wish, whichever process works on it, and release its hold. Raises LostJob."""
+    reason = Cancelled()
+    return _finish(
+        conn,
+        job_id,
+        JobStatus.CANCELLED,
+        lease_owner=None,
+        now=now,
+        error_code=reason.code,
+        error_message=reason.message,
+    )
+
+
+def hand_back(conn: Connection, job: Job, *, lease_owner: str, now: datetime) -> Job:
+    """Let any process take the job over at once, as if it had not been tried here. Raises LostJob."""
+    num_attempts = job.num_attempts - (job.status is JobStatus.GENERATING)
+    values = {"started_at": None, "num_attempts": num_attempts, "lease_expires_at": now - timedelta(microseconds=1)}
+    return _move(conn, job.id, JobStatus.QUEUED, owner=lease_owner, values=values)
+
+
+def recover(conn: Connection, *, lease: Lease, now: datetime, limit: int) -> Recovered:
+    """Take over, or end, at most `limit` jobs whose owner has not renewed its lease.
+
+    A job is tried once more. One whose result nobody could collect, because its connection died with its owner,
+    ends instead: drawing it would charge for a picture that nobody gets. Forgets old idempotency keys as well.
+    """
+    queries.delete_idempotency_keys(conn, created_before=now - IDEMPOTENCY_LIFETIME)
+    requeued, failed = [], []
+    lost = queries.lock_lost_jobs(conn, now=now, limit=limit)
+    # Every process settles in the order of accounts, so that two of them never wait for each other.
+    for job in sorted(lost, key=lambda job: (job.account_id, job.created_at)):
+        if job.collectable and job.num_attempts < MAX_ATTEMPTS:
+            taken = {"lease_owner": lease.owner, "lease_expires_at": lease.expires_at, "started_at": None}
+            requeued.append(_move(conn, job.id, JobStatus.QUEUED, owner=None, values=taken))
+        else:
+            stopped = ServiceError("The server stopped while it worked on this request.")
+            failed.append(fail(conn, job, stopped, lease_owner=None, now=now))
+    return Recovered(requeued=tuple(requeued), failed=tuple(failed))
+
+
+def get(conn: Connection, job_id: str) -> Job:
+    """Read a job. Raises NotFound."""
+    job = queries.find_job(conn, job_id)
+    if job is None:
+        raise NotFound(f"There is no job {job_id!r}.")
+    return job
+
+
+def _new_job(submission: Submission, *, price: Price, safety: Mapping[str, object], now: datetime) -> Job:
+    parameters = submission.parameters
+    image_credits = price.image_credits(width_px=parameters.width_px, height_px=parameters.height_px)
+    return Job(
+        id=submission.job_id,
+        account_id=submission.account_id,
+        api_key_id=submission.api_key_id,
+        origin=submission.origin,
+        parameters=parameters,
+        status=JobStatus.QUEUED,
+        created_at=now,
+        price_credits=image_credits * parameters.num_images,
+        warnings=submission.warnings,
+        safety=safety,
+        client_request_id=submission.client_request_id,
+        idempotency_key=submission.idempotency_key,
+        webhook_url=submission.webhook_url,
+        deliver_inline=submission.deliver_inline,
+        respond_async=submission.respond_async,
+    )
+
+
+def _remember(conn: Connection, submission: Submission, *, idempotency_key: str, now: datetime) -> None:
+    key = {"api_key_id": submission.api_key_id, "path": submission.path, "idempotency_key": idempotency_key}
+    row = queries.find_idempotency_key(conn, **key)
+    if row is not None:
+        # It is too old, or its job failed: `find_replay` has let it pass.
+        queries.delete_idempotency_key_of(conn, row.job_id)
+    remembered = {
+        **key,
+        "job_id": submission.job_id,
+        "body_fingerprint": submission.body_fingerprint,
+        "created_at": now,
+    }
+    if not queries.insert_idempotency_key(conn, remembered):
+        # Another process took the key after we looked.
+        raise IdempotencyConflict(retry_after_seconds=1)
+
+
+def _move(conn: Connection, job_id: str, to_status: JobStatus, *, owner: str | None, values: Mapping[str, Any]) -> Job:
+    from_statuses = [status for status, targets in ALLOWED_MOVES.items() if to_status in targets]
+    values = {**values, "status": to_status}
+    job = queries.move_job(conn, job_id, from_statuses=from_statuses, lease_owner=owner, values=values)
+    if job is None:
+        raise LostJob(job_id)
+    return job
+
+
+def _finish(
+    conn: Connection,
+    job_id: str,
+    to_status: JobStatus,
+    *,
+    lease_owner: str | None,
+    now: datetime,
+    charged_credits: int = 0,
+    **values: Any,
+) -> Job:
+    values |= {"charged_credits": charged_credits, "finished_at": now, "lease_owner": None, "lease_expires_at": None}
+    job = _move(conn, job_id, to_status, owner=lease_owner, values=values)
+    settled = credits.settle(conn, hold_id=job_id, captured_credits=charged_credits, now=now)
+    assert settled, f"the hold of unfinished job {job_id} was settled"
+    if job.webhook_url is not None:
+        queries.insert_delivery(
+            conn,
+            {
+                "id": f"msg_{job.id}",
+                "job_id": job.id,
+                "status": "pending",
+                "num_attempts": 0,
+                "next_attempt_at": now,
+                "created_at": now,
+            },
+        )
+    return job

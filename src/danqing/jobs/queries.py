@@ -1,0 +1,196 @@
+"""The SQL of jobs, and of the reports that join them with the ledger. Decides nothing."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from danqing.accounts.tables import holds, settlements, transfers
+from danqing.jobs.job import GenerationParameters, Job, JobImage, JobStatus, Origin
+from danqing.jobs.tables import idempotency_keys, jobs, webhook_deliveries
+
+Values = Mapping[str, Any]
+
+UNFINISHED = tuple(status for status in JobStatus if not status.finished)
+# Columns of a job that its own record does not show.
+_LEASE_COLUMNS = {"lease_owner", "lease_expires_at", "model"}
+
+
+def insert_job(conn: Connection, job: Job, *, lease_owner: str, lease_expires_at: datetime) -> None:
+    """Write a new job."""
+    values = asdict(job)
+    del values["replayed"]
+    values |= {"images": [], "model": job.parameters.model, "warnings": list(job.warnings), "safety": dict(job.safety)}
+    conn.execute(insert(jobs).values(**values, lease_owner=lease_owner, lease_expires_at=lease_expires_at))
+
+
+def find_job(conn: Connection, job_id: str) -> Job | None:
+    """Read a job."""
+    row = conn.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+    return None if row is None else job_from_row(row)
+
+
+def move_job(
+    conn: Connection, job_id: str, *, from_statuses: Collection[JobStatus], lease_owner: str | None, values: Values
+) -> Job | None:
+    """Change a job that has one of these statuses and, unless None, this owner; None when it has not."""
+    condition = and_(jobs.c.id == job_id, jobs.c.status.in_(from_statuses))
+    if lease_owner is not None:
+        condition = and_(condition, jobs.c.lease_owner == lease_owner)
+    row = conn.execute(update(jobs).where(condition).values(values).returning(*jobs.c)).one_or_none()
+    return None if row is None else job_from_row(row)
+
+
+def renew_leases(
+    conn: Connection, job_ids: Collection[str], *, lease_owner: str, lease_expires_at: datetime
+) -> set[str]:
+    """Put off the end of an owner's leases on these jobs; return the ids of those it still has."""
+    own = and_(jobs.c.id.in_(job_ids), jobs.c.lease_owner == lease_owner, jobs.c.status.in_(UNFINISHED))
+    renewed = conn.execute(update(jobs).where(own).values(lease_expires_at=lease_expires_at).returning(jobs.c.id))
+    return set(renewed.scalars())
+
+
+def lock_lost_jobs(conn: Connection, *, now: datetime, limit: int) -> list[Job]:
+    """Read unfinished jobs whose lease ran out, oldest first, and keep other processes from doing the same."""
+    lost = and_(jobs.c.lease_expires_at < now, jobs.c.status.in_(UNFINISHED))
+    oldest = select(jobs).where(lost).order_by(jobs.c.created_at).limit(limit).with_for_update(skip_locked=True)
+    return [job_from_row(row) for row in conn.execute(oldest)]
+
+
+def insert_idempotency_key(conn: Connection, values: Values) -> bool:
+    """Remember which job a key stands for; False when it stands for another already."""
+    dialect = sqlite if conn.dialect.name == "sqlite" else postgresql
+    return conn.execute(dialect.insert(idempotency_keys).values(values).on_conflict_do_nothing()).rowcount == 1
+
+
+def find_idempotency_key(conn: Connection, *, api_key_id: str, path: str, idempotency_key: str) -> Row[Any] | None:
+    """Read which job a key stands for."""
+    return conn.execute(
+        select(idempotency_keys).where(
+            idempotency_keys.c.api_key_id == api_key_id,
+            idempotency_keys.c.path == path,
+            idempotency_keys.c.idempotency_key == idempotency_key,
+        )
+    ).one_or_none()
+
+
+def delete_idempotency_keys(conn: Connection, *, created_before: datetime) -> None:
+    """Forget old keys."""
+    conn.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at < created_before))
+
+
+def delete_idempotency_key_of(conn: Connection, job_id: str) -> None:
+    """Free the key that stands for a job."""
+    conn.execute(delete(idempotency_keys).where(idempotency_keys.c.job_id == job_id))
+
+
+def insert_delivery(conn: Connection, values: Values) -> None:
+    """Write a webhook to be sent."""
+    conn.execute(insert(webhook_deliveries).values(values))
+
+
+def lock_due_deliveries(conn: Connection, *, now: datetime, limit: int) -> list[Row[Any]]:
+    """Read webhooks whose time has come, and keep other processes from doing the same."""
+    due = webhook_deliveries.c.next_attempt_at <= now
+    oldest = select(webhook_deliveries).where(due).order_by(webhook_deliveries.c.next_attempt_at).limit(limit)
+    return list(conn.execute(oldest.with_for_update(skip_locked=True)))
+
+
+def update_delivery(conn: Connection, delivery_id: str, values: Values) -> None:
+    """Write how a webhook stands."""
+    conn.execute(update(webhook_deliveries).where(webhook_deliveries.c.id == delivery_id).values(values))
+
+
+def list_jobs(
+    conn: Connection,
+    *,
+    account_id: str,
+    created_from: datetime,
+    statuses: Collection[JobStatus],
+    limit: int,
+    offset: int,
+) -> list[Job]:
+    """Read an account's jobs, newest first."""
+    chosen = and_(jobs.c.account_id == account_id, jobs.c.created_at >= created_from, jobs.c.status.in_(statuses))
+    page = select(jobs).where(chosen).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit).offset(offset)
+    return [job_from_row(row) for row in conn.execute(page)]
+
+
+def count_jobs(conn: Connection, *, account_id: str, created_from: datetime, statuses: Collection[JobStatus]) -> int:
+    """Count what `list_jobs` would list without a limit."""
+    chosen = and_(jobs.c.account_id == account_id, jobs.c.created_at >= created_from, jobs.c.status.in_(statuses))
+    return conn.execute(select(func.count()).select_from(jobs).where(chosen)).scalar_one()
+
+
+def sum_jobs(conn: Connection, *, account_id: str, created_from: datetime) -> list[Row[Any]]:
+    """Count jobs and sum their charges by model and status."""
+    totals = select(
+        jobs.c.model,
+        jobs.c.status,
+        func.count().label("num_requests"),
+        func.sum(jobs.c.charged_credits).label("charged_credits"),
+    )
+    chosen = and_(jobs.c.account_id == account_id, jobs.c.created_at >= created_from)
+    by_model = totals.where(chosen).group_by(jobs.c.model, jobs.c.status).order_by(jobs.c.model, jobs.c.status)
+    return list(conn.execute(by_model))
+
+
+def list_transfers(
+    conn: Connection,
+    *,
+    account_id: str,
+    kinds: Collection[str],
+    created_from: datetime | None,
+    created_to: datetime | None,
+    before: tuple[datetime, str] | None,
+    limit: int,
+) -> list[Row[Any]]:
+    """Read transfers of some kinds, newest first, with the model of their job; `before` is the last row seen."""
+    page = select(transfers, jobs.c.model).outerjoin(jobs, jobs.c.id == transfers.c.hold_id)
+    page = page.where(transfers.c.account_id == account_id, transfers.c.kind.in_(kinds))
+    if created_from is not None:
+        page = page.where(transfers.c.created_at >= created_from)
+    if created_to is not None:
+        page = page.where(transfers.c.created_at < created_to)
+    if before is not None:
+        created_at, transfer_id = before
+        page = page.where(
+            or_(
+                transfers.c.created_at < created_at,
+                and_(transfers.c.created_at == created_at, transfers.c.id < transfer_id),
+            )
+        )
+    return list(conn.execute(page.order_by(transfers.c.created_at.desc(), transfers.c.id.desc()).limit(limit)))
+
+
+def compare_jobs_with_holds(conn: Connection) -> list[Row[Any]]:
+    """Give every job, and every hold without one, with what the ledger says about it."""
+    columns = (
+        func.coalesce(jobs.c.id, holds.c.id).label("id"),
+        jobs.c.status,
+        jobs.c.price_credits,
+        jobs.c.charged_credits,
+        holds.c.amount_credits,
+        settlements.c.captured_credits,
+    )
+    with_job = select(*columns).outerjoin(holds, holds.c.id == jobs.c.id)
+    with_job = with_job.outerjoin(settlements, settlements.c.hold_id == holds.c.id)
+    without = select(*columns).select_from(holds).outerjoin(jobs, jobs.c.id == holds.c.id)
+    without = without.outerjoin(settlements, settlements.c.hold_id == holds.c.id).where(jobs.c.id.is_(None))
+    return [*conn.execute(with_job), *conn.execute(without)]
+
+
+def job_from_row(row: Row[Any]) -> Job:
+    """Make a job of a row with all its columns."""
+    values = {name: value for name, value in row._mapping.items() if name not in _LEASE_COLUMNS}
+    values |= {
+        "status": JobStatus(row.status),
+        "origin": Origin(row.origin),
+        "parameters": GenerationParameters(**row.parameters),
+        "images": tuple(JobImage(**image) for image in row.images),
+        "warnings": tuple(row.warnings),
+    }
+    return Job(**values)

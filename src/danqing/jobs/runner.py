@@ -1,0 +1,170 @@
+"""Draws one job: expands and checks its prompt, follows the engine, checks, encodes and stores each image.
+
+Knows nothing of the database: what comes out is a Drawing or an error, and no file without a Drawing.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import aclosing
+
+from danqing.engine.interface import DrawRequest, ImageResult, Progress, Raster
+from danqing.errors import ModerationBlocked, ServiceError
+from danqing.jobs.encoding import Provenance, blackened, encode, encode_preview
+from danqing.jobs.job import ImageDone, Job, JobEvent, JobImage, StepDone
+from danqing.jobs.lifecycle import Drawing
+from danqing.jobs.ports import JobParts
+
+logger = logging.getLogger(__name__)
+
+CHECK_IS_OFF = "off"
+
+Publish = Callable[[JobEvent], None]
+
+
+class JobRunner:
+    """One attempt at one job."""
+
+    def __init__(self, job: Job, *, parts: JobParts, publish: Publish) -> None:
+        self._job = job
+        self._parameters = job.parameters
+        self._parts = parts
+        self._publish = publish
+        self._model = parts.engine.status().model
+        self._images: list[JobImage] = []
+        self._failures: list[ServiceError] = []
+        self._warnings = list(job.warnings)
+        self._safety = dict(job.safety)
+        self._expanded_prompt: str | None = None
+
+    async def draw(self) -> Drawing:
+        """Draw until the images are stored. Cancelling ends the engine's work within one step.
+
+        An image that fails among several is left out with a warning; when none is left, its error is raised.
+        """
+        try:
+            await self._expand()
+            await self._follow_engine()
+            if not self._images:
+                raise self._failures[0] if self._failures else ServiceError("The engine drew nothing.")
+            return self._drawing()
+        except BaseException:
+            await self.discard()
+            raise
+
+    async def discard(self) -> None:
+        """Delete what was stored: nobody will be charged for it, so nobody gets it."""
+        for image in self._images:
+            try:
+                await self._parts.store.delete(image.path)
+            except Exception:
+                # The store's own clean-up takes it when its lifetime is over.
+                logger.warning("could not delete %s of job %s", image.path, self._job.id, exc_info=True)
+
+    async def _expand(self) -> None:
+        if not self._parameters.enable_prompt_expansion:
+            return
+        prompt = self._parameters.prompt
+        expanded = await self._parts.expander.expand(prompt, seed=self._parameters.seed)
+        if expanded.warning is not None:
+            self._warnings.append(expanded.warning)
+        if expanded.prompt == prompt:
+            return
+        if self._parameters.enable_safety_checker:
+            verdict = await self._parts.prompt_check.check(expanded.prompt)
+            if not verdict.allowed:
+                raise ModerationBlocked(verdict.reason)
+        self._expanded_prompt = expanded.prompt
+
+    async def _follow_engine(self) -> None:
+        seen: set[int] = set()
+        # The engine draws on while finished images are checked, encoded and stored.
+        async with asyncio.TaskGroup() as deliveries:
+            try:
+                async with aclosing(self._parts.engine.generate(self._request())) as events:
+                    async for event in events:
+                        if isinstance(event, Progress):
+                            await self._tell_progress(event)
+                        elif event.image_index not in seen:
+                            # An engine that had to start again draws the same images again.
+                            seen.add(event.image_index)
+                            deliveries.create_task(self._deliver(event))
+            except ServiceError as error:
+                # What is drawn already can still be delivered.
+                self._failures.append(error)
+
+    async def _tell_progress(self, progress: Progress) -> None:
+        preview = progress.preview
+        self._publish(
+            StepDone(
+                image_index=progress.image_index,
+                step=progress.step,
+                num_steps=progress.num_steps,
+                preview_png=None if preview is None else await asyncio.to_thread(encode_preview, preview),
+            )
+        )
+
+    async def _deliver(self, result: ImageResult) -> None:
+        try:
+            image = await self._store(result, *await self._checked(result.raster))
+        except ServiceError as error:
+            self._failures.append(error)
+            return
+        self._images.append(image)
+        self._publish(ImageDone(image=image))
+
+    async def _checked(self, raster: Raster) -> tuple[Raster, bool]:
+        if not self._parameters.enable_safety_checker:
+            self._safety["image_check"] = CHECK_IS_OFF
+            return raster, False
+        verdict = await self._parts.image_check.check(raster)
+        self._safety["image_check"] = verdict.checker
+        return (blackened(raster) if verdict.flagged else raster), verdict.flagged
+
+    async def _store(self, result: ImageResult, raster: Raster, flagged: bool) -> JobImage:
+        encoded = await asyncio.to_thread(
+            encode,
+            raster,
+            output_format=self._parameters.output_format,
+            output_compression=self._parameters.output_compression,
+            provenance=Provenance(model=self._model, seed=result.seed),
+        )
+        path = await self._parts.store.put(encoded.data, content_type=encoded.content_type, extension=encoded.extension)
+        return JobImage(
+            image_index=result.image_index,
+            seed=result.seed,
+            path=path,
+            width_px=raster.width_px,
+            height_px=raster.height_px,
+            content_type=encoded.content_type,
+            flagged=flagged,
+            revised_prompt=self._expanded_prompt,
+        )
+
+    def _request(self) -> DrawRequest:
+        parameters = self._parameters
+        return DrawRequest(
+            job_id=self._job.id,
+            prompt=self._expanded_prompt or parameters.prompt,
+            negative_prompt=parameters.negative_prompt,
+            width_px=parameters.width_px,
+            height_px=parameters.height_px,
+            num_images=parameters.num_images,
+            seed=parameters.seed,
+            num_inference_steps=parameters.num_inference_steps,
+            guidance_scale=parameters.guidance_scale,
+            preview_every_steps=parameters.preview_every_steps,
+        )
+
+    def _drawing(self) -> Drawing:
+        num_missing = self._parameters.num_images - len(self._images)
+        if num_missing:
+            reasons = "; ".join(error.message for error in self._failures)
+            self._warnings.append(f"{num_missing} of the images failed and are not charged. {reasons}".strip())
+        return Drawing(
+            images=tuple(sorted(self._images, key=lambda image: image.image_index)),
+            engine=self._model,
+            safety=self._safety,
+            warnings=tuple(self._warnings),
+            expanded_prompt=self._expanded_prompt,
+        )
