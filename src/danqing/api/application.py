@@ -1,0 +1,48 @@
+"""Puts the web application together: routes, layers, error handlers. Knows no implementation of any part."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+
+from danqing.api import files, health, images, jobs, models
+from danqing.api.context import EXPOSED_HEADERS, RequestContext
+from danqing.api.documents import ERROR_RESPONSE
+from danqing.api.errors import answer_framework_error, answer_service_error
+from danqing.api.services import Services
+from danqing.errors import ServiceError
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+PREFLIGHT_SECONDS = 86_400
+
+
+def build_api(services: Services, *, lifespan: Lifespan, version: str) -> FastAPI:
+    """Make the application; `lifespan` starts and stops the parts."""
+    api = FastAPI(
+        title="Danqing",
+        description="Self-hosted HunyuanImage-3.0 behind the hosted image API.",
+        version=version,
+        lifespan=lifespan,
+        # Both spellings are routes of their own: a redirect would lose the body of a POST.
+        redirect_slashes=False,
+        responses={"default": ERROR_RESPONSE},
+    )
+    api.state.services = services
+    for part in (images, jobs, models, files, health):
+        api.include_router(part.router)
+    api.add_exception_handler(ServiceError, answer_service_error)
+    api.add_exception_handler(HTTPException, answer_framework_error)
+    # The last one added is the outermost.
+    api.add_middleware(RequestContext, metrics=services.metrics)
+    api.add_middleware(
+        CORSMiddleware,
+        allow_origins=["*"],
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=list(EXPOSED_HEADERS),
+        max_age=PREFLIGHT_SECONDS,
+    )
+    return api

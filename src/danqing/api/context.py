@@ -1,0 +1,121 @@
+"""The outermost layer: gives every request its id, every answer its headers, and every surprise a proper 500.
+
+A pure ASGI layer, because it must see streams, disconnects and errors of everything inside it.
+"""
+
+import logging
+import re
+import time
+from collections.abc import MutableMapping
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from danqing.api.errors import error_response
+from danqing.errors import ServiceError
+from danqing.jobs.job import new_job_id
+from danqing.telemetry import Metrics, inference_id_of_request
+
+logger = logging.getLogger(__name__)
+
+CLIENT_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+EXPOSED_HEADERS = (
+    "x-inference-id",
+    "x-request-id",
+    "x-client-request-id",
+    "x-aimlapi-credits-used",
+    "x-aimlapi-usd-spent",
+    "x-should-retry",
+    "x-ratelimit-limit-requests",
+    "x-ratelimit-remaining-requests",
+    "x-ratelimit-reset-requests",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "Location",
+    "Idempotent-Replayed",
+    "ETag",
+)
+# Anything else that a client makes up shares one label in the metrics.
+KNOWN_METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "PUT")
+# What is logged when a client hung up before it was answered.
+CLIENT_CLOSED_STATUS = 499
+
+
+class RequestContext:
+    """Wraps the application."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        """Count in `metrics`."""
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        state: MutableMapping[str, Any] = scope.setdefault("state", {})
+        state["inference_id"] = new_job_id()
+        # What handlers want on their answer whether it succeeds or fails.
+        state["answer_headers"] = {}
+        outer_id = inference_id_of_request.set(state["inference_id"])
+        started = time.perf_counter()
+        status = CLIENT_CLOSED_STATUS
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _add_headers(message, scope)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception:
+            logger.exception("unexpected error", extra={"path": scope["path"]})
+            if status == CLIENT_CLOSED_STATUS:
+                response = error_response(Request(scope), ServiceError())
+                await response(scope, receive, send_with_headers)
+        finally:
+            self._finish(scope, status=status, seconds=time.perf_counter() - started)
+            inference_id_of_request.reset(outer_id)
+
+    def _finish(self, scope: Scope, *, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "unknown")
+        method = scope["method"] if scope["method"] in KNOWN_METHODS else "other"
+        self._metrics.request_finished(method, route=route, status=status, seconds=seconds)
+        error_code = scope["state"].get("error_code")
+        if error_code is not None:
+            self._metrics.request_failed(error_code)
+        logger.info(
+            "request",
+            extra={
+                "inference_id": scope["state"]["inference_id"],
+                "method": scope["method"],
+                "path": scope["path"],
+                "status": status,
+                "error_code": error_code,
+                "duration_seconds": round(seconds, 6),
+            },
+        )
+
+
+def client_request_id(request: Request) -> str | None:
+    """The caller's own id of this request, None when absent or not of the allowed form."""
+    value = request.headers.get("x-client-request-id", "")
+    return value if CLIENT_REQUEST_ID.fullmatch(value) else None
+
+
+def _add_headers(message: Message, scope: Scope) -> None:
+    headers = MutableHeaders(scope=message)
+    inference_id = scope["state"]["inference_id"]
+    headers["x-inference-id"] = inference_id
+    headers["x-request-id"] = inference_id
+    own_id = client_request_id(Request(scope))
+    if own_id is not None:
+        headers["x-client-request-id"] = own_id
+    headers.update(scope["state"]["answer_headers"])
+    headers["Access-Control-Expose-Headers"] = ", ".join(EXPOSED_HEADERS)

@@ -1,0 +1,116 @@
+"""What /openapi.json says of bodies that the framework does not read for us. Describes, never checks."""
+
+from typing import Any
+
+from danqing.api.schema import request_json_schema
+
+IMAGE_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "url": {"type": "string", "description": "The URL where the file can be downloaded from."},
+        "b64_json": {"type": "string", "description": "The base64-encoded JSON of the generated image."},
+        "seed": {"type": "integer"},
+        "width": {"type": "integer"},
+        "height": {"type": "integer"},
+        "content_type": {"type": "string"},
+        "flagged": {"type": "boolean"},
+        "revised_prompt": {"type": "string"},
+    },
+}
+GENERATION_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "created": {"type": "integer"},
+        "model": {"type": "string"},
+        "data": {"type": "array", "items": IMAGE_SCHEMA, "description": "The list of generated images."},
+        "meta": {
+            "type": "object",
+            "properties": {
+                "usage": {
+                    "type": "object",
+                    "properties": {
+                        "credits_used": {
+                            "type": "number",
+                            "description": "The number of tokens consumed during generation.",
+                        },
+                        "usd_spent": {"type": "number"},
+                    },
+                    "required": ["credits_used"],
+                },
+                "engine": {"type": ["string", "null"]},
+                "warnings": {"type": "array", "items": {"type": "string"}},
+                "safety": {"type": "object"},
+            },
+            "description": "Additional details about the generation.",
+        },
+    },
+    "required": ["created", "model", "data", "meta"],
+}
+ERROR_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "statusCode": {"type": "integer"},
+        "message": {"type": "string"},
+        "instance": {"type": "string"},
+        "path": {"type": "string"},
+        "requestId": {"type": "string"},
+        "timestamp": {"type": "string", "format": "date-time"},
+        "error": {
+            "type": "object",
+            "properties": {
+                "name": {"type": "string"},
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "code": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "data": {"type": ["array", "object"]},
+            },
+            "required": ["name", "message", "type", "code", "param"],
+        },
+    },
+    "required": [
+        "title",
+        "status",
+        "statusCode",
+        "message",
+        "instance",
+        "path",
+        "requestId",
+        "timestamp",
+        "error",
+    ],
+}
+
+
+def json_content(schema: dict[str, Any]) -> dict[str, Any]:
+    """A JSON body with this schema."""
+    return {"application/json": {"schema": schema}}
+
+
+ERROR_RESPONSE: dict[str, Any] = {
+    "description": "An error, in the one form that all errors have.",
+    "content": {**json_content(ERROR_SCHEMA), "application/problem+json": {"schema": ERROR_SCHEMA}},
+}
+
+# The operation's parameters for the framework's decorator.
+GENERATION_DOCUMENT: dict[str, Any] = {
+    "openapi_extra": {"requestBody": {"required": True, "content": json_content(request_json_schema())}},
+    "responses": {
+        200: {
+            "description": "The pictures, or with `stream` the events that lead to them.",
+            "content": {**json_content(GENERATION_SCHEMA), "text/event-stream": {"schema": {"type": "string"}}},
+        },
+        202: {
+            "description": "With `Prefer: respond-async`: the job, to be fetched later.",
+            "content": json_content(
+                {
+                    "type": "object",
+                    "properties": {"id": {"type": "string"}, "status": {"type": "string"}},
+                    "required": ["id", "status"],
+                }
+            ),
+        },
+    },
+}

@@ -1,0 +1,161 @@
+"""The one table from error codes to HTTP statuses, and the one error body that every client reads."""
+
+import http
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from danqing.errors import ServiceError
+
+# Above two minutes the OpenAI SDK gives up instead of waiting.
+MAX_RETRY_AFTER_SECONDS = 120
+DEFAULT_RETRY_AFTER_SECONDS = 5
+PROBLEM_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True)
+class ErrorForm:
+    """How an error looks from outside. `retry` tells SDKs, which would otherwise guess from the status."""
+
+    status: int
+    name: str
+    type: str = "invalid_request_error"
+    retry: bool = False
+
+
+FORMS = {
+    "invalid_payload": ErrorForm(400, "BadRequestException"),
+    "moderation_blocked": ErrorForm(400, "BadRequestException", "image_generation_user_error"),
+    "invalid_api_key": ErrorForm(401, "UnauthorizedException"),
+    "insufficient_credits": ErrorForm(403, "ForbiddenException"),
+    "spend_limit_reached": ErrorForm(403, "ForbiddenException"),
+    "missing_scope": ErrorForm(403, "ForbiddenException"),
+    "not_found": ErrorForm(404, "NotFoundException"),
+    "model_not_found": ErrorForm(404, "NotFoundException"),
+    "method_not_allowed": ErrorForm(405, "MethodNotAllowedException"),
+    "request_timeout": ErrorForm(408, "RequestTimeoutException", retry=True),
+    "idempotency_conflict": ErrorForm(409, "ConflictException", retry=True),
+    "cancelled": ErrorForm(409, "ConflictException"),
+    "gone": ErrorForm(410, "GoneException"),
+    "body_too_large": ErrorForm(413, "PayloadTooLargeException"),
+    "unsupported_media_type": ErrorForm(415, "UnsupportedMediaTypeException"),
+    "idempotency_mismatch": ErrorForm(422, "UnprocessableEntityException"),
+    "rate_limit_exceeded": ErrorForm(429, "TooManyRequestsException", "rate_limit_error", retry=True),
+    "server_error": ErrorForm(500, "InternalServerErrorException", "server_error", retry=True),
+    "engine_crashed": ErrorForm(500, "InternalServerErrorException", "server_error", retry=True),
+    "overloaded": ErrorForm(503, "ServiceUnavailableException", "server_error", retry=True),
+    "generation_timeout": ErrorForm(504, "GatewayTimeoutException", "server_error"),
+}
+# What clients of the described platform look for beside the code; the spelling is theirs.
+KINDS = {"insufficient_credits": "err_insufficent_credits"}
+# For these the top-level message is a fixed sentence and the particulars are in `error`.
+TITLES = {"invalid_payload": "Invalid payload provided"}
+
+# What the framework itself refuses, by status.
+FRAMEWORK_CODES = {
+    400: ("invalid_payload", "The request is malformed."),
+    404: ("not_found", "There is nothing at this path."),
+    405: ("method_not_allowed", "This path does not take this method."),
+}
+
+
+class BodyTooLarge(ServiceError):
+    """The request body is too large."""
+
+    code = "body_too_large"
+
+
+class UnsupportedMediaType(ServiceError):
+    """The request body must be application/json."""
+
+    code = "unsupported_media_type"
+
+
+class RequestTimeout(ServiceError):
+    """The request body did not arrive in time."""
+
+    code = "request_timeout"
+
+
+class NamedError(ServiceError):
+    """An error known by its code alone: a finished job's, or a refusal of the framework."""
+
+    def __init__(self, code: str, message: str) -> None:
+        """Carry `code`."""
+        super().__init__(message)
+        self.own_code = code
+
+
+def code_of(error: ServiceError) -> str:
+    """The stable code of an error, always one of the table."""
+    code = error.own_code if isinstance(error, NamedError) else error.code
+    return code if code in FORMS else "server_error"
+
+
+def error_fields(error: ServiceError) -> dict[str, Any]:
+    """The inner `error` object: what the OpenAI SDK reads, also within a stream."""
+    code = code_of(error)
+    form = FORMS[code]
+    fields = {"name": form.name, "message": error.message, "type": form.type, "code": code, "param": error.param}
+    if error.issues:
+        return {**fields, "data": [dict(issue) for issue in error.issues]}
+    return {**fields, "data": {"kind": KINDS[code]}} if code in KINDS else fields
+
+
+def error_body(error: ServiceError, *, path: str, inference_id: str) -> dict[str, Any]:
+    """The whole body."""
+    code = code_of(error)
+    status = FORMS[code].status
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {
+        "title": http.HTTPStatus(status).phrase,
+        "status": status,
+        "statusCode": status,
+        "message": TITLES.get(code, error.message),
+        "instance": path,
+        "path": path,
+        "requestId": inference_id,
+        "timestamp": now,
+        "error": error_fields(error),
+    }
+
+
+def error_response(request: Request, error: ServiceError, *, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer with the error."""
+    form = FORMS[code_of(error)]
+    body = error_body(error, path=request.url.path, inference_id=request.state.inference_id)
+    wants_problem = PROBLEM_TYPE in request.headers.get("accept", "")
+    response = Response(
+        # ASCII only: the path may hold what no UTF-8 can.
+        json.dumps(body),
+        status_code=form.status,
+        media_type=PROBLEM_TYPE if wants_problem else "application/json",
+        headers=headers,
+    )
+    response.headers["x-should-retry"] = "true" if form.retry else "false"
+    if form.status in (409, 429, 503) and form.retry:
+        wait_seconds = DEFAULT_RETRY_AFTER_SECONDS if error.retry_after_seconds is None else error.retry_after_seconds
+        response.headers["Retry-After"] = str(max(1, min(wait_seconds, MAX_RETRY_AFTER_SECONDS)))
+    if form.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    request.state.error_code = code_of(error)
+    return response
+
+
+async def answer_service_error(request: Request, error: Exception) -> Response:
+    """Exception handler for our own errors."""
+    assert isinstance(error, ServiceError)
+    return error_response(request, error)
+
+
+async def answer_framework_error(request: Request, error: Exception) -> Response:
+    """Exception handler for what the framework refuses: unknown paths and methods."""
+    assert isinstance(error, HTTPException)
+    code, message = FRAMEWORK_CODES.get(error.status_code, ("server_error", ServiceError.__doc__ or ""))
+    return error_response(request, NamedError(code, message), headers=error.headers)

@@ -1,0 +1,87 @@
+"""Server-sent events: their form, the sign of life while nothing happens, and noticing that the client left.
+
+Knows nothing of what the events say.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import Any
+
+import anyio
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+KEEP_ALIVE_SECONDS = 15
+KEEP_ALIVE = b": keep-alive\n\n"
+
+
+def server_sent_event(name: str, data: Mapping[str, Any]) -> bytes:
+    """Write one event; JSON never holds a line end, so one data line is enough."""
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
+
+
+class EventStream(Response):
+    """Sends events as they come. The generator is closed as soon as the client leaves, in the middle of a wait too."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, events: AsyncGenerator[bytes, None], *, on_end: Callable[[], Awaitable[None]]) -> None:
+        """Send what `events` yields; `on_end` is awaited once, however it ended, even if it never began."""
+        self.status_code = 200
+        self.background = None
+        self._events = events
+        self._on_end = on_end
+        # The last keeps nginx from collecting events before it passes them on.
+        self.init_headers({"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send everything, or stop when the client is gone."""
+        del scope
+        try:
+            async with anyio.create_task_group() as tasks:
+
+                async def send_all() -> None:
+                    await self._send_all(send)
+                    tasks.cancel_scope.cancel()
+
+                tasks.start_soon(send_all)
+                await disconnected(receive)
+                tasks.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._on_end()
+
+    async def _send_all(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        upcoming = self._next_event()
+        try:
+            while True:
+                await asyncio.wait([upcoming], timeout=KEEP_ALIVE_SECONDS)
+                chunk = KEEP_ALIVE
+                if upcoming.done():
+                    event = upcoming.result()
+                    if event is None:
+                        break
+                    chunk, upcoming = event, self._next_event()
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        finally:
+            upcoming.cancel()
+            # The generator's own clean-up must run although we are being cancelled.
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([upcoming])
+                await self._events.aclose()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _next_event(self) -> asyncio.Task[bytes | None]:
+        return asyncio.create_task(_next_or_none(self._events))
+
+
+async def disconnected(receive: Receive) -> None:
+    """Return when the client has left; the request's body must have been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _next_or_none(events: AsyncGenerator[bytes, None]) -> bytes | None:
+    return await anext(events, None)

@@ -1,0 +1,82 @@
+"""Pictures by their links: no key, because the link is the secret. Ranges, ETag and caching; knows nothing of jobs."""
+
+import re
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from danqing.api.conditional import has_version
+from danqing.api.services import Services, services_of
+from danqing.storage.image_store import StoredImage
+
+# Without a lifetime: as long as anybody would keep it.
+MAX_CACHE_SECONDS = 31_536_000
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+
+router = APIRouter(tags=["files"])
+
+
+@router.api_route("/files/b/{folder}/{name}", methods=["GET", "HEAD"])
+async def read_file(folder: str, name: str, request: Request) -> Response:
+    """Send a picture, or the asked-for piece of it."""
+    services = services_of(request)
+    image = await services.store.find(f"files/b/{folder}/{name}")
+    headers = _headers(image, services)
+    if has_version(request, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    wanted = _wanted_range(request, image, etag=headers["ETag"])
+    if wanted is None:
+        return await _send(request, image, services, headers=headers, start=0, end=image.num_bytes, status=200)
+    start, end = wanted
+    if start >= end:
+        return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{image.num_bytes}"})
+    headers["Content-Range"] = f"bytes {start}-{end - 1}/{image.num_bytes}"
+    return await _send(request, image, services, headers=headers, start=start, end=end, status=206)
+
+
+def _headers(image: StoredImage, services: Services) -> dict[str, str]:
+    max_age_seconds = MAX_CACHE_SECONDS
+    if image.expires_at is not None:
+        remaining = (image.expires_at - services.clock()).total_seconds()
+        max_age_seconds = max(0, min(MAX_CACHE_SECONDS, int(remaining)))
+    return {
+        # The bytes under a path never change.
+        "ETag": f'"{image.path.rpartition("/")[2]}"',
+        "Cache-Control": f"public, max-age={max_age_seconds}, immutable",
+        "Access-Control-Allow-Origin": "*",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+        "X-Content-Type-Options": "nosniff",
+        "Accept-Ranges": "bytes",
+    }
+
+
+def _wanted_range(request: Request, image: StoredImage, *, etag: str) -> tuple[int, int] | None:
+    """Start and end of the one range asked for, start >= end if it cannot be met; None for the whole file.
+
+    Several ranges, or one for another version, get the whole file, as the standard allows.
+    """
+    match = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
+    if match is None or match[0] == "bytes=-" or request.headers.get("if-range", etag) != etag:
+        return None
+    if match[1] == "":
+        return max(0, image.num_bytes - int(match[2])), image.num_bytes
+    start = int(match[1])
+    end = image.num_bytes if match[2] == "" else min(int(match[2]) + 1, image.num_bytes)
+    return None if match[2] != "" and int(match[2]) < start else (start, end)
+
+
+async def _send(
+    request: Request,
+    image: StoredImage,
+    services: Services,
+    *,
+    headers: dict[str, str],
+    start: int,
+    end: int,
+    status: int,
+) -> Response:
+    if request.method == "HEAD":
+        headers = {**headers, "Content-Length": str(end - start)}
+        return Response(status_code=status, media_type=image.content_type, headers=headers)
+    data = await services.store.read(image.path, start=start, num_bytes=end - start)
+    return Response(data, status_code=status, media_type=image.content_type, headers=headers)

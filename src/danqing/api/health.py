@@ -1,0 +1,61 @@
+"""Is the server alive, can it draw and store, and what are its figures. For machines that watch; no key."""
+
+from fastapi import APIRouter, Request
+from sqlalchemy import Connection, text
+from starlette.responses import JSONResponse, Response
+
+from danqing.api.errors import error_response
+from danqing.api.services import Services, services_of
+from danqing.engine.interface import EngineState
+from danqing.errors import Overloaded
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+READY_RETRY_AFTER_SECONDS = 2
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz")
+async def alive() -> Response:
+    """The process answers."""
+    return JSONResponse({"status": "ok"})
+
+
+@router.get("/readyz")
+async def ready(request: Request) -> Response:
+    """The engine can draw, the database and the picture store can be written, and jobs are taken."""
+    services = services_of(request)
+    obstacles = await _obstacles(services)
+    if obstacles:
+        error = Overloaded("Not ready: " + "; ".join(obstacles), retry_after_seconds=READY_RETRY_AFTER_SECONDS)
+        return error_response(request, error)
+    return JSONResponse({"status": "ready", "engine": services.engine.status().model})
+
+
+@router.get("/metrics", include_in_schema=False)
+async def figures(request: Request) -> Response:
+    """Prometheus' text format."""
+    return Response(services_of(request).metrics.text(), media_type=METRICS_TYPE)
+
+
+async def _obstacles(services: Services) -> list[str]:
+    found = []
+    status = services.engine.status()
+    if status.state is not EngineState.READY:
+        found.append(f"the engine is {status.state.value}" + (f" ({status.detail})" if status.detail else ""))
+    if not services.jobs.accepting:
+        found.append("no jobs are taken")
+    try:
+        await services.database.run_write(_touch)
+    except Exception as error:  # whatever stops a write makes us unready
+        found.append(f"the database cannot be written ({type(error).__name__})")
+    try:
+        await services.store.check_writable()
+    except Exception as error:
+        found.append(f"the picture store cannot be written ({type(error).__name__})")
+    return found
+
+
+def _touch(conn: Connection) -> None:
+    # On SQLite the transaction takes the write lock as it begins.
+    conn.execute(text("SELECT 1"))

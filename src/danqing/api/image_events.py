@@ -1,0 +1,126 @@
+"""What a stream says while a job runs: OpenAI's events for a streamed generation, and our own for a job's progress."""
+
+import base64
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from danqing.api.answers import Delivery, failure_of, job_answer, usage_fields
+from danqing.api.errors import error_fields
+from danqing.api.event_stream import server_sent_event
+from danqing.api.services import Services
+from danqing.api.submissions import Order
+from danqing.errors import ServiceError
+from danqing.jobs.job import Finished, ImageDone, Job, JobImage, JobStatus, StepDone
+
+# OpenAI's clients read these; nothing here is sold by the word.
+NO_WORDS_COUNTED = {
+    "input_tokens": 0,
+    "output_tokens": 0,
+    "total_tokens": 0,
+    "input_tokens_details": {"text_tokens": 0, "image_tokens": 0},
+}
+
+
+async def generation_events(job: Job, *, order: Order, services: Services) -> AsyncGenerator[bytes, None]:
+    """Stream a generation as OpenAI does."""
+    partials = _Partials(order.num_partial_images)
+    try:
+        async with aclosing(services.jobs.subscribe(job.id, account_id=job.account_id)) as events:
+            async for event in events:
+                if isinstance(event, StepDone):
+                    for fields in partials.of(event):
+                        yield _image_event("partial_image", job, fields)
+                elif isinstance(event, Finished):
+                    async for chunk in _ending(event.job, services):
+                        yield chunk
+    except ServiceError as error:
+        yield _error_event(error)
+
+
+async def progress_events(job: Job, *, delivery: Delivery, services: Services) -> AsyncGenerator[bytes, None]:
+    """Tell how a job is going: every step, every picture, and at the end what GET answers."""
+    try:
+        async with aclosing(services.jobs.subscribe(job.id, account_id=job.account_id)) as events:
+            async for event in events:
+                if isinstance(event, StepDone):
+                    yield server_sent_event("image_generation.progress", _progress_fields(event))
+                elif isinstance(event, ImageDone):
+                    fields = await delivery.image_fields(event.image, services.store)
+                    yield _event("image_generation.image", {"image_index": event.image.image_index, **fields})
+                else:
+                    answer = await job_answer(event.job, delivery=delivery, store=services.store)
+                    yield _event("image_generation.finished", answer)
+    except ServiceError as error:
+        yield _error_event(error)
+
+
+class _Partials:
+    """Counts the previews of each image, and lets no more through than were asked for."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._num_sent: dict[int, int] = {}
+
+    def of(self, event: StepDone) -> list[dict[str, Any]]:
+        num_sent = self._num_sent.get(event.image_index, 0)
+        if event.preview_png is None or num_sent >= self._limit or event.step >= event.num_steps:
+            return []
+        self._num_sent[event.image_index] = num_sent + 1
+        preview = base64.b64encode(event.preview_png).decode()
+        return [{"b64_json": preview, "partial_image_index": num_sent, "image_index": event.image_index}]
+
+
+async def _ending(job: Job, services: Services) -> AsyncGenerator[bytes, None]:
+    if job.status is not JobStatus.COMPLETED:
+        yield _error_event(failure_of(job))
+        return
+    for image in job.images:
+        data = await services.store.read(image.path)
+        fields = {
+            "b64_json": base64.b64encode(data).decode(),
+            "image_index": image.image_index,
+            "seed": image.seed,
+            "usage": NO_WORDS_COUNTED,
+            "meta": {
+                "usage": usage_fields(job),
+                "engine": job.engine,
+                "warnings": list(job.warnings),
+                "safety": dict(job.safety),
+            },
+        }
+        yield _image_event("completed", job, fields, image=image)
+
+
+def _image_event(name: str, job: Job, fields: dict[str, Any], *, image: JobImage | None = None) -> bytes:
+    width_px = image.width_px if image else job.parameters.width_px
+    height_px = image.height_px if image else job.parameters.height_px
+    common = {
+        "created_at": int((job.finished_at or job.created_at).timestamp()),
+        "size": "auto" if width_px is None or height_px is None else f"{width_px}x{height_px}",
+        "quality": "auto",
+        "background": "opaque",
+        # A preview is always a PNG.
+        "output_format": job.parameters.output_format if image else "png",
+    }
+    return _event(f"image_generation.{name}", {**fields, **common})
+
+
+def _progress_fields(event: StepDone) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "type": "image_generation.progress",
+        "image_index": event.image_index,
+        "step": event.step,
+        "num_steps": event.num_steps,
+    }
+    if event.preview_png is not None:
+        fields["b64_json"] = base64.b64encode(event.preview_png).decode()
+    return fields
+
+
+def _event(name: str, fields: dict[str, Any]) -> bytes:
+    return server_sent_event(name, {"type": name, **fields})
+
+
+def _error_event(error: ServiceError) -> bytes:
+    return server_sent_event("error", {"type": "error", "error": error_fields(error)})

@@ -1,0 +1,143 @@
+"""Turns what pydantic found wrong into the issue list of the wire: one entry for every bad field, in zod's words.
+
+Knows nothing of HTTP or of any single field.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from danqing.errors import InvalidRequest
+
+Issue = dict[str, Any]
+
+MAX_NUM_ISSUES = 50
+MAX_ECHO_CHARACTERS = 100
+
+# Codes that our own validators raise, with everything that the issue needs in their context.
+OWN_CODES = {"invalid_enum_value", "invalid_string", "too_big", "too_small", "custom"}
+JSON_TYPES: tuple[tuple[type, str], ...] = (
+    (bool, "boolean"),
+    (int, "number"),
+    (float, "number"),
+    (str, "string"),
+    (list, "array"),
+    (dict, "object"),
+    (type(None), "null"),
+)
+# What each of pydantic's type errors wanted to see.
+EXPECTED_TYPES = {
+    "int_type": "integer",
+    "int_from_float": "integer",
+    "float_type": "number",
+    "string_type": "string",
+    "string_unicode": "string",
+    "bool_type": "boolean",
+    "dict_type": "object",
+    "model_type": "object",
+    "model_attributes_type": "object",
+    "list_type": "array",
+    "tuple_type": "array",
+}
+COMPARISONS = {
+    "greater_than_equal": ("too_small", "minimum", "ge", "greater than or equal to"),
+    "less_than_equal": ("too_big", "maximum", "le", "less than or equal to"),
+}
+
+
+def invalid_request(issues: Sequence[Issue]) -> InvalidRequest:
+    """Make the error that lists the issues and speaks of them in one sentence."""
+    shown = list(issues[:MAX_NUM_ISSUES])
+    sentence = "; ".join(": ".join(filter(None, [path_name(issue["path"]), issue["message"]])) for issue in shown)
+    return InvalidRequest(sentence, param=path_name(shown[0]["path"]) or None, issues=shown)
+
+
+def issues_from(
+    error: ValidationError, *, schema: Mapping[str, Any], union_tags: frozenset[str] = frozenset()
+) -> list[Issue]:
+    """Translate every error; `union_tags` are parts of pydantic's locations that name no field."""
+    return [_issue(detail, schema=schema, union_tags=union_tags) for detail in error.errors(include_url=False)]
+
+
+def complain(code: str, message: str, **facts: Any) -> PydanticCustomError:
+    """Make the error that a validator of ours raises; it becomes an issue with this code and these facts."""
+    return PydanticCustomError(code, "{message}", {**facts, "message": message})
+
+
+def issue(code: str, path: Sequence[str | int], message: str, **facts: Any) -> Issue:
+    """Make one entry of the list."""
+    return {"code": code, **facts, "path": list(path), "message": message}
+
+
+def json_type(value: object) -> str:
+    """Name the JSON type of a parsed value."""
+    return next((name for kind, name in JSON_TYPES if isinstance(value, kind)), "unknown")
+
+
+def echo(text: str) -> str:
+    """Shorten what the caller sent, and escape what no encoding can carry, so that it can be sent back."""
+    shortened = text if len(text) <= MAX_ECHO_CHARACTERS else text[:MAX_ECHO_CHARACTERS] + "…"
+    return shortened.encode("utf-8", "backslashreplace").decode()
+
+
+def path_name(path: Sequence[str | int]) -> str:
+    """Write a path as callers would: image_size.width."""
+    return ".".join(str(part) for part in path)
+
+
+def _issue(detail: ErrorDetails, *, schema: Mapping[str, Any], union_tags: frozenset[str]) -> Issue:
+    kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
+    path = [echo(part) if isinstance(part, str) else part for part in detail["loc"] if part not in union_tags]
+    if kind in OWN_CODES:
+        return issue(kind, path, detail["msg"], **{name: fact for name, fact in context.items() if name != "message"})
+    if kind == "missing":
+        expected = _declared_type(schema, path)
+        return issue("invalid_type", path, "Required", expected=expected, received="undefined")
+    if kind in COMPARISONS:
+        return _out_of_range(COMPARISONS[kind], path, context)
+    if kind in ("string_too_long", "string_too_short"):
+        return _wrong_length(kind, path, context)
+    if kind == "string_unicode":
+        return issue("invalid_string", path, "Must be valid Unicode; a lone surrogate is not", validation="unicode")
+    if kind in EXPECTED_TYPES:
+        expected, received = EXPECTED_TYPES[kind], json_type(value)
+        if expected == "integer" and isinstance(value, float):
+            received = "float"
+        elif expected == "integer" and _declared_type(schema, path) == "number":
+            expected = "number"
+        return issue(
+            "invalid_type", path, f"Expected {expected}, received {received}", expected=expected, received=received
+        )
+    if kind == "union_tag_not_found":
+        received = json_type(value)
+        message = f"Expected string or object, received {received}"
+        return issue("invalid_type", path, message, expected="string | object", received=received)
+    return issue("custom", path, detail["msg"])
+
+
+def _declared_type(schema: Mapping[str, Any], path: Sequence[str | int]) -> str:
+    """Look up what the JSON schema wants at a path."""
+    for part in path:
+        branches = [schema, *schema.get("anyOf", ())]
+        schema = next((branch["properties"][part] for branch in branches if part in branch.get("properties", ())), {})
+    return str(schema.get("type", "any"))
+
+
+def _out_of_range(comparison: tuple[str, str, str, str], path: list[str | int], context: Mapping[str, Any]) -> Issue:
+    code, bound_name, context_name, words = comparison
+    bound = context[context_name]
+    bound = int(bound) if float(bound).is_integer() else bound
+    message = f"Number must be {words} {bound}"
+    return issue(code, path, message, **{bound_name: bound, "type": "number", "inclusive": True})
+
+
+def _wrong_length(kind: str, path: list[str | int], context: Mapping[str, Any]) -> Issue:
+    if kind == "string_too_long":
+        maximum = context["max_length"]
+        message = f"String must contain at most {maximum} character(s)"
+        return issue("too_big", path, message, maximum=maximum, type="string", inclusive=True)
+    minimum = context["min_length"]
+    message = f"String must contain at least {minimum} character(s)"
+    return issue("too_small", path, message, minimum=minimum, type="string", inclusive=True)

@@ -1,0 +1,99 @@
+"""Reads a JSON body within limits: whatever a client sends ends in a parsed value or in a clear error, not in a crash.
+
+Knows nothing of what the body should say.
+"""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+
+from danqing.api.errors import BodyTooLarge, RequestTimeout, UnsupportedMediaType
+from danqing.api.fields import MAX_SEED
+from danqing.api.issues import invalid_request, issue
+from danqing.errors import InvalidRequest
+
+BODY_TIMEOUT_SECONDS = 60
+# A client hears of a refusal only after it has sent its body, so that much more is read and thrown away.
+MAX_DISCARDED_BYTES = 64 * 2**20
+# Python refuses to convert longer ones, rightly: the time grows with the square.
+MAX_INTEGER_CHARACTERS = 4000
+
+
+@dataclass(frozen=True)
+class JsonBody:
+    """The value and the bytes that said so."""
+
+    value: Any
+    raw: bytes
+
+
+async def read_json(request: Request, *, max_bytes: int) -> JsonBody:
+    """Read and parse. Raises UnsupportedMediaType, BodyTooLarge, RequestTimeout or InvalidRequest."""
+    _check_content_type(request.headers.get("content-type", "application/json"))
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
+            raw = await _read_limited(request, max_bytes)
+    except TimeoutError:
+        raise RequestTimeout(f"The request body did not arrive within {BODY_TIMEOUT_SECONDS} seconds.") from None
+    except ClientDisconnect:
+        raise InvalidRequest("The connection ended before the body did.") from None
+    return JsonBody(parse_json(raw), raw)
+
+
+def parse_json(raw: bytes) -> Any:
+    """Parse strict JSON. Raises InvalidRequest."""
+    try:
+        return json.loads(raw.decode("utf-8-sig"), parse_int=_parse_integer, parse_constant=_refuse_constant)
+    except UnicodeDecodeError:
+        problem = "The body is not UTF-8"
+    except RecursionError:
+        problem = "The body is nested too deeply"
+    except json.JSONDecodeError as error:
+        problem = f"The body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+    except _NotJson as error:
+        problem = f"The body is not valid JSON: {error}"
+    raise invalid_request([issue("invalid_json", [], problem)])
+
+
+async def _read_limited(request: Request, max_bytes: int) -> bytes:
+    chunks: list[bytes] = []
+    num_bytes = 0
+    async for chunk in request.stream():
+        num_bytes += len(chunk)
+        if num_bytes <= max_bytes:
+            chunks.append(chunk)
+        else:
+            chunks.clear()
+        if num_bytes > max_bytes + MAX_DISCARDED_BYTES:
+            break
+    if num_bytes > max_bytes:
+        raise BodyTooLarge(f"The request body is larger than {max_bytes} bytes.")
+    return b"".join(chunks)
+
+
+def _check_content_type(content_type: str) -> None:
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        raise UnsupportedMediaType("The request body must be application/json; set the Content-Type header.")
+
+
+class _NotJson(ValueError):
+    """Something that Python's parser takes and JSON does not have."""
+
+
+def _refuse_constant(name: str) -> None:
+    raise _NotJson(f"{name} is not a JSON number")
+
+
+def _parse_integer(digits: str) -> int:
+    if len(digits) <= MAX_INTEGER_CHARACTERS:
+        return int(digits)
+    # Beyond every range that a field may have, and folded as a seed it gives what the full number would.
+    remainder = 0
+    for start in range(0, len(digits.lstrip("-")), MAX_INTEGER_CHARACTERS):
+        piece = digits.lstrip("-")[start : start + MAX_INTEGER_CHARACTERS]
+        remainder = (remainder * pow(10, len(piece), MAX_SEED) + int(piece)) % MAX_SEED
+    return -(MAX_SEED + remainder) if digits.startswith("-") else MAX_SEED + remainder

@@ -1,0 +1,57 @@
+"""Which models can be asked for: one, whatever checkpoint stands behind it. Needs no key."""
+
+import hashlib
+import json
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from danqing.api.conditional import has_version
+from danqing.api.schema import MODEL_ID
+from danqing.errors import ModelNotFound
+
+# The day the described model was published, 2025-09-28.
+MODEL_CREATED = 1_759_017_600
+MODEL: dict[str, Any] = {
+    "id": MODEL_ID,
+    "object": "model",
+    "created": MODEL_CREATED,
+    "owned_by": "hunyuan",
+    "type": "openai/image-generations",
+    "info": {
+        "name": "Hunyuan Image v3",
+        "developer": "Tencent",
+        "description": "Text to image with the HunyuanImage-3.0 architecture, self-hosted.",
+        "contextLength": None,
+        "url": None,
+    },
+    "features": [],
+    "endpoints": ["/v1/images/generations"],
+    "tags": ["playground:image"],
+}
+
+router = APIRouter(tags=["models"], prefix="/v1/models")
+
+
+@router.get("")
+async def list_models(request: Request) -> Response:
+    """List the models."""
+    return _cacheable(request, {"object": "list", "data": [MODEL]})
+
+
+@router.get("/{model_id:path}")
+async def read_model(model_id: str, request: Request) -> Response:
+    """Describe a model."""
+    if model_id != MODEL_ID:
+        raise ModelNotFound(param="model")
+    return _cacheable(request, MODEL)
+
+
+def _cacheable(request: Request, body: dict[str, Any]) -> Response:
+    content = json.dumps(body).encode()
+    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    headers = {"ETag": etag, "Cache-Control": "public, max-age=300"}
+    if has_version(request, etag):
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type="application/json", headers=headers)

@@ -1,0 +1,234 @@
+"""The body of a generation request: fields, ranges, defaults, aliases. Its JSON schema is what /openapi.json shows.
+
+For the described fields the schema equals the described one; OpenAI's names stand beside them. Knows nothing of jobs.
+"""
+
+import secrets
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, WithJsonSchema
+from pydantic.json_schema import GenerateJsonSchema
+
+from danqing.api.fields import (
+    MAX_PROMPT_CHARACTERS,
+    MAX_SIDE_PX,
+    MIN_SIDE_PX,
+    LimitedText,
+    OneOf,
+    RealNumber,
+    SizeText,
+    Text,
+    WholeNumber,
+    parse_size,
+)
+from danqing.api.issues import Issue, echo, invalid_request, issue, issues_from, json_type
+from danqing.errors import ModelNotFound
+
+MODEL_ID = "hunyuan/hunyuan-image-v3-text-to-image"
+
+# Width and height of the model's own buckets.
+PRESETS_PX = {
+    "square_hd": (1024, 1024),
+    "square": (1024, 1024),
+    "portrait_4_3": (896, 1152),
+    "portrait_16_9": (768, 1280),
+    "landscape_4_3": (1152, 896),
+    "landscape_16_9": (1280, 768),
+}
+# The names of the described schema, in its order.
+PRESET_NAMES = ("square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9")
+MAX_DRAWN_SEED = 2**32 - 1
+MAX_USER_CHARACTERS = 512
+MAX_URL_CHARACTERS = 2048
+MAX_NAMED_WARNINGS = 20
+
+UNION_TAGS = frozenset({"preset", "custom"})
+
+Side = Annotated[WholeNumber, Field(ge=MIN_SIDE_PX, le=MAX_SIDE_PX)]
+
+
+class CustomSize(BaseModel):
+    """A size in pixels, delivered exactly."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    width: Side
+    height: Side
+
+
+def _image_size_tag(value: object) -> str | None:
+    if isinstance(value, str):
+        return "preset"
+    return "custom" if isinstance(value, dict | CustomSize) else None
+
+
+ImageSize = Annotated[
+    Annotated[str, OneOf(PRESET_NAMES), Tag("preset")] | Annotated[CustomSize, Tag("custom")],
+    Discriminator(_image_size_tag),
+    # The described schema leaves the limits of a side unsaid; they are in `CustomSize`.
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "enum": list(PRESET_NAMES)},
+                {
+                    "type": "object",
+                    "properties": {"width": {"type": "number"}, "height": {"type": "number"}},
+                    "required": ["width", "height"],
+                },
+            ]
+        }
+    ),
+]
+
+
+def _draw_seed() -> int:
+    return 1 + secrets.randbelow(MAX_DRAWN_SEED)
+
+
+class GenerationRequest(BaseModel):
+    """What a client may send; unknown fields are kept aside and named in the answer's warnings.
+
+    A default made by a factory does not show in the schema: the described one states no default there.
+    """
+
+    model_config = ConfigDict(extra="allow", strict=True, title=MODEL_ID)
+
+    model: Annotated[str, OneOf((MODEL_ID,))]
+    prompt: Text = Field(
+        max_length=MAX_PROMPT_CHARACTERS,
+        description="The text prompt describing the content, style, or composition of the image to be generated.",
+    )
+    num_images: WholeNumber = Field(
+        1, ge=1, le=4, json_schema_extra={"type": "number"}, description="The number of images to generate."
+    )
+    seed: WholeNumber = Field(
+        default_factory=_draw_seed,
+        ge=1,
+        description="The same seed and the same prompt given to the same version of the model will output the same"
+        " image every time.",
+    )
+    negative_prompt: LimitedText = Field(
+        default_factory=str, description="The description of elements to avoid in the generated image."
+    )
+    image_size: ImageSize = Field("square_hd", description="The size of the generated image.")
+    num_inference_steps: WholeNumber = Field(28, ge=1, le=50, description="The number of inference steps to perform.")
+    guidance_scale: RealNumber = Field(
+        7.5,
+        ge=1,
+        le=20,
+        description="The CFG (Classifier Free Guidance) scale is a measure of how close you want the model to stick to"
+        " your prompt when looking for a related image to show you.",
+    )
+    enable_safety_checker: bool = Field(True, description="If set to True, the safety checker will be enabled.")
+    sync_mode: bool = Field(
+        False,
+        description="If set to true, the function will wait for the image to be generated and uploaded before"
+        " returning the response. This will increase the latency of the function but it allows you to get the image"
+        " directly in the response without going through the CDN.",
+    )
+    output_format: Annotated[str, OneOf(("jpeg", "png"))] = Field(
+        "png", description="The format of the generated image."
+    )
+    enable_prompt_expansion: bool = Field(
+        default_factory=bool, description="If set to True, prompt will be upsampled with more details."
+    )
+
+    # OpenAI's names.
+    n: WholeNumber | None = Field(None, ge=1, le=4, description="OpenAI's name of `num_images`.")
+    size: SizeText | None = Field(
+        None, description='OpenAI\'s name of `image_size`: "WIDTHxHEIGHT", or "auto" to let the model choose.'
+    )
+    response_format: Annotated[str, OneOf(("url", "b64_json"))] | None = Field(
+        None, description="Answer with a link or with the bytes."
+    )
+    stream: bool | None = Field(None, description="Answer with server-sent events.")
+    partial_images: WholeNumber | None = Field(
+        None, ge=0, le=3, description="How many previews of each image to send while it is drawn, when streaming."
+    )
+    output_compression: WholeNumber | None = Field(
+        None, ge=0, le=100, description="Quality of a JPEG: 100 is the best."
+    )
+    user: Annotated[str, Field(max_length=MAX_USER_CHARACTERS)] | None = Field(
+        None, description="The end user, in the caller's words; accepted and not used."
+    )
+    webhook_url: Annotated[str, Field(max_length=MAX_URL_CHARACTERS)] | None = Field(
+        None, description="Where to send a Standard Webhooks message once the job is over."
+    )
+
+    @property
+    def size_px(self) -> tuple[int, int] | None:
+        """Width and height; None lets the model choose."""
+        if self.size is not None:
+            return None if self.size == "auto" else parse_size(self.size)
+        if isinstance(self.image_size, CustomSize):
+            return self.image_size.width, self.image_size.height
+        return PRESETS_PX[self.image_size]
+
+    @property
+    def image_count(self) -> int:
+        """How many images, under either name."""
+        return self.num_images if self.n is None else self.n
+
+
+def parse_generation_request(body: object) -> GenerationRequest:
+    """Check a parsed body. Raises InvalidRequest with every bad field, ModelNotFound when only the model is unknown."""
+    if not isinstance(body, dict):
+        received = json_type(body)
+        message = f"Expected object, received {received}"
+        raise invalid_request([issue("invalid_type", [], message, expected="object", received=received)])
+    try:
+        request = GenerationRequest.model_validate(body)
+    except ValidationError as error:
+        issues = issues_from(error, schema=request_json_schema(), union_tags=UNION_TAGS)
+        if len(issues) == 1 and issues[0]["path"] == ["model"] and issues[0]["code"] == "invalid_enum_value":
+            name = echo(body["model"])
+            message = f"The model '{name}' does not exist. GET /v1/models lists what there is."
+            raise ModelNotFound(message, param="model", issues=issues) from None
+        raise invalid_request(issues) from None
+    conflicts = _alias_conflicts(request)
+    if conflicts:
+        raise invalid_request(conflicts)
+    return request
+
+
+def warnings_of(request: GenerationRequest) -> tuple[str, ...]:
+    """Name what was accepted and has no effect."""
+    unknown = list(request.model_extra or {})
+    if isinstance(request.image_size, CustomSize):
+        unknown += [f"image_size.{name}" for name in request.image_size.model_extra or {}]
+    warnings = [f"{echo(name)}: unknown field, ignored" for name in unknown[:MAX_NAMED_WARNINGS]]
+    if len(unknown) > MAX_NAMED_WARNINGS:
+        warnings.append(f"{len(unknown) - MAX_NAMED_WARNINGS} more unknown fields, ignored")
+    if request.output_compression is not None and request.output_format == "png":
+        warnings.append("output_compression: has no effect on a PNG")
+    if request.partial_images and not request.stream:
+        warnings.append("partial_images: has no effect without stream")
+    return tuple(warnings)
+
+
+def request_json_schema() -> dict[str, Any]:
+    """The body's JSON schema, whole in one piece."""
+    return GenerationRequest.model_json_schema(schema_generator=_PlainSchema)
+
+
+class _PlainSchema(GenerateJsonSchema):
+    """Leaves out the titles that pydantic makes up from field names."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """Never."""
+        del schema
+        return False
+
+
+def _alias_conflicts(request: GenerationRequest) -> list[Issue]:
+    given = request.model_fields_set
+    conflicts = []
+    if request.n is not None and "num_images" in given and request.n != request.num_images:
+        message = "`n` and `num_images` mean the same and differ; send one of them"
+        conflicts.append(issue("custom", ["n"], message))
+    if request.size is not None and "image_size" in given:
+        named = request.model_copy(update={"size": None}).size_px
+        if request.size_px != named:
+            message = "`size` and `image_size` mean the same and differ; send one of them"
+            conflicts.append(issue("custom", ["size"], message))
+    return conflicts

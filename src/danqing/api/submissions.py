@@ -1,0 +1,111 @@
+"""From an HTTP request to a job's submission: body, headers, and what the two say together. Submits nothing itself."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from danqing.accounts.api_keys import ApiKey
+from danqing.api.answers import Delivery
+from danqing.api.context import client_request_id
+from danqing.api.fields import fold_seed
+from danqing.api.issues import echo
+from danqing.api.json_body import read_json
+from danqing.api.schema import GenerationRequest, parse_generation_request, warnings_of
+from danqing.api.services import base_url, services_of
+from danqing.errors import InvalidRequest
+from danqing.jobs.job import GenerationParameters, Origin, Submission
+
+MAX_IDEMPOTENCY_KEY_CHARACTERS = 255
+_IDEMPOTENCY_KEY = re.compile(rf"[\x21-\x7e]{{1,{MAX_IDEMPOTENCY_KEY_CHARACTERS}}}")
+# The key counts for the route, under whichever of its spellings.
+GENERATIONS_PATH = "/v1/images/generations"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What the client wants and how it wants to get it."""
+
+    submission: Submission
+    delivery: Delivery
+    stream: bool
+    num_partial_images: int
+
+
+async def read_order(request: Request, caller: ApiKey) -> Order:
+    """Read and check the whole request. Raises InvalidRequest and its kin."""
+    body = await read_json(request, max_bytes=services_of(request).max_body_bytes)
+    wanted = parse_generation_request(body.value)
+    idempotency_key = _idempotency_key(request)
+    respond_async = _prefers_async(request)
+    stream = bool(wanted.stream) and not respond_async
+    with_base64 = wanted.sync_mode or wanted.response_format == "b64_json"
+    submission = Submission(
+        parameters=_parameters(wanted, num_partial_images=wanted.partial_images or 0),
+        account_id=caller.account_id,
+        api_key_id=caller.prefix,
+        origin=Origin.API,
+        body_fingerprint=hashlib.sha256(body.raw).hexdigest(),
+        path=GENERATIONS_PATH,
+        client_request_id=client_request_id(request),
+        idempotency_key=idempotency_key,
+        warnings=warnings_of(wanted),
+        webhook_url=wanted.webhook_url,
+        deliver_inline=with_base64,
+        respond_async=respond_async,
+        job_id=request.state.inference_id,
+    )
+    delivery = Delivery(
+        base_url=base_url(request),
+        with_url=wanted.sync_mode or wanted.response_format != "b64_json",
+        with_base64=with_base64,
+    )
+    num_partial_images = wanted.partial_images or 0
+    return Order(submission=submission, delivery=delivery, stream=stream, num_partial_images=num_partial_images)
+
+
+def _parameters(wanted: GenerationRequest, *, num_partial_images: int) -> GenerationParameters:
+    size_px = wanted.size_px
+    return GenerationParameters(
+        model=wanted.model,
+        prompt=wanted.prompt,
+        negative_prompt=wanted.negative_prompt,
+        num_images=wanted.image_count,
+        seed=fold_seed(wanted.seed),
+        width_px=size_px[0] if size_px else None,
+        height_px=size_px[1] if size_px else None,
+        num_inference_steps=wanted.num_inference_steps,
+        guidance_scale=wanted.guidance_scale,
+        enable_safety_checker=wanted.enable_safety_checker,
+        enable_prompt_expansion=wanted.enable_prompt_expansion,
+        output_format=wanted.output_format,
+        output_compression=wanted.output_compression,
+        preview_every_steps=preview_interval(wanted.num_inference_steps, num_partial_images=num_partial_images),
+    )
+
+
+def preview_interval(num_steps: int, *, num_partial_images: int) -> int:
+    """Every how many steps a preview is due, so that as many as were asked for come, evenly, before the end."""
+    return 0 if num_partial_images == 0 else max(1, num_steps // (num_partial_images + 1))
+
+
+def _idempotency_key(request: Request) -> str | None:
+    header = request.headers.get("idempotency-key")
+    if header is None:
+        return None
+    key = header.strip()
+    if len(key) >= 2 and key[0] == key[-1] == '"':
+        key = key[1:-1]
+    if _IDEMPOTENCY_KEY.fullmatch(key) is None:
+        raise InvalidRequest(
+            f"Idempotency-Key: must be 1 to {MAX_IDEMPOTENCY_KEY_CHARACTERS} printable ASCII characters without spaces,"
+            f" received '{echo(key)}'",
+            param="Idempotency-Key",
+        )
+    return key
+
+
+def _prefers_async(request: Request) -> bool:
+    preferences = ",".join(request.headers.getlist("prefer")).lower().split(",")
+    return any(preference.partition(";")[0].strip() == "respond-async" for preference in preferences)

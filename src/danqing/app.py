@@ -1,0 +1,184 @@
+"""The composition root: the only place that picks implementations, and what starts and stops in which order."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from danqing.accounts.bootstrap import FirstStart, bootstrap
+from danqing.accounts.limits import KeyLimits
+from danqing.accounts.pricing import Price
+from danqing.api.application import build_api
+from danqing.api.services import Services
+from danqing.database import Database
+from danqing.engine.child import worker_command
+from danqing.engine.interface import Engine
+from danqing.engine.local import LocalEngine
+from danqing.jobs.job import Job, JobStatus
+from danqing.jobs.limits import JobLimits
+from danqing.jobs.ports import JobParts
+from danqing.jobs.service import JobService
+from danqing.prompts.expander import NoExpander, PromptExpander
+from danqing.safety.image_check import NoImageCheck
+from danqing.safety.prompt_check import PolicyPromptCheck
+from danqing.settings import Settings
+from danqing.storage.image_store import ImageStore
+from danqing.storage.local import LocalImageStore
+from danqing.telemetry import Metrics
+
+logger = logging.getLogger(__name__)
+
+BUNDLED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "mini"
+IMAGES_FOLDER = "images"
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The present moment."""
+    return datetime.now(UTC)
+
+
+def create_app(settings: Settings, *, engine: Engine | None = None, clock: Clock = utc_now) -> FastAPI:
+    """Build the server; `engine` draws instead of the one that the settings name. Nothing starts before the lifespan."""
+    metrics = Metrics()
+    database = Database(settings.effective_database_url)
+    store = _image_store(settings, clock=clock)
+    engine = engine or _engine(settings)
+    jobs = JobService(
+        database,
+        parts=JobParts(
+            engine=engine,
+            store=store,
+            prompt_check=PolicyPromptCheck(),
+            image_check=NoImageCheck(),
+            expander=_expander(settings),
+            observer=_JobFigures(metrics),
+        ),
+        limits=_job_limits(settings),
+        price=Price(megapixel_credits=settings.price_megapixel_credits),
+        clock=clock,
+    )
+    services = Services(
+        database=database,
+        jobs=jobs,
+        store=store,
+        engine=engine,
+        key_limits=KeyLimits(
+            requests_per_minute=settings.requests_per_minute,
+            max_concurrent_requests=settings.max_concurrent_requests,
+            monotonic=time.monotonic,
+        ),
+        metrics=metrics,
+        clock=clock,
+        max_body_bytes=settings.max_body_bytes,
+        public_url=str(settings.public_url) if settings.public_url else None,
+        low_balance_credits=settings.low_balance_credits,
+    )
+    metrics.watch("danqing_jobs_queued", "Jobs waiting.", lambda: jobs.num_queued)
+    metrics.watch("danqing_jobs_running", "Jobs in the engine.", lambda: jobs.num_running)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(prepare, settings, clock=clock)
+        await store.start()
+        await engine.start()
+        await jobs.start()
+        cleaning = asyncio.create_task(_clean_up_files(store, interval_seconds=settings.file_cleanup_interval_seconds))
+        try:
+            yield
+        finally:
+            cleaning.cancel()
+            await jobs.drain(settings.drain_seconds)
+            await engine.stop()
+            await asyncio.wait([cleaning])
+            database.close()
+
+    return build_api(services, lifespan=lifespan, version=package_version())
+
+
+def prepare(settings: Settings, *, clock: Clock = utc_now) -> FirstStart | None:
+    """Make the data folder, the schema, and at the very first start an account with a key, which is returned."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.effective_database_url)
+    try:
+        database.migrate()
+        with database.write() as conn:
+            return bootstrap(conn, starting_credits=settings.starting_credits, now=clock())
+    finally:
+        database.close()
+
+
+def package_version() -> str:
+    """The installed version; a source tree that was never installed has none."""
+    try:
+        return version("danqing")
+    except PackageNotFoundError:
+        return "0+source"
+
+
+def _engine(settings: Settings) -> Engine:
+    folder = settings.model or BUNDLED_CHECKPOINT
+    return LocalEngine(worker_command(folder, device=settings.device, dtype=settings.dtype), model=folder.name)
+
+
+def _image_store(settings: Settings, *, clock: Clock) -> ImageStore:
+    return LocalImageStore(settings.data_dir / IMAGES_FOLDER, lifetime=settings.file_lifetime, clock=clock)
+
+
+def _expander(settings: Settings) -> PromptExpander:
+    del settings
+    return NoExpander()
+
+
+def _job_limits(settings: Settings) -> JobLimits:
+    return JobLimits(
+        max_queued_jobs=settings.max_queued_jobs,
+        max_queued_jobs_per_account=settings.max_queued_jobs_per_account,
+        max_concurrent_jobs=settings.max_concurrent_jobs,
+        max_queue_seconds=settings.max_queue_seconds,
+        job_time_limit_seconds=settings.job_time_limit_seconds,
+        lease_seconds=settings.lease_seconds,
+    )
+
+
+async def _clean_up_files(store: ImageStore, *, interval_seconds: float) -> None:
+    while True:
+        try:
+            num_deleted = await store.delete_expired()
+        except OSError:
+            logger.exception("expired pictures could not be deleted")
+        else:
+            if num_deleted:
+                logger.info("deleted expired pictures", extra={"num_deleted": num_deleted})
+        await asyncio.sleep(interval_seconds)
+
+
+class _JobFigures:
+    """Turns what happens to jobs into figures and log lines."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def job_changed(self, job: Job) -> None:
+        """Count it."""
+        fields = {"inference_id": job.id, "status": job.status.value, "error_code": job.error_code}
+        logger.info("job", extra=fields)
+        if job.status is JobStatus.GENERATING and job.started_at is not None:
+            self._metrics.job_started(queue_seconds=(job.started_at - job.created_at).total_seconds())
+        if not job.status.finished:
+            return
+        seconds = None
+        if job.started_at is not None and job.finished_at is not None:
+            seconds = (job.finished_at - job.started_at).total_seconds()
+        self._metrics.job_finished(
+            job.status.value, error_code=job.error_code or "", seconds=seconds, charged_credits=job.charged_credits
+        )
+        for image in job.images:
+            self._metrics.image_delivered(flagged=image.flagged)
