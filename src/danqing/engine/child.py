@@ -4,6 +4,7 @@ Restarts and retries are `engine/local.py`'s business.
 """
 
 import asyncio
+import contextlib
 import itertools
 import signal
 import sys
@@ -43,10 +44,11 @@ class ChildLimits:
     exit_seconds: float = 5.0
 
 
-def worker_command(model: Path) -> list[str]:
+def worker_command(model: Path, *, device: str, dtype: str | None) -> list[str]:
     """Return the command of a process that draws with the checkpoint in the folder `model`."""
     # -P: files in the working directory must not shadow modules.
-    return [sys.executable, "-P", "-m", "danqing.engine.worker", "--model", str(model)]
+    command = [sys.executable, "-P", "-m", "danqing.engine.worker", "--model", str(model), "--device", device]
+    return [*command, "--dtype", dtype] if dtype else command
 
 
 class Child:
@@ -172,11 +174,12 @@ class Child:
         self.dismiss()
         if self._fault:
             self._kill()
-        try:
-            return await asyncio.wait_for(process.wait(), self._limits.exit_seconds)
-        except TimeoutError:
-            self._kill()
-            return await process.wait()
+        # Not wait_for: it can swallow a cancellation that arrives together with the exit.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.exit_seconds):
+                return await process.wait()
+        self._kill()
+        return await process.wait()
 
     def _kill(self) -> None:
         if self._process is not None and self._process.returncode is None:

@@ -126,18 +126,22 @@ class LocalEngine:
 
     async def _supervise(self) -> None:
         """Keep a child alive until the engine is stopped or there is no hope left."""
-        num_crashes = 0
+        num_crashes, backoff_seconds = 0, self._limits.first_backoff_seconds
         while True:
             how, ready_seconds = await self._run_child()
+            if self._status.state is EngineState.STOPPED:
+                return
             if self._permanent_fault:
                 self._move(EngineState.FAILED, self._permanent_fault)
                 return
-            num_crashes = 1 if ready_seconds >= self._limits.stable_seconds else num_crashes + 1
+            if ready_seconds >= self._limits.stable_seconds:
+                num_crashes, backoff_seconds = 0, self._limits.first_backoff_seconds
+            num_crashes += 1
             if ready_seconds == 0 and num_crashes >= self._limits.max_failed_starts:
                 self._move(EngineState.FAILED, f"The drawing process {how}, {num_crashes} times in a row.")
                 return
-            backoff_seconds = self._limits.first_backoff_seconds * 2 ** (num_crashes - 1)
-            await asyncio.sleep(min(backoff_seconds, self._limits.max_backoff_seconds))
+            await asyncio.sleep(backoff_seconds)
+            backoff_seconds = min(2 * backoff_seconds, self._limits.max_backoff_seconds)
 
     async def _run_child(self) -> tuple[str, float]:
         """Run one child to its end; return how it ended and for how long it could draw."""
@@ -148,11 +152,14 @@ class LocalEngine:
         def on_load(report: Loading | Ready | LoadFailed) -> None:
             nonlocal ready_at, load_fault
             match report:
+                case _ if self._status.state is EngineState.STOPPED:
+                    pass
                 case Loading(num_done=num_done, num_total=num_total):
                     self._move(self._status.state, f"loading: {num_done} of {num_total}")
                 case Ready(model=model):
                     ready_at = clock()
                     self._move(EngineState.READY, model=model)
+                    logger.info("ready to draw: %s", model)
                 case LoadFailed(reason=reason, permanent=permanent):
                     load_fault = f"could not load the model: {reason}"
                     self._permanent_fault = reason if permanent else ""

@@ -17,6 +17,8 @@ from danqing.hunyuan_image3.errors import PromptTooLong
 from danqing.hunyuan_image3.pipeline import Pipeline, Prefix, TextToImage
 from danqing.hunyuan_image3.sampler import DenoiseStep
 
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
 
 class PipelinePainter:
     """The native HunyuanImage-3.0 pipeline as the interleaver wants it."""
@@ -28,9 +30,12 @@ class PipelinePainter:
         self._pipeline = pipeline
 
     @classmethod
-    def load(cls, folder: Path, *, on_progress: Callable[[int, int], None]) -> "PipelinePainter":
-        """Load the checkpoint in `folder`. Raises CheckpointError."""
-        return cls(Pipeline.load(folder, on_progress=on_progress))
+    def load(
+        cls, folder: Path, *, device: str, dtype: str | None, on_progress: Callable[[int, int], None]
+    ) -> "PipelinePainter":
+        """Load the checkpoint in `folder`; without a `dtype`, in the fastest one. Raises CheckpointError."""
+        torch_dtype = _DTYPES[dtype] if dtype else None
+        return cls(Pipeline.load(folder, dtype=torch_dtype, device=device, on_progress=on_progress))
 
     @property
     def description(self) -> str:

@@ -1,6 +1,6 @@
 """The drawing process: reads commands on one thread, draws on another. Knows nothing of HTTP, jobs or credits.
 
-Started by `engine/child.py` as `python -m danqing.engine.worker --model DIR`; ends as soon as its parent is gone.
+Started by `engine/child.py` as `python -m danqing.engine.worker`; ends as soon as its parent is gone.
 """
 
 import argparse
@@ -40,24 +40,28 @@ _OOM_SCORE_ADJUSTMENT = 500
 
 
 class LoadPainter(Protocol):
-    """Loads the model; `on_progress` takes (done, total)."""
+    """Loads the model; `dtype` None is the fastest that the device supports, `on_progress` takes (done, total)."""
 
-    def __call__(self, folder: Path, *, on_progress: Callable[[int, int], None]) -> Painter: ...
+    def __call__(
+        self, folder: Path, *, device: str, dtype: str | None, on_progress: Callable[[int, int], None]
+    ) -> Painter: ...
 
 
-def load_pipeline(folder: Path, *, on_progress: Callable[[int, int], None]) -> Painter:
+def load_pipeline(folder: Path, *, device: str, dtype: str | None, on_progress: Callable[[int, int], None]) -> Painter:
     """Load the native pipeline."""
     # Imported here: torch takes seconds to import, and the end of the parent must be noticed meanwhile.
     from danqing.engine.painter import PipelinePainter
 
-    return PipelinePainter.load(folder, on_progress=on_progress)
+    return PipelinePainter.load(folder, device=device, dtype=dtype, on_progress=on_progress)
 
 
 def main(load_painter: LoadPainter = load_pipeline) -> None:
     """Run the drawing process until its parent goes."""
     parser = argparse.ArgumentParser(prog="danqing.engine.worker")
     parser.add_argument("--model", type=Path, required=True)
-    folder: Path = parser.parse_args().model
+    parser.add_argument("--device", required=True)
+    parser.add_argument("--dtype")
+    options = parser.parse_args()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO)
     _die_with_parent()
     reports = _take_stdout()
@@ -68,18 +72,21 @@ def main(load_painter: LoadPainter = load_pipeline) -> None:
         reports.write(encode(report))
         reports.flush()
 
-    painter = _load(load_painter, folder, send)
+    def load(on_progress: Callable[[int, int], None]) -> Painter:
+        return load_painter(options.model, device=options.device, dtype=options.dtype, on_progress=on_progress)
+
+    painter = _load(load, send)
     if painter is not None:
         send(Ready(model=painter.description))
         _serve(Interleaver(painter), commands, send)
 
 
-def _load(load_painter: LoadPainter, folder: Path, send: Callable[[Report], None]) -> Painter | None:
+def _load(load: Callable[[Callable[[int, int], None]], Painter], send: Callable[[Report], None]) -> Painter | None:
     def on_progress(num_done: int, num_total: int) -> None:
         send(Loading(num_done=num_done, num_total=num_total))
 
     try:
-        return load_painter(folder, on_progress=on_progress)
+        return load(on_progress)
     except CheckpointError as error:
         send(LoadFailed(reason=str(error), permanent=True))
     except Exception as error:

@@ -1,6 +1,6 @@
 """A drawing process without torch: the real `main`, with a painter that does what the prompt says.
 
-Run as `python fake_worker.py --model DIR`. DIR must exist; a file `on_load` in it says how loading ends.
+Run as `python fake_worker.py --model DIR --device cpu`. DIR must exist; a file `on_load` in it says how loading ends.
 """
 
 import os
@@ -79,7 +79,7 @@ class FakePainter:
             sys.stdout.flush()
 
 
-def load(folder: Path, *, on_progress: Callable[[int, int], None]) -> Any:
+def load(folder: Path, *, device: str, dtype: str | None, on_progress: Callable[[int, int], None]) -> Any:
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: no such folder")
     with (folder / "num_loads").open("a") as loads:

@@ -36,7 +36,7 @@ StartEngine = Callable[..., Awaitable[LocalEngine]]
 
 
 def fake_command(folder: Path) -> list[str]:
-    return [sys.executable, str(FAKE_WORKER), "--model", str(folder)]
+    return [sys.executable, str(FAKE_WORKER), "--model", str(folder), "--device", "cpu"]
 
 
 @pytest.fixture
@@ -364,5 +364,7 @@ def test_the_parent_side_never_imports_torch() -> None:
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
-def test_the_worker_command_names_the_checkpoint_folder(tmp_path: Path) -> None:
-    assert worker_command(tmp_path)[-2:] == ["--model", str(tmp_path)]
+def test_the_worker_command_names_checkpoint_device_and_dtype() -> None:
+    command = worker_command(Path("/models/80b"), device="cuda:1", dtype="bfloat16")
+    assert command[-6:] == ["--model", "/models/80b", "--device", "cuda:1", "--dtype", "bfloat16"]
+    assert "--dtype" not in worker_command(Path("/models/80b"), device="cpu", dtype=None)

@@ -1,0 +1,100 @@
+"""The native pipeline as the interleaver sees it, on the small recorded checkpoint, in this process."""
+
+from pathlib import Path
+
+import pytest
+
+from danqing.engine.interface import DrawRequest, ImageResult
+from danqing.engine.interleaver import Interleaver, PromptRejected
+from danqing.engine.messages import Drew
+from danqing.engine.painter import PipelinePainter
+from danqing.hunyuan_image3.errors import CheckpointError
+
+CHECKPOINT = Path(__file__).parents[2] / "data" / "parity" / "pretrain"
+
+
+@pytest.fixture(scope="module")
+def painter() -> PipelinePainter:
+    return PipelinePainter.load(CHECKPOINT, device="cpu", dtype="float32", on_progress=lambda done, total: None)
+
+
+def request(
+    *, prompt: str = "A brown dog", seed: int = 7, num_images: int = 1, size_px: tuple[int, int] | None = (100, 60)
+) -> DrawRequest:
+    return DrawRequest(
+        job_id="job",
+        prompt=prompt,
+        negative_prompt="blurry",
+        width_px=size_px[0] if size_px else None,
+        height_px=size_px[1] if size_px else None,
+        num_images=num_images,
+        seed=seed,
+        num_inference_steps=2,
+        guidance_scale=7.5,
+        preview_every_steps=1,
+    )
+
+
+def pictures(painter: PipelinePainter, *requests: DrawRequest) -> dict[tuple[int, int], bytes]:
+    """Draw the requests at once; the pictures by drawing and image index."""
+    interleaver = Interleaver(painter)
+    for draw_id, asked in enumerate(requests):
+        interleaver.add(draw_id, request=asked, image_indexes=range(asked.num_images))
+    drawn = {}
+    while not interleaver.idle:
+        report = interleaver.turn()
+        if isinstance(report, Drew) and isinstance(report.event, ImageResult):
+            drawn[report.draw_id, report.event.image_index] = report.event.raster.rgb
+    return drawn
+
+
+def test_it_says_which_checkpoint_draws(painter: PipelinePainter) -> None:
+    assert painter.description.startswith("pretrain (")
+    assert "float32, cpu" in painter.description
+
+
+def test_a_picture_has_exactly_the_size_asked_for(painter: PipelinePainter) -> None:
+    drawn = pictures(painter, request(size_px=(100, 60)))
+    assert len(drawn[0, 0]) == 3 * 100 * 60
+
+
+def test_without_a_size_the_model_chooses_one_of_its_own(painter: PipelinePainter) -> None:
+    (step, *_) = painter.denoise(painter.prefill(request(size_px=None)), image_index=0)
+    raster = painter.decode(step.latent, width_px=None, height_px=None)
+    assert (raster.height_px, raster.width_px) in {
+        (bucket.height_px, bucket.width_px) for bucket in painter._pipeline.buckets.usable
+    }
+    assert len(raster.rgb) == 3 * raster.width_px * raster.height_px
+
+
+def test_a_preview_is_a_whole_picture(painter: PipelinePainter) -> None:
+    (step, *_) = painter.denoise(painter.prefill(request()), image_index=0)
+    preview = painter.preview(step)
+    assert len(preview.rgb) == 3 * preview.width_px * preview.height_px > 0
+
+
+def test_the_same_seed_gives_the_same_bytes_alone_and_under_load(painter: PipelinePainter) -> None:
+    alone = pictures(painter, request(seed=7))[0, 0]
+    together = pictures(painter, request(seed=7), request(seed=100, prompt="A red car on a road", num_images=2))
+    assert together[0, 0] == alone
+    assert together[1, 0] != alone
+
+
+def test_image_i_of_a_seed_is_image_0_of_seed_plus_i(painter: PipelinePainter) -> None:
+    drawn = pictures(painter, request(seed=7, num_images=3))
+    assert drawn[0, 2] == pictures(painter, request(seed=9))[0, 0]
+    assert drawn[0, 2] != drawn[0, 0]
+
+
+def test_the_largest_seed_can_be_drawn_with_four_images(painter: PipelinePainter) -> None:
+    assert len(pictures(painter, request(seed=2**63 - 1, num_images=4))) == 4
+
+
+def test_a_prompt_that_is_too_long_is_rejected_with_both_numbers(painter: PipelinePainter) -> None:
+    with pytest.raises(PromptRejected, match="4096"):
+        painter.prefill(request(prompt="dog " * 5000))
+
+
+def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="nowhere"):
+        PipelinePainter.load(tmp_path / "nowhere", device="cpu", dtype=None, on_progress=lambda done, total: None)
