@@ -229,10 +229,8 @@ def _new_job(submission: Submission, *, price: Price, safety: Mapping[str, objec
 
 def _remember(conn: Connection, submission: Submission, *, idempotency_key: str, now: datetime) -> None:
     key = {"api_key_id": submission.api_key_id, "path": submission.path, "idempotency_key": idempotency_key}
-    row = queries.find_idempotency_key(conn, **key)
-    if row is not None:
-        # It is too old, or its job failed: `find_replay` has let it pass.
-        queries.delete_idempotency_key_of(conn, row.job_id)
+    # What it stood for is too old, or failed: `find_replay` has let it pass.
+    queries.delete_idempotency_key(conn, **key)
     remembered = {
         **key,
         "job_id": submission.job_id,

@@ -82,9 +82,15 @@ def delete_idempotency_keys(conn: Connection, *, created_before: datetime) -> No
     conn.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at < created_before))
 
 
-def delete_idempotency_key_of(conn: Connection, job_id: str) -> None:
-    """Free the key that stands for a job."""
-    conn.execute(delete(idempotency_keys).where(idempotency_keys.c.job_id == job_id))
+def delete_idempotency_key(conn: Connection, *, api_key_id: str, path: str, idempotency_key: str) -> None:
+    """Free a key, if it stands for anything."""
+    conn.execute(
+        delete(idempotency_keys).where(
+            idempotency_keys.c.api_key_id == api_key_id,
+            idempotency_keys.c.path == path,
+            idempotency_keys.c.idempotency_key == idempotency_key,
+        )
+    )
 
 
 def insert_delivery(conn: Connection, values: Values) -> None:

@@ -1,0 +1,37 @@
+"""Whether jobs and money agree. Reads only; changes nothing that it finds wrong."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, Row
+
+from danqing.accounts import credits
+from danqing.jobs import queries
+from danqing.jobs.job import JobStatus
+
+
+def check(conn: Connection) -> list[str]:
+    """Recompute the ledger and compare it with the jobs; one sentence per discrepancy, none when all is well."""
+    discrepancies = credits.check(conn)
+    for row in queries.compare_jobs_with_holds(conn):
+        discrepancies.extend(f"job {row.id}: {problem}" for problem in _problems(row))
+    return discrepancies
+
+
+def _problems(row: Row[tuple[object, ...]]) -> Iterator[str]:
+    if row.status is None:
+        yield "there is a hold but no job"
+        return
+    if row.amount_credits is None:
+        yield "there is no hold"
+        return
+    status = JobStatus(row.status)
+    if row.amount_credits != row.price_credits:
+        yield f"its price is {row.price_credits} credits, but {row.amount_credits} were held"
+    if status.finished and row.captured_credits is None:
+        yield f"it is {status}, but its hold is open"
+    if not status.finished and row.captured_credits is not None:
+        yield f"it is {status}, but its hold is settled"
+    if (row.captured_credits or 0) != row.charged_credits:
+        yield f"it was charged {row.charged_credits} credits, but {row.captured_credits or 0} were captured"
+    if status is not JobStatus.COMPLETED and row.charged_credits:
+        yield f"it is {status}, but was charged {row.charged_credits} credits"
