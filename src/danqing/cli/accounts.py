@@ -1,0 +1,48 @@
+"""`danqing accounts`: who may own keys and credits."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from danqing.cli.session import open_database
+from danqing.cli.terminal import output
+
+app = typer.Typer(no_args_is_help=True, help="Accounts own keys, credits and jobs; the first start makes `default`.")
+
+
+@app.command()
+def create(
+    account: Annotated[str, typer.Argument(help="Its id: letters, digits, dots, dashes, underscores.")],
+    name: Annotated[str, typer.Option(help="Its name, for people.")],
+) -> None:
+    """Open an account, with no credits in it.
+
+    Example: `danqing accounts create design --name "Design team"`
+    """
+    from danqing.accounts.accounts import create_account
+    from danqing.app import utc_now
+
+    with open_database() as database, database.write() as conn:
+        create_account(conn, account, name=name, now=utc_now())
+    output.print(f"Opened account {account}. Next: danqing credits grant 10000000 --account {account}", soft_wrap=True)
+
+
+@app.command("list")
+def list_() -> None:
+    """List the accounts with their balances."""
+    from danqing.accounts.accounts import list_accounts
+    from danqing.accounts.credits import balance
+
+    table = Table("account", "name", "available", "held", "since")
+    with open_database() as database, database.read() as conn:
+        for account in list_accounts(conn):
+            funds = balance(conn, account.id)
+            table.add_row(
+                account.id,
+                account.name,
+                f"{funds.available_credits:,}",
+                f"{funds.held_credits:,}",
+                f"{account.created_at:%Y-%m-%d}",
+            )
+    output.print(table)

@@ -1,0 +1,173 @@
+"""`danqing generate`: draw one prompt on this machine, without a server, with a progress bar."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from danqing.cli.session import read_settings
+from danqing.cli.terminal import ExitCode, fail, notes, output
+
+if TYPE_CHECKING:
+    from danqing.engine.interface import DrawRequest, ImageResult
+    from danqing.engine.local import LocalEngine
+
+FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg"}
+MAX_PROMPT_CHARACTERS = 4000
+MAX_SEED = 2**32 - 1
+LOOK_SECONDS = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Where the pictures go: `path` for one, numbered beside it for several."""
+
+    path: Path
+    num_images: int
+
+    def of(self, image_index: int) -> Path:
+        """Give the file of one image."""
+        if self.num_images == 1:
+            return self.path
+        return self.path.with_stem(f"{self.path.stem}-{image_index + 1}")
+
+
+def generate(
+    prompt: Annotated[str, typer.Argument(help="What to draw.", show_default=False)],
+    output_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="A .png or .jpg file; several images get -1, -2 … [default: danqing-SEED.png]"
+        ),
+    ] = None,
+    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT, a preset such as landscape_16_9, or auto.")] = "square_hd",
+    seed: Annotated[
+        int | None, typer.Option(min=1, max=2**63 - 1, help="Same seed, same picture. [default: random]")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, max=50, help="Denoising steps.")] = 28,
+    guidance: Annotated[float, typer.Option(min=1, max=20, help="How closely to follow the prompt.")] = 7.5,
+    negative: Annotated[str, typer.Option(help="What to avoid.")] = "",
+    num_images: Annotated[int, typer.Option(min=1, max=4, help="Image i starts from seed + i.")] = 1,
+    model: Annotated[Path | None, typer.Option(help="Checkpoint folder. [default: the bundled mini]")] = None,
+) -> None:
+    """Draw a prompt on this machine, without a server.
+
+    Example: `danqing generate "a T-Rex on a beach" -o trex.png --size landscape_16_9 --seed 7`
+    """
+    from danqing.engine.interface import DrawRequest
+
+    for name, text in (("PROMPT", prompt), ("--negative", negative)):
+        if len(text) > MAX_PROMPT_CHARACTERS:
+            fail(f"{name}: at most {MAX_PROMPT_CHARACTERS} characters are allowed", code=ExitCode.BAD_INPUT)
+    seed = 1 + secrets.randbelow(MAX_SEED) if seed is None else seed
+    target = Target(path=_checked_file(output_file or Path(f"danqing-{seed}.png")), num_images=num_images)
+    width_px, height_px = _size_px(size)
+    request = DrawRequest(
+        job_id="generate",
+        prompt=prompt,
+        negative_prompt=negative,
+        width_px=width_px,
+        height_px=height_px,
+        num_images=num_images,
+        seed=seed,
+        num_inference_steps=steps,
+        guidance_scale=guidance,
+    )
+    asyncio.run(_run(_engine(model), request, target))
+
+
+def _checked_file(path: Path) -> Path:
+    if path.suffix.lower() not in FORMATS:
+        fail(f"--output: {path} must end in {', '.join(FORMATS)}", code=ExitCode.BAD_INPUT)
+    if not path.absolute().parent.is_dir():
+        fail(f"--output: there is no folder {path.absolute().parent}", code=ExitCode.BAD_INPUT)
+    return path
+
+
+def _size_px(size: str) -> tuple[int, int] | tuple[None, None]:
+    from pydantic_core import PydanticCustomError
+
+    from danqing.api.fields import parse_size
+    from danqing.api.schema import PRESETS_PX
+
+    if size == "auto":
+        return None, None
+    if size in PRESETS_PX:
+        return PRESETS_PX[size]
+    try:
+        return parse_size(size)
+    except PydanticCustomError as error:
+        fail(f"--size: {error.message()}; presets: {', '.join(PRESETS_PX)}", code=ExitCode.BAD_INPUT)
+
+
+def _engine(model: Path | None) -> LocalEngine:
+    from danqing.app import BUNDLED_CHECKPOINT
+    from danqing.engine.child import worker_command
+    from danqing.engine.local import LocalEngine
+
+    settings = read_settings()
+    folder = model or settings.model or BUNDLED_CHECKPOINT
+    command = worker_command(folder, device=settings.device, dtype=settings.dtype)
+    return LocalEngine(command, model=folder.name)
+
+
+async def _run(engine: LocalEngine, request: DrawRequest, target: Target) -> None:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("steps, left:"),
+        TimeRemainingColumn(),
+    )
+    await engine.start()
+    try:
+        with notes.status("Loading the model"):
+            await _load(engine)
+        notes.print(f"[dim]{escape(engine.status().model)}, seed {request.seed}[/]")
+        with Progress(*columns, console=notes, transient=True) as bar:
+            await _draw(engine, request, target, bar)
+    finally:
+        await engine.stop()
+
+
+async def _load(engine: LocalEngine) -> None:
+    from danqing.engine.interface import EngineState
+
+    while engine.status().state is not EngineState.READY:
+        if engine.status().state is EngineState.FAILED:
+            fail(engine.status().detail, code=ExitCode.ENGINE_FAILED)
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _draw(engine: LocalEngine, request: DrawRequest, target: Target, bar: Progress) -> None:
+    from danqing.engine.interface import ImageResult
+
+    task = bar.add_task("Drawing", total=request.num_images * request.num_inference_steps)
+    # The steps of each image, not a count of events: a retry after a crash begins again.
+    steps_done = [0] * request.num_images
+    async with aclosing(engine.generate(request)) as events:
+        async for event in events:
+            if isinstance(event, ImageResult):
+                path = target.of(event.image_index)
+                path.write_bytes(_encode(event, path, engine.status().model))
+                output.print(str(path), soft_wrap=True)
+            else:
+                steps_done[event.image_index] = event.step
+                bar.update(task, completed=sum(steps_done))
+
+
+def _encode(image: ImageResult, path: Path, model: str) -> bytes:
+    from danqing.jobs.encoding import Provenance, encode
+
+    provenance = Provenance(model=model, seed=image.seed)
+    output_format = FORMATS[path.suffix.lower()]
+    return encode(image.raster, output_format=output_format, output_compression=None, provenance=provenance).data

@@ -1,0 +1,102 @@
+"""`danqing keys`: make, list and revoke API keys. A secret is shown once, when it is made."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from danqing.cli.session import open_database
+from danqing.cli.terminal import notes, output
+
+if TYPE_CHECKING:
+    from danqing.accounts.api_keys import ApiKey
+
+app = typer.Typer(no_args_is_help=True, help="API keys draw; management keys administer keys and money over HTTP.")
+
+Account = Annotated[str, typer.Option(help="Whose keys.")]
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Option(help="What the key is for.")],
+    account: Account = "default",
+    management: Annotated[
+        bool, typer.Option("--management", help="A key for administration; it draws nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the key object as JSON.")] = False,
+) -> None:
+    """Make a key and print it, this once.
+
+    Example: `danqing keys create --name laptop`
+    """
+    from danqing.accounts.api_keys import SCOPES, KeyKind, create_key
+    from danqing.accounts.credits import balance
+    from danqing.app import utc_now
+
+    kind, scopes = (KeyKind.MANAGEMENT, ()) if management else (KeyKind.API, SCOPES)
+    with open_database() as database, database.write() as conn:
+        balance(conn, account)  # Raises NotFound for an account that does not exist.
+        created = create_key(conn, account_id=account, name=name, now=utc_now(), kind=kind, scopes=scopes)
+    if as_json:
+        typer.echo(json.dumps({"key": created.secret, **_key_object(created.api_key)}, indent=2))
+        return
+    output.print(created.secret)
+    notes.print("[dim]Keep it: it is stored as a hash and cannot be shown again.[/]")
+
+
+@app.command("list")
+def list_(account: Account = "default") -> None:
+    """List an account's keys."""
+    from danqing.accounts.api_keys import list_keys
+    from danqing.app import utc_now
+
+    table = Table("prefix", "name", "kind", "state", "limit", "spent this month", "since")
+    with open_database() as database, database.read() as conn:
+        for key in list_keys(conn, account_id=account, now=utc_now()):
+            table.add_row(
+                key.prefix,
+                key.name,
+                key.kind.value,
+                "disabled" if key.disabled else "active",
+                f"${key.limit.threshold_usd} ({key.limit.retention})" if key.limit else "none",
+                f"${key.monthly_usage_usd:.2f}",
+                f"{key.created_at:%Y-%m-%d}",
+            )
+    output.print(table)
+
+
+@app.command()
+def revoke(
+    prefix: Annotated[str, typer.Argument(help="The key's first eight digits, as `danqing keys list` shows them.")],
+    account: Account = "default",
+) -> None:
+    """End a key for good.
+
+    Example: `danqing keys revoke 0a1b2c3d`
+    """
+    from danqing.accounts.api_keys import revoke_key
+    from danqing.app import utc_now
+
+    with open_database() as database, database.write() as conn:
+        revoke_key(conn, prefix, account_id=account, now=utc_now())
+    output.print(f"Revoked {prefix}.")
+
+
+def _key_object(key: ApiKey) -> dict[str, Any]:
+    """Give the key as the HTTP interface shows it."""
+    limit = None
+    if key.limit is not None:
+        limit = {"retention": key.limit.retention.value, "threshold": float(key.limit.threshold_usd)}
+    return {
+        "name": key.name,
+        "disabled": key.disabled,
+        "prefix": key.prefix,
+        "scopes": list(key.scopes),
+        "limit": limit,
+        "created_at": key.created_at.isoformat(),
+        "updated_at": key.updated_at.isoformat(),
+        "monthly_usage": float(key.monthly_usage_usd),
+    }

@@ -1,0 +1,46 @@
+"""The `danqing` command: collects the commands and turns errors into a line of text and an exit code.
+
+Imports nothing heavy: `danqing --help` answers at once.
+"""
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from danqing.cli import accounts, credits, generate, keys, model, serve
+from danqing.cli.terminal import ExitCode, fail
+
+
+class Commands(TyperGroup):
+    """Commands whose expected errors end in a message instead of a traceback."""
+
+    # Typer's context is click's or its own copy, depending on its version.
+    def invoke(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command that was asked for."""
+        from danqing.errors import InvalidRequest, NotFound, ServiceError
+
+        try:
+            return super().invoke(*args, **kwargs)
+        except (InvalidRequest, NotFound) as error:
+            fail(error.message, code=ExitCode.BAD_INPUT)
+        except (ServiceError, OSError) as error:
+            fail(str(error))
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="Danqing (丹青): a self-hosted HunyuanImage-3.0 service.\n\nStart with `danqing serve`, or draw at once: "
+    '`danqing generate "a red fox in the snow"`.\n\nSettings come from `DANQING_*` variables; '
+    "`DANQING_DATA_DIR` says where everything is kept.",
+)
+app.command("serve")(serve.serve)
+app.command("generate")(generate.generate)
+app.add_typer(keys.app, name="keys")
+app.add_typer(credits.app, name="credits")
+app.add_typer(accounts.app, name="accounts")
+app.add_typer(model.app, name="model")

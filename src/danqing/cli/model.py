@@ -1,0 +1,78 @@
+"""`danqing model`: what a checkpoint folder is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from danqing.cli.terminal import ExitCode, fail, output
+
+if TYPE_CHECKING:
+    from danqing.hunyuan_image3.config import ModelConfig
+    from danqing.hunyuan_image3.summary import CheckpointSummary
+
+app = typer.Typer(no_args_is_help=True, help="Checkpoints: folders in the published HunyuanImage-3.0 layout.")
+
+_DTYPE_NAMES = {"BF16": "bfloat16", "F32": "float32", "F16": "float16"}
+
+
+@app.command()
+def info(folder: Annotated[Path, typer.Argument(help="The checkpoint folder.", show_default=False)]) -> None:
+    """Check a checkpoint and describe it, from its headers alone: no weight is read.
+
+    Exit code 2 when the folder is missing or is no checkpoint that can be loaded.
+
+    Example: `danqing model info ~/models/HunyuanImage-3.0`
+    """
+    from danqing.hunyuan_image3.errors import CheckpointError
+    from danqing.hunyuan_image3.summary import summarise
+
+    if not folder.is_dir():
+        fail(f"{folder}: no such folder", code=ExitCode.BAD_INPUT)
+    try:
+        summary = summarise(folder)
+    except CheckpointError as error:
+        fail(str(error), code=ExitCode.BAD_INPUT)
+    output.print(_table(folder, summary))
+
+
+def _table(folder: Path, summary: CheckpointSummary) -> Table:
+    config, generation = summary.config, summary.generation
+    sizes = ", ".join(f"{bucket.width_px}x{bucket.height_px}" for bucket in summary.buckets)
+    rows = {
+        "checkpoint": str(folder),
+        "architecture": _architecture(config),
+        "parameters": f"{summary.num_parameters:,} ({summary.num_active_parameters:,} act on a token)",
+        "stored as": ", ".join(
+            f"{_DTYPE_NAMES.get(dtype, dtype)} ({count:,})"
+            for dtype, count in sorted(summary.stored_parameters.items())
+        ),
+        "on disk": f"{summary.size_bytes / 2**20:,.1f} MiB in {summary.num_files} file{'s'[: summary.num_files != 1]}",
+        "autoencoder": f"{config.vae.latent_channels} channels, 1/{config.vae.spatial_factor} of each side",
+        "template": generation.template,
+        "its defaults": f"{generation.num_steps} steps, guidance {generation.guidance_scale:g}",
+        f"{len(summary.buckets)} buckets": f"{sizes} (width x height)",
+    }
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+def _architecture(config: ModelConfig) -> str:
+    experts = {layer.num_experts for layer in config.layers if layer.num_experts}
+    top_k = {layer.num_experts_per_token for layer in config.layers if layer.num_experts}
+    mixture = f", {_span(experts)} experts (top {_span(top_k)})" if experts else ""
+    heads = f"{config.num_query_heads} query and {config.num_kv_heads} key-value heads of {config.head_size}"
+    layers = f"{len(config.layers)} layers, hidden {config.hidden_size}"
+    return f"HunyuanImage-3.0: {layers}, {heads}{mixture}, patch {config.patch_size}"
+
+
+def _span(numbers: set[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return str(low) if low == high else f"{low} to {high}"

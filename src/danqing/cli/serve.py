@@ -1,0 +1,140 @@
+"""`danqing serve`: start the server, and show a newcomer where it is and how to ask it for a picture."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from danqing.cli.session import read_settings
+from danqing.cli.terminal import fail, notes, output
+
+if TYPE_CHECKING:
+    from uvicorn import Server
+
+    from danqing.accounts.bootstrap import FirstStart
+    from danqing.engine.interface import Engine
+    from danqing.settings import Settings
+
+LISTEN_BACKLOG = 2048
+LOOK_SECONDS = 0.2
+EXAMPLE_PROMPT = "A T-Rex relaxing on a beach, lying on a sun lounger and wearing sunglasses."
+# Addresses to listen on that nobody can call.
+ANY_ADDRESS = {"0.0.0.0", "::", ""}
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one. [default: 8000]")] = None,
+) -> None:
+    """Start the server. The first start makes an account with credits and a key, and shows how to use it.
+
+    Example: `DANQING_DATA_DIR=~/danqing danqing serve --port 8080`
+
+    Every setting is an environment variable, described in docs/settings.md.
+    """
+    import uvicorn
+
+    from danqing.api.services import Services
+    from danqing.app import create_app, package_version, prepare
+    from danqing.telemetry import configure_logging
+
+    settings = read_settings(host=host, port=port)
+    listener = _listen(settings.host, settings.port)
+    url = _url(settings, listener)
+    first = prepare(settings)
+    configure_logging(level=settings.log_level, log_format=settings.log_format)
+    app = create_app(settings)
+    services: Services = app.state.services
+    _greet(url, settings=settings, first=first, version=package_version(), model=services.engine.status().model)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(settings.drain_seconds),
+    )
+    # uvicorn drains at the first of these and afterwards raises them again: a server that drained has not failed.
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: None)
+    server = uvicorn.Server(config)
+    asyncio.run(_serve(server, listener, services.engine))
+    if not server.started:
+        fail("the server could not start; the log above says why")
+
+
+async def _serve(server: Server, listener: socket.socket, engine: Engine) -> None:
+    telling = asyncio.create_task(_tell_when_ready(engine))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        telling.cancel()
+
+
+async def _tell_when_ready(engine: Engine) -> None:
+    from danqing.engine.interface import EngineState
+
+    while True:
+        status = engine.status()
+        if status.state is EngineState.READY:
+            output.print(f"[bold green]Ready[/] to draw with {escape(status.model)}", soft_wrap=True)
+            return
+        if status.state is EngineState.FAILED:
+            notes.print(f"[bold red]Cannot draw:[/] {escape(status.detail)}", soft_wrap=True)
+            return
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=LISTEN_BACKLOG)
+    except OSError as error:
+        fail(f"cannot listen on {host}:{port}: {error.strerror or error}")
+
+
+def _url(settings: Settings, listener: socket.socket) -> str:
+    if settings.public_url is not None:
+        return str(settings.public_url).rstrip("/")
+    host, port = ("localhost" if settings.host in ANY_ADDRESS else settings.host), listener.getsockname()[1]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _greet(url: str, *, settings: Settings, first: FirstStart | None, version: str, model: str) -> None:
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(style="bold")
+    rows.add_column(overflow="fold")
+    rows.add_row("URL", url)
+    rows.add_row("API", f"{url}/docs")
+    rows.add_row("model", f"{model} (loading)")
+    rows.add_row("data", str(settings.data_dir))
+    if first is not None:
+        rows.add_row("credits", f"{settings.starting_credits:,}")
+        rows.add_row("API key", f"[bold green]{first.key.secret}[/] (shown this once)")
+    else:
+        rows.add_row("API key", "danqing keys create --name NAME")
+    output.print(Panel(rows, title=f"丹青 Danqing {version}", expand=False, border_style="red", padding=(1, 2)))
+    if first is not None:
+        output.print("Try it:\n", style="bold")
+        # Not wrapped and not styled: it is there to be pasted.
+        output.print(_curl(url, first.key.secret), markup=False, soft_wrap=True)
+        output.print()
+
+
+def _curl(url: str, secret: str) -> str:
+    from danqing.api.schema import MODEL_ID
+
+    body = json.dumps({"model": MODEL_ID, "prompt": EXAMPLE_PROMPT, "image_size": "landscape_16_9"})
+    return (
+        f"curl {url}/v1/images/generations \\\n"
+        f"  -H 'Authorization: Bearer {secret}' \\\n"
+        f"  -H 'Content-Type: application/json' \\\n"
+        f"  -d '{body}'"
+    )
