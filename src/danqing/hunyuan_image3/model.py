@@ -83,7 +83,9 @@ class HunyuanImage3(nn.Module):
         t = t.to(self.device).reshape(1)
         tokens = self.patch_embed(latent_1CHW.to(self.dtype), self.time_embed(t))
         x = torch.cat([self.timestep_emb(t)[:, None], tokens], dim=1).expand(B, -1, -1)
-        x = self.model.image(x, [branch.rotation for branch in branches], [branch.cache for branch in branches])
+        x = self.model.image(
+            x, Rotation.stack([branch.rotation for branch in branches]), [branch.cache for branch in branches]
+        )
         out: Tensor = self.final_layer(x, self.time_embed_2(t).expand(B, -1), height=height, width=width)
         return out.float()
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from danqing.hunyuan_image3.config import LayerConfig
+from danqing.hunyuan_image3.linear import Linear, linear
 
 
 def route(logits_TE: Tensor, *, num_experts_per_token: int) -> tuple[Tensor, Tensor]:
@@ -30,8 +31,8 @@ class Mlp(nn.Module):
 
     def __init__(self, hidden_size: int, width: int) -> None:
         super().__init__()
-        self.gate_and_up_proj = nn.Linear(hidden_size, 2 * width, bias=False)
-        self.down_proj = nn.Linear(width, hidden_size, bias=False)
+        self.gate_and_up_proj = Linear(hidden_size, 2 * width)
+        self.down_proj = Linear(width, hidden_size)
 
     def forward(self, x_TD: Tensor) -> Tensor:
         return self.down_proj(gated(self.gate_and_up_proj(x_TD)))
@@ -61,15 +62,15 @@ class Experts(nn.Module):
         T, K = expert_TK.shape
         order = expert_TK.flatten().argsort(stable=True)
         counts = torch.bincount(expert_TK.flatten(), minlength=len(self.down_proj)).tolist()
-        sorted_tokens = x_TD[order // K].split(counts)
+        sorted_tokens = x_TD.index_select(0, order // K).split(counts)
         outs = [
-            F.linear(gated(F.linear(tokens, self.gate_and_up_proj[e])), self.down_proj[e])
+            linear(gated(linear(tokens, self.gate_and_up_proj[e])), self.down_proj[e])
             for e, tokens in enumerate(sorted_tokens)
             if len(tokens)
         ]
         # Back to token order by the inverse permutation: summing in place would depend on thread order.
         place = torch.empty_like(order).scatter_(0, order, torch.arange(T * K, device=order.device))
-        out_TKD = torch.cat(outs)[place].view(T, K, -1)
+        out_TKD = torch.cat(outs).index_select(0, place).view(T, K, -1)
         return torch.bmm(weight_TK[:, None, :].to(out_TKD.dtype), out_TKD)[:, 0]
 
 

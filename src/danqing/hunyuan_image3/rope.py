@@ -3,6 +3,7 @@
 Letters: T tokens, d head size.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,13 +12,15 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Rotation:
-    """Cosines and sines for a run of tokens, float32 [T, d]."""
+    """Cosines and sines for a run of tokens, float32 [T, d], or [B, T, d] where branches differ."""
 
     cos_Td: Tensor
     sin_Td: Tensor
 
-    def __getitem__(self, tokens: slice) -> "Rotation":
-        return Rotation(self.cos_Td[tokens], self.sin_Td[tokens])
+    @classmethod
+    def stack(cls, rotations: Sequence["Rotation"]) -> "Rotation":
+        """One rotation per branch, [B, T, d]."""
+        return cls(torch.stack([r.cos_Td for r in rotations]), torch.stack([r.sin_Td for r in rotations]))
 
 
 def text_positions(start: int, end: int) -> Tensor:
@@ -49,5 +52,5 @@ def rotate(x_THd: Tensor, rotation: Rotation) -> Tensor:
     x = x_THd.float()
     low, high = x.chunk(2, dim=-1)
     turned = torch.cat([-high, low], dim=-1)
-    out = x * rotation.cos_Td[:, None, :] + turned * rotation.sin_Td[:, None, :]
+    out = x * rotation.cos_Td[..., None, :] + turned * rotation.sin_Td[..., None, :]
     return out.to(x_THd.dtype)

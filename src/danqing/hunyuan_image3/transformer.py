@@ -49,12 +49,12 @@ class Transformer(nn.Module):
         cache.keep(len(token_ids_T))
         return x
 
-    def image(self, x_BTD: Tensor, rotations: Sequence[Rotation], caches: Sequence[KvCache]) -> Tensor:
+    def image(self, x_BTD: Tensor, rotation: Rotation, caches: Sequence[KvCache]) -> Tensor:
         """One step: `<timestep>` and image tokens of each branch over that branch's prefix; the caches stay as they
         were. [B, 1 + N, D] -> the image tokens, [B, N, D]."""
         x = x_BTD
         for i, layer in enumerate(self.layers):
-            x = x + layer.self_attn.image(layer.input_layernorm(x), rotations, caches, i)
+            x = x + layer.self_attn.image(layer.input_layernorm(x), rotation, caches, i)
             x = layer.feed(x)
         return x[:, 1:]
 

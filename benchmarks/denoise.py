@@ -1,0 +1,151 @@
+"""Seconds per denoising step and peak memory: `python benchmarks/denoise.py --config medium`.
+
+Random weights, guidance on (two branches), on the CPU. Each number type runs in a process of its own, so that its peak
+memory is its own. The floor is what the step's matrix products alone need at the rate that one large product of the
+same type reaches in the same process.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+
+import torch
+
+from danqing.hunyuan_image3.config import LayerConfig, ModelConfig, VaeConfig
+from danqing.hunyuan_image3.model import HunyuanImage3
+from danqing.hunyuan_image3.sampler import denoise, schedule, start_noise
+from danqing.hunyuan_image3.weights import empty_model
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+NUM_PREFIX_TOKENS = 20
+NUM_BRANCHES = 2
+
+VAE = VaeConfig(
+    pixel_channels=3,
+    latent_channels=32,
+    block_channels=(32, 32, 32, 32, 32),
+    num_blocks=1,
+    spatial_factor=16,
+    temporal_factor=1,
+    scaling_factor=1.0,
+    shift_factor=0.0,
+    match_channels_down=True,
+    match_channels_up=True,
+    output_patch_size=1,
+    kernel_dims=2,
+)
+MEDIUM = ModelConfig(
+    vocabulary_size=1024,
+    hidden_size=512,
+    num_query_heads=8,
+    num_kv_heads=2,
+    head_size=64,
+    max_positions=4096,
+    rms_norm_eps=1e-5,
+    rope_base=10000.0,
+    layers=(LayerConfig(num_experts=16, num_experts_per_token=4, num_shared_experts=1, width=384),) * 6,
+    patch_size=1,
+    patch_embed_hidden_size=256,
+    base_size_px=512,
+    vae=VAE,
+)
+SMALL = replace(MEDIUM, hidden_size=256, num_query_heads=4, layers=MEDIUM.layers[:4])
+CONFIGS = {"medium": MEDIUM, "small": SMALL}
+
+
+@dataclass(frozen=True)
+class Result:
+    """One number type's figures."""
+
+    dtype: str
+    seconds_per_step: float
+    floor_seconds: float
+    peak_mib: float
+
+
+def random_model(config: ModelConfig, dtype: torch.dtype) -> HunyuanImage3:
+    model = empty_model(config, dtype=dtype, device=torch.device("cpu"))
+    torch.manual_seed(0)
+    for parameter in model.parameters():
+        parameter.normal_(std=0.02)
+    return model
+
+
+def flops_per_step(config: ModelConfig) -> float:
+    """Of the matrix products and convolutions of one step with guidance, counted from shapes."""
+    side = config.base_size_px // config.pixels_per_token
+    N, D, d = side * side, config.hidden_size, config.head_size
+    per_token = 0.0
+    for layer in config.layers:
+        attention = D * d * (2 * config.num_query_heads + 2 * config.num_kv_heads)
+        scores = 2 * config.num_query_heads * d * (NUM_PREFIX_TOKENS + 1 + N)
+        width = layer.width * (layer.num_experts_per_token + layer.num_shared_experts)
+        per_token += attention + scores + 3 * D * width + D * layer.num_experts
+    hidden, C = config.patch_embed_hidden_size, config.vae.latent_channels
+    ends = 9 * (C * hidden + hidden * D + D * D + hidden * D + hidden * hidden + hidden * C) + 2 * hidden * D
+    return 2 * N * NUM_BRANCHES * (per_token + ends)
+
+
+def best_rate(dtype: torch.dtype) -> float:
+    """Floating-point operations per second of one large matrix product, the best of five."""
+    a, b = torch.randn(2048, 2048).to(dtype), torch.randn(2048, 2048).to(dtype)
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        a @ b
+        times.append(time.perf_counter() - start)
+    return float(2 * 2048**3 / min(times))
+
+
+@torch.inference_mode()
+def measure(config: ModelConfig, dtype_name: str, num_steps: int) -> Result:
+    dtype = DTYPES[dtype_name]
+    rate = best_rate(dtype)
+    model = random_model(config, dtype)
+    side = config.base_size_px // config.pixels_per_token
+    branches = [model.branch(list(range(NUM_PREFIX_TOKENS)), height=side, width=side) for _ in range(NUM_BRANCHES)]
+    noise = start_noise(1, channels=config.vae.latent_channels, height=side, width=side)
+    times, start = [], time.perf_counter()
+    for _ in denoise(
+        lambda latent, t: model.velocity(latent, t, branches),
+        noise,
+        sigmas=schedule(num_steps + 1, shift=3.0),
+        guidance_scale=7.5,
+    ):
+        times.append(time.perf_counter() - start)
+        start = time.perf_counter()
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # The first step warms caches up.
+    return Result(dtype_name, statistics.median(times[1:]), flops_per_step(config) / rate, peak_mib)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", choices=CONFIGS, default="medium")
+    parser.add_argument("--steps", type=int, default=5, help="timed steps, after one that is not")
+    parser.add_argument("--dtype", choices=DTYPES, help="measure this type only, in this process, as JSON")
+    arguments = parser.parse_args()
+    if arguments.dtype:
+        print(json.dumps(vars(measure(CONFIGS[arguments.config], arguments.dtype, arguments.steps))))
+        return
+    config = CONFIGS[arguments.config]
+    print(f"{arguments.config}: {flops_per_step(config) / 1e9:.0f} GFLOP a step, {torch.get_num_threads()} threads")
+    for name in DTYPES:
+        command = [sys.executable, __file__, "--config", arguments.config, "--dtype", name]
+        output = subprocess.run(
+            [*command, "--steps", str(arguments.steps)], check=True, capture_output=True, text=True
+        ).stdout
+        result = Result(**json.loads(output))
+        print(
+            f"{name:9} {result.seconds_per_step:.3f} s a step, arithmetic floor {result.floor_seconds:.3f} s, "
+            f"peak memory {result.peak_mib:.0f} MiB"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""Trains the checkpoint's decoder and encoder to write and read the linear code. Knows nothing of prompts.
+
+The decoder sees the code of half-size pictures and must draw them at full size: it learns to sharpen. A little noise
+on the code keeps it calm about the small errors of generated latents.
+"""
+
+import json
+import random
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from danqing.hunyuan_image3.config import parse_model_config
+from danqing.hunyuan_image3.vae import Vae
+from danqing.training.dataset import draw_samples
+from danqing.training.latents import LinearCode, half_size
+from danqing.training.recipe import BUCKET_SHARES, Recipe, config_json
+
+BATCH_SIZE = 8
+PEAK_RATE = 2e-3
+NUM_WARMUP_STEPS = 50
+CODE_NOISE = 0.1
+EDGE_WEIGHT = 1.0
+ENCODER_WEIGHT = 0.1
+STEPS_PER_SAVE = 100
+STEPS_PER_LOG = 10
+
+
+def edges(pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Differences of neighbours, down and across."""
+    return pixels[:, :, 1:] - pixels[:, :, :-1], pixels[:, :, :, 1:] - pixels[:, :, :, :-1]
+
+
+def picture_loss(drawn: Tensor, target: Tensor) -> Tensor:
+    """Absolute error of colours, and of edges: squared error alone would blur what it cannot place."""
+    loss = F.l1_loss(drawn, target)
+    for a, b in zip(edges(drawn), edges(target), strict=True):
+        loss = loss + EDGE_WEIGHT * F.l1_loss(a, b)
+    return loss
+
+
+def rate(num_seen: int, *, num_pictures: int) -> float:
+    """Linear warm-up, then linear decay to zero."""
+    warmup = min(1.0, (num_seen / BATCH_SIZE + 1) / NUM_WARMUP_STEPS)
+    return PEAK_RATE * warmup * max(0.0, 1 - num_seen / num_pictures)
+
+
+class AutoencoderTraining:
+    """One run in one folder: `autoencoder.pt` is its state, `autoencoder.jsonl` its log."""
+
+    def __init__(self, recipe: Recipe, folder: Path, *, dtype: torch.dtype, device: torch.device) -> None:
+        torch.manual_seed(0)
+        self.folder, self.dtype, self.device = folder, dtype, device
+        self.vae = Vae(parse_model_config(config_json(recipe)).vae).to(device, memory_format=torch.channels_last)
+        self.code = LinearCode.load(folder / "code.safetensors")
+        self.adam = torch.optim.AdamW(self.vae.parameters(), lr=PEAK_RATE, betas=(0.9, 0.98), weight_decay=0.0)
+        self.num_seen = 0
+        self._state_path = folder / "autoencoder.pt"
+        if self._state_path.exists():
+            state = torch.load(self._state_path)
+            self.vae.load_state_dict(state["vae"])
+            self.adam.load_state_dict(state["adam"])
+            self.num_seen = state["num_seen"]
+
+    def save(self) -> None:
+        """Written, then renamed: a killed run leaves the previous state whole."""
+        partial = self._state_path.with_suffix(".partial")
+        state = {"vae": self.vae.state_dict(), "adam": self.adam.state_dict(), "num_seen": self.num_seen}
+        torch.save(state, partial)
+        partial.rename(self._state_path)
+
+    def run(self, *, num_pictures: int) -> None:
+        """Train until `num_pictures` have been seen in all, counting earlier runs."""
+        bar = tqdm(total=num_pictures, initial=self.num_seen, unit="picture", mininterval=5)
+        losses: list[Tensor] = []
+        while self.num_seen < num_pictures:
+            losses.append(self._step(num_pictures=num_pictures))
+            bar.update(BATCH_SIZE)
+            step_index = self.num_seen // BATCH_SIZE
+            if step_index % STEPS_PER_LOG == 0:
+                self._log(torch.stack(losses).mean(0), bar)
+                losses = []
+            if step_index % STEPS_PER_SAVE == 0:
+                self.save()
+        self.save()
+        bar.close()
+
+    def _step(self, *, num_pictures: int) -> Tensor:
+        rng = random.Random(self.num_seen)
+        width_px, height_px = rng.choices(list(BUCKET_SHARES), list(BUCKET_SHARES.values()))[0]
+        pictures, _ = draw_samples(rng, BATCH_SIZE, width_px=width_px, height_px=height_px)
+        target = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(self.device).float() / 127.5 - 1
+        code = self.code.encode(half_size(pictures)).to(self.device)
+        generator = torch.Generator("cpu").manual_seed(self.num_seen)
+        noise = torch.randn(code.shape, generator=generator).to(self.device)
+        strength = CODE_NOISE * torch.rand(BATCH_SIZE, 1, 1, 1, generator=generator).to(self.device)
+        for group in self.adam.param_groups:
+            group["lr"] = rate(self.num_seen, num_pictures=num_pictures)
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            drawn = self.vae.decode_unscaled((code + strength * noise).to(memory_format=torch.channels_last))
+            read = self.vae.encode(target)
+        loss = picture_loss(drawn.float(), target)
+        read_loss = F.mse_loss(read.float(), code)
+        (loss + ENCODER_WEIGHT * read_loss).backward()
+        self.adam.step()
+        self.adam.zero_grad()
+        self.num_seen += BATCH_SIZE
+        return torch.stack([loss.detach(), F.mse_loss(drawn.detach().float(), target), read_loss.detach()])
+
+    def _log(self, losses: Tensor, bar: "tqdm[None]") -> None:
+        loss, squared, read = losses.tolist()
+        psnr = 10 * torch.log10(torch.tensor(4 / squared)).item()
+        bar.set_postfix(loss=f"{loss:.4f}", psnr=f"{psnr:.2f}", encoder=f"{read:.4f}")
+        row = {"seen": self.num_seen, "loss": loss, "psnr_db": psnr, "encoder": read, "time": time.time()}
+        with (self.folder / "autoencoder.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")

@@ -1,0 +1,36 @@
+"""From training state to a checkpoint folder in the published layout. Knows both sides' names, trains nothing."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from danqing.training.recipe import Recipe
+from danqing.training.transformer_training import TransformerTraining
+
+
+def checkpoint_names(name: str, value: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """A parameter under its name in the file; stacked experts come apart."""
+    if ".mlp.experts." not in name:
+        yield name, value
+        return
+    stem, kind = name.rsplit(".", 1)
+    for e, expert in enumerate(value):
+        yield f"{stem}.{e}.{kind}.weight", expert
+
+
+def export(recipe: Recipe, workdir: Path) -> Path:
+    """Write `mini/model.safetensors`: the averaged transformer and the autoencoder, bfloat16, routers float32."""
+    training = TransformerTraining(recipe, workdir, dtype=torch.float32, device=torch.device("cpu"))
+    vae = torch.load(workdir / "autoencoder.pt")["vae"]
+    parameters = {**training.optimiser.averaged(), **{f"vae.{name}": value for name, value in vae.items()}}
+    tensors = {}
+    for name, parameter in parameters.items():
+        for key, value in checkpoint_names(name, parameter):
+            dtype = torch.float32 if key.endswith(".gate.wg.weight") else torch.bfloat16
+            tensors[key] = value.detach().to(dtype).contiguous()
+    path = workdir / "mini" / "model.safetensors"
+    save_file(tensors, path, metadata={"format": "pt"})
+    return path

@@ -1,0 +1,106 @@
+"""Muon for the layers' matrices, AdamW for the rest; float32 masters behind the network's bfloat16 weights.
+
+Muon (Jordan et al., 2024): momentum, then the nearest orthogonal matrix by Newton-Schulz iterations, so that every
+direction of a matrix learns at the same pace.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+NUM_ITERATIONS = 5
+MOMENTUM = 0.95
+
+
+def orthogonalise(matrix: Tensor) -> Tensor:
+    """About U V^T of a matrix's singular value decomposition; stacks of matrices at once."""
+    a, b, c = NEWTON_SCHULZ
+    x = matrix.to(torch.bfloat16)
+    tall = x.shape[-2] > x.shape[-1]
+    x = x.mT if tall else x
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    for _ in range(NUM_ITERATIONS):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return (x.mT if tall else x).float()
+
+
+def is_matrix(name: str, parameter: Tensor) -> bool:
+    """Whether Muon trains this parameter."""
+    return name.startswith("model.layers.") and parameter.ndim >= 2 and ".gate." not in name
+
+
+class Optimiser:
+    """Owns the float32 masters, the momenta and the moving average of the masters."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        muon_rate: float,
+        adam_rate: float,
+        adam_betas: tuple[float, float],
+        ema_decay: float,
+    ) -> None:
+        self._parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self._masters = {name: p.detach().float().clone() for name, p in self._parameters.items()}
+        self._average = {name: master.clone() for name, master in self._masters.items()}
+        self._momenta = {n: torch.zeros_like(m) for n, m in self._masters.items() if is_matrix(n, m)}
+        rest = [master for name, master in self._masters.items() if name not in self._momenta]
+        self._adam = torch.optim.AdamW(rest, lr=adam_rate, betas=adam_betas, weight_decay=0.0, foreach=True)
+        self._muon_rate, self._adam_rate, self._ema_decay = muon_rate, adam_rate, ema_decay
+
+    @torch.no_grad()
+    def step(self, *, rate_share: float, step_index: int) -> None:
+        """Move by the gradients, at `rate_share` of the full rates, and clear them."""
+        for name, parameter in self._parameters.items():
+            gradient, master = parameter.grad, self._masters[name]
+            if gradient is None:
+                continue
+            if name in self._momenta:
+                momentum = self._momenta[name].lerp_(gradient.float(), 1 - MOMENTUM)
+                update = orthogonalise(gradient.float().lerp(momentum, MOMENTUM))
+                scale = max(1.0, master.shape[-2] / master.shape[-1]) ** 0.5
+                master.add_(update, alpha=-self._muon_rate * rate_share * scale)
+            else:
+                master.grad = gradient.float()
+        self._adam.param_groups[0]["lr"] = self._adam_rate * rate_share
+        self._adam.step()
+        # Short memory at first, so that the average does not remember the random start.
+        decay = min(self._ema_decay, (1 + step_index) / (10 + step_index))
+        names = list(self._masters)
+        masters = [self._masters[name] for name in names]
+        torch._foreach_lerp_([self._average[name] for name in names], masters, 1 - decay)
+        for name, parameter in self._parameters.items():
+            parameter.copy_(self._masters[name])
+            parameter.grad = None
+
+    def averaged(self) -> Mapping[str, Tensor]:
+        """The moving average of every parameter, float32."""
+        return self._average
+
+    def state(self) -> dict[str, Any]:
+        """Everything `restore` needs."""
+        return {
+            "masters": self._masters,
+            "average": self._average,
+            "momenta": self._momenta,
+            "adam": self._adam.state_dict(),
+        }
+
+    @torch.no_grad()
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state`."""
+        for own, stored in (
+            (self._masters, state["masters"]),
+            (self._average, state["average"]),
+            (self._momenta, state["momenta"]),
+        ):
+            for name, value in stored.items():
+                own[name].copy_(value)
+        self._adam.load_state_dict(state["adam"])
+        for name, parameter in self._parameters.items():
+            parameter.copy_(self._masters[name])
