@@ -46,7 +46,7 @@ def utc_now() -> datetime:
 
 
 def create_app(settings: Settings, *, engine: Engine | None = None, clock: Clock = utc_now) -> FastAPI:
-    """Build the server; `engine` draws instead of the one that the settings name. Nothing starts before the lifespan."""
+    """Build the server; nothing starts before its lifespan. `engine` replaces the one that the settings name."""
     metrics = Metrics()
     database = Database(settings.effective_database_url)
     store = _image_store(settings, clock=clock)

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from danqing.api import files, health, images, jobs, models
+from danqing.api import billing, files, health, images, jobs, keys, models, usage
 from danqing.api.context import EXPOSED_HEADERS, RequestContext
 from danqing.api.documents import ERROR_RESPONSE
-from danqing.api.errors import answer_framework_error, answer_service_error
+from danqing.api.errors import answer_framework_error, answer_query_error, answer_service_error
 from danqing.api.services import Services
 from danqing.errors import ServiceError
 
@@ -31,9 +32,10 @@ def build_api(services: Services, *, lifespan: Lifespan, version: str) -> FastAP
         responses={"default": ERROR_RESPONSE},
     )
     api.state.services = services
-    for part in (images, jobs, models, files, health):
+    for part in (images, jobs, models, keys, billing, usage, files, health):
         api.include_router(part.router)
     api.add_exception_handler(ServiceError, answer_service_error)
+    api.add_exception_handler(RequestValidationError, answer_query_error)
     api.add_exception_handler(HTTPException, answer_framework_error)
     # The last one added is the outermost.
     api.add_middleware(RequestContext, metrics=services.metrics)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pydantic import BaseModel
+
 from danqing.api.schema import request_json_schema
 
 IMAGE_SCHEMA: dict[str, Any] = {
@@ -114,3 +116,21 @@ GENERATION_DOCUMENT: dict[str, Any] = {
         },
     },
 }
+
+
+def json_request(kind: type[BaseModel]) -> dict[str, Any]:
+    """The operation's extra for a body that is read by hand and checked against this model."""
+    schema = kind.model_json_schema()
+    inlined = _inlined(schema, schema.pop("$defs", {}))
+    return {"requestBody": {"required": True, "content": json_content(inlined)}}
+
+
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+    """Put definitions where they are referred to: a reference would look for them at the document's root."""
+    if isinstance(schema, list):
+        return [_inlined(part, definitions) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inlined(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    return {name: _inlined(part, definitions) for name, part in schema.items()}

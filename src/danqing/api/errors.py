@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from danqing.api.issues import invalid_request, issues_from_details
 from danqing.errors import ServiceError
 
 # Above two minutes the OpenAI SDK gives up instead of waiting.
@@ -152,6 +154,13 @@ async def answer_service_error(request: Request, error: Exception) -> Response:
     """Exception handler for our own errors."""
     assert isinstance(error, ServiceError)
     return error_response(request, error)
+
+
+async def answer_query_error(request: Request, error: Exception) -> Response:
+    """Exception handler for bad query parameters, the only ones that the framework reads for us."""
+    assert isinstance(error, RequestValidationError)
+    issues = issues_from_details(error.errors(), schema={}, hidden=frozenset({"query", "path", "header"}))
+    return error_response(request, invalid_request(issues))
 
 
 async def answer_framework_error(request: Request, error: Exception) -> Response:

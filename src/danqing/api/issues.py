@@ -3,11 +3,12 @@
 Knows nothing of HTTP or of any single field.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
 from danqing.errors import InvalidRequest
 
@@ -29,6 +30,10 @@ JSON_TYPES: tuple[tuple[type, str], ...] = (
 )
 # What each of pydantic's type errors wanted to see.
 EXPECTED_TYPES = {
+    "int_parsing": "integer",
+    "int_parsing_size": "integer",
+    "datetime_from_date_parsing": "date-time",
+    "datetime_parsing": "date-time",
     "int_type": "integer",
     "int_from_float": "integer",
     "float_type": "number",
@@ -55,10 +60,17 @@ def invalid_request(issues: Sequence[Issue]) -> InvalidRequest:
 
 
 def issues_from(
-    error: ValidationError, *, schema: Mapping[str, Any], union_tags: frozenset[str] = frozenset()
+    error: ValidationError, *, schema: Mapping[str, Any], hidden: frozenset[str] = frozenset()
 ) -> list[Issue]:
-    """Translate every error; `union_tags` are parts of pydantic's locations that name no field."""
-    return [_issue(detail, schema=schema, union_tags=union_tags) for detail in error.errors(include_url=False)]
+    """Translate every error of a body with this JSON schema."""
+    return issues_from_details(error.errors(include_url=False), schema=schema, hidden=hidden)
+
+
+def issues_from_details(
+    details: Sequence[Mapping[str, Any]], *, schema: Mapping[str, Any], hidden: frozenset[str] = frozenset()
+) -> list[Issue]:
+    """Translate every error; `hidden` are parts of pydantic's locations that name no field."""
+    return [_issue(detail, schema=schema, hidden=hidden) for detail in details]
 
 
 def complain(code: str, message: str, **facts: Any) -> PydanticCustomError:
@@ -87,9 +99,9 @@ def path_name(path: Sequence[str | int]) -> str:
     return ".".join(str(part) for part in path)
 
 
-def _issue(detail: ErrorDetails, *, schema: Mapping[str, Any], union_tags: frozenset[str]) -> Issue:
+def _issue(detail: Mapping[str, Any], *, schema: Mapping[str, Any], hidden: frozenset[str]) -> Issue:
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
-    path = [echo(part) if isinstance(part, str) else part for part in detail["loc"] if part not in union_tags]
+    path = [echo(part) if isinstance(part, str) else part for part in detail["loc"] if part not in hidden]
     if kind in OWN_CODES:
         return issue(kind, path, detail["msg"], **{name: fact for name, fact in context.items() if name != "message"})
     if kind == "missing":
@@ -100,6 +112,8 @@ def _issue(detail: ErrorDetails, *, schema: Mapping[str, Any], union_tags: froze
     if kind in ("string_too_long", "string_too_short"):
         return _wrong_length(kind, path, context)
     if kind == "string_unicode":
+        # Without a place it is the name of an unknown field that is broken.
+        path = path or [echo(value)]
         return issue("invalid_string", path, "Must be valid Unicode; a lone surrogate is not", validation="unicode")
     if kind in EXPECTED_TYPES:
         expected, received = EXPECTED_TYPES[kind], json_type(value)
@@ -110,6 +124,10 @@ def _issue(detail: ErrorDetails, *, schema: Mapping[str, Any], union_tags: froze
         return issue(
             "invalid_type", path, f"Expected {expected}, received {received}", expected=expected, received=received
         )
+    if kind in ("enum", "literal_error"):
+        message = f"Invalid enum value. Expected {context['expected']}, received '{echo(str(value))}'"
+        options = re.findall(r"'([^']*)'", context["expected"])
+        return issue("invalid_enum_value", path, message, options=options, received=echo(str(value)))
     if kind == "union_tag_not_found":
         received = json_type(value)
         message = f"Expected string or object, received {received}"

@@ -179,7 +179,7 @@ def parse_generation_request(body: object) -> GenerationRequest:
     try:
         request = GenerationRequest.model_validate(body)
     except ValidationError as error:
-        issues = issues_from(error, schema=request_json_schema(), union_tags=UNION_TAGS)
+        issues = issues_from(error, schema=request_json_schema(), hidden=UNION_TAGS)
         if len(issues) == 1 and issues[0]["path"] == ["model"] and issues[0]["code"] == "invalid_enum_value":
             name = echo(body["model"])
             message = f"The model '{name}' does not exist. GET /v1/models lists what there is."

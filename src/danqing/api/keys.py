@@ -1,0 +1,179 @@
+"""The keys of an account: made, listed, changed, revoked, by a management key. Knows no storage of secrets."""
+
+import re
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.responses import JSONResponse, Response
+
+from danqing.accounts import api_keys
+from danqing.accounts.api_keys import (
+    MAX_LIMIT_USD,
+    MAX_NAME_LENGTH,
+    PREFIX_LENGTH,
+    SCOPES,
+    ApiKey,
+    KeyPatch,
+    SpendLimit,
+)
+from danqing.accounts.spend_limits import Retention
+from danqing.api.auth import Caller, ManagementCaller
+from danqing.api.documents import json_request
+from danqing.api.fields import OneOf, RealNumber, Text
+from danqing.api.issues import invalid_request, issue, issues_from, json_type
+from danqing.api.json_body import read_json
+from danqing.api.services import services_of
+from danqing.errors import NotFound
+
+_PREFIX = re.compile(rf"[0-9a-f]{{{PREFIX_LENGTH}}}")
+
+router = APIRouter(tags=["keys"])
+
+
+class LimitBody(BaseModel):
+    """At most `threshold` USD in each period."""
+
+    model_config = ConfigDict(strict=True)
+
+    retention: Annotated[str, OneOf(tuple(Retention))]
+    threshold: Annotated[RealNumber, Field(ge=0, le=MAX_LIMIT_USD)]
+
+
+Name = Annotated[Text, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
+Scopes = Annotated[list[Annotated[str, OneOf(SCOPES)]], Field(max_length=len(SCOPES))]
+
+
+class NewKeyBody(BaseModel):
+    """What a new key is to be like."""
+
+    model_config = ConfigDict(strict=True)
+
+    name: Name
+    scopes: Scopes = list(SCOPES)
+    limit: LimitBody | None = None
+
+
+class KeyPatchBody(BaseModel):
+    """What is to change; what is left out stays."""
+
+    model_config = ConfigDict(strict=True)
+
+    name: Name = ""
+    disabled: bool = False
+    scopes: Scopes = []
+    limit: LimitBody | None = None
+
+
+@router.post("/v1/keys", status_code=201, openapi_extra=json_request(NewKeyBody))
+async def create_key(request: Request, caller: ManagementCaller) -> Response:
+    """Make an API key; the answer is the only place where the whole key is ever shown."""
+    wanted = await _read(request, NewKeyBody)
+    services = services_of(request)
+    created = await services.database.run_write(
+        lambda conn: api_keys.create_key(
+            conn,
+            account_id=caller.account_id,
+            name=wanted.name,
+            now=services.clock(),
+            scopes=tuple(wanted.scopes),
+            limit=_limit(wanted.limit),
+        )
+    )
+    return JSONResponse({**key_fields(created.api_key), "key": created.secret}, status_code=201)
+
+
+@router.get("/v1/keys")
+async def list_keys(request: Request, caller: ManagementCaller) -> Response:
+    """List the account's keys, oldest first."""
+    services = services_of(request)
+    keys = await services.database.run_read(
+        lambda conn: api_keys.list_keys(conn, account_id=caller.account_id, now=services.clock())
+    )
+    return JSONResponse({"object": "list", "data": [key_fields(key) for key in keys]})
+
+
+@router.patch("/v1/keys/{prefix}", openapi_extra=json_request(KeyPatchBody))
+async def patch_key(prefix: str, request: Request, caller: ManagementCaller) -> Response:
+    """Rename, disable, enable or limit a key."""
+    _require_prefix(prefix)
+    wanted = await _read(request, KeyPatchBody)
+    services = services_of(request)
+    given = wanted.model_fields_set
+
+    def change(conn: Any) -> ApiKey:
+        present = api_keys.get_key(conn, prefix, account_id=caller.account_id, now=services.clock())
+        patch = KeyPatch(
+            name=wanted.name if "name" in given else present.name,
+            disabled=wanted.disabled if "disabled" in given else present.disabled,
+            scopes=tuple(wanted.scopes) if "scopes" in given else present.scopes,
+            limit=_limit(wanted.limit) if "limit" in given else present.limit,
+        )
+        return api_keys.patch_key(conn, prefix, account_id=caller.account_id, patch=patch, now=services.clock())
+
+    return JSONResponse(key_fields(await services.database.run_write(change)))
+
+
+@router.delete("/v1/keys/{prefix}", status_code=204)
+async def revoke_key(prefix: str, request: Request, caller: ManagementCaller) -> Response:
+    """End a key for good."""
+    _require_prefix(prefix)
+    services = services_of(request)
+    await services.database.run_write(
+        lambda conn: api_keys.revoke_key(conn, prefix, account_id=caller.account_id, now=services.clock())
+    )
+    return Response(status_code=204)
+
+
+@router.get("/v1/key")
+async def read_own_key(caller: Caller) -> Response:
+    """Describe the key that asks."""
+    return JSONResponse(key_fields(caller))
+
+
+def key_fields(key: ApiKey) -> dict[str, Any]:
+    """A key on the wire, without its secret."""
+    limit = key.limit
+    return {
+        "name": key.name,
+        "disabled": key.disabled,
+        "prefix": key.prefix,
+        "scopes": list(key.scopes),
+        "limit": {"retention": limit.retention.value, "threshold": float(limit.threshold_usd)} if limit else None,
+        "created_at": wire_time(key.created_at),
+        "updated_at": wire_time(key.updated_at),
+        "monthly_usage": float(key.monthly_usage_usd),
+    }
+
+
+def wire_time(moment: datetime) -> str:
+    """A moment with milliseconds, in UTC."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+async def _read(request: Request, kind: type[Body]) -> Body:
+    value = (await read_json(request, max_bytes=services_of(request).max_body_bytes)).value
+    if not isinstance(value, dict):
+        received = json_type(value)
+        message = f"Expected object, received {received}"
+        raise invalid_request([issue("invalid_type", [], message, expected="object", received=received)])
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        raise invalid_request(issues_from(error, schema=kind.model_json_schema())) from None
+
+
+def _limit(body: LimitBody | None) -> SpendLimit | None:
+    if body is None:
+        return None
+    return SpendLimit(retention=Retention(body.retention), threshold_usd=Decimal(str(body.threshold)))
+
+
+def _require_prefix(prefix: str) -> None:
+    if _PREFIX.fullmatch(prefix) is None:
+        raise NotFound("There is no such API key.")

@@ -1,0 +1,41 @@
+"""Moments and periods as queries write them: `2026-11-23T10:00:00Z`, `24h`, `7d`. Knows nothing of what they select."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from danqing.api.issues import complain
+
+UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1)}
+MAX_PERIOD = timedelta(days=366)
+FIRST_YEAR, LAST_YEAR = 1970, 9000
+
+_PERIOD = re.compile(r"([0-9]{1,4})([hd])")
+
+
+def parse_period(value: str) -> timedelta:
+    """Read a number of hours or days."""
+    match = _PERIOD.fullmatch(value)
+    period = int(match[1]) * UNITS[match[2]] if match else timedelta()
+    if not timedelta() < period <= MAX_PERIOD:
+        message = f"Must be a number of hours or days up to {MAX_PERIOD.days}d, such as 24h or 7d"
+        raise complain("invalid_string", message, validation="regex")
+    return period
+
+
+def _checked_period(value: str) -> str:
+    parse_period(value)
+    return value
+
+
+def _in_utc(value: datetime) -> datetime:
+    # Years at the ends of the calendar leave it when they change their time zone.
+    if not FIRST_YEAR <= value.year <= LAST_YEAR:
+        raise complain("custom", f"Must be between the years {FIRST_YEAR} and {LAST_YEAR}")
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Period = Annotated[str, AfterValidator(_checked_period)]
+Moment = Annotated[datetime, AfterValidator(_in_utc)]

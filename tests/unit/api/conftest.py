@@ -1,0 +1,142 @@
+"""A whole service with a fake engine: the application in this process, or behind a real socket."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from danqing.app import create_app, prepare
+from danqing.engine.interface import DrawRequest, EngineState, EngineStatus, ImageResult, Progress, Raster
+from danqing.errors import ServiceError
+from danqing.settings import Settings
+
+MODEL = "hunyuan/hunyuan-image-v3-text-to-image"
+PATH = "/v1/images/generations"
+
+
+@dataclass
+class FakeEngine:
+    """Draws grey at once. `gate` closed: every step waits; `error` set: raised after the first step."""
+
+    error: ServiceError | None = None
+    state: EngineState = EngineState.READY
+    requests: list[DrawRequest] = field(default_factory=list)
+    num_closed: int = 0
+
+    def __post_init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.begun = asyncio.Event()
+        self.closed = asyncio.Event()
+
+    async def start(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        self.state = EngineState.STOPPED
+
+    def status(self) -> EngineStatus:
+        return EngineStatus(state=self.state, model="fake (draws grey)", detail="on purpose")
+
+    async def generate(self, request: DrawRequest) -> AsyncGenerator[Progress | ImageResult, None]:
+        self.requests.append(request)
+        try:
+            for image_index in range(request.num_images):
+                for step in range(1, request.num_inference_steps + 1):
+                    yield self._progress(request, image_index, step)
+                    self.begun.set()
+                    if self.error is not None:
+                        raise self.error
+                    await self.gate.wait()
+                seed = request.seed + image_index
+                size = (request.width_px or 1024, request.height_px or 1024)
+                yield ImageResult(image_index=image_index, seed=seed, raster=raster(*size, shade=seed % 256))
+        finally:
+            self.num_closed += 1
+            self.closed.set()
+
+    def _progress(self, request: DrawRequest, image_index: int, step: int) -> Progress:
+        due = request.preview_every_steps and step % request.preview_every_steps == 0
+        preview = raster(8, 8, shade=step) if due else None
+        return Progress(image_index=image_index, step=step, num_steps=request.num_inference_steps, preview=preview)
+
+
+def raster(width_px: int, height_px: int, *, shade: int) -> Raster:
+    return Raster(width_px=width_px, height_px=height_px, rgb=bytes([shade]) * (3 * width_px * height_px))
+
+
+@pytest.fixture
+async def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path, drain_seconds=1)
+
+
+@pytest.fixture
+def key(settings: Settings) -> str:
+    """The secret of the first key."""
+    first_start = prepare(settings)
+    assert first_start is not None
+    return first_start.key.secret
+
+
+@pytest.fixture
+async def app(settings: Settings, engine: FakeEngine, key: str) -> AsyncIterator[FastAPI]:
+    app = create_app(settings, engine=engine)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture
+async def anonymous(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client without a key, in this process."""
+    # An exception that got through to the server would be the 500 that we look for.
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://danqing.test") as client:
+        yield client
+
+
+@pytest.fixture
+async def client(anonymous: httpx.AsyncClient, key: str) -> httpx.AsyncClient:
+    """A client with a key, in this process."""
+    anonymous.headers["Authorization"] = f"Bearer {key}"
+    return anonymous
+
+
+@pytest.fixture
+async def server_url(app: FastAPI) -> AsyncIterator[str]:
+    """The same application behind a real socket."""
+    async with serve(app) as url:
+        yield url
+
+
+@pytest.fixture
+def body() -> Callable[..., dict[str, object]]:
+    """A small valid request, with changes."""
+
+    def make(**changes: object) -> dict[str, object]:
+        size = {} if "size" in changes else {"image_size": {"width": 64, "height": 64}}
+        return {"model": MODEL, "prompt": "a red fox", "num_inference_steps": 4, **size, **changes}
+
+    return make
+
+
+@asynccontextmanager
+async def serve(app: FastAPI) -> AsyncIterator[str]:
+    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None))
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    await serving
