@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -81,6 +82,8 @@ def generate(
         num_inference_steps=steps,
         guidance_scale=guidance,
     )
+    # What goes wrong in the engine is said once, by this command.
+    logging.getLogger("danqing").setLevel(logging.CRITICAL)
     asyncio.run(_run(_engine(model), request, target))
 
 

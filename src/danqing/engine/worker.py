@@ -75,10 +75,15 @@ def main(load_painter: LoadPainter = load_pipeline) -> None:
     def load(on_progress: Callable[[int, int], None]) -> Painter:
         return load_painter(options.model, device=options.device, dtype=options.dtype, on_progress=on_progress)
 
-    painter = _load(load, send)
-    if painter is not None:
-        send(Ready(model=painter.description))
-        _serve(Interleaver(painter), commands, send)
+    try:
+        painter = _load(load, send)
+        if painter is not None:
+            send(Ready(model=painter.description))
+            _serve(Interleaver(painter), commands, send)
+    except Exception:
+        logging.getLogger(__name__).exception("the drawing process cannot go on")
+    # Not an orderly end: the interpreter would stumble over the thread that still reads standard input.
+    os._exit(1)
 
 
 def _load(load: Callable[[Callable[[int, int], None]], Painter], send: Callable[[Report], None]) -> Painter | None:

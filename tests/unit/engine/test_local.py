@@ -200,6 +200,14 @@ async def test_a_lost_accelerator_is_a_crash(start_engine: StartEngine, tmp_path
     assert num_loads(tmp_path) >= 2
 
 
+async def test_the_end_of_a_process_is_told_truly(start_engine: StartEngine, tmp_path: Path) -> None:
+    engine = await start_engine(limits=LocalLimits(first_backoff_seconds=5))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(3):
+            await draw(engine, request("lost"))
+    assert engine.status().detail == "The drawing process ended with exit status 1."
+
+
 async def test_a_rejected_prompt_names_the_field_and_costs_no_restart(
     start_engine: StartEngine, tmp_path: Path
 ) -> None:

@@ -1,0 +1,20 @@
+"""The command line as a person meets it: run in this process, with a data folder of its own."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from danqing.cli.main import app
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run `danqing` with these arguments."""
+    monkeypatch.setenv("DANQING_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("COLUMNS", "200")
+    runner = CliRunner()
+    return lambda *arguments: runner.invoke(app, list(arguments))

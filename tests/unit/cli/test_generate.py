@@ -1,0 +1,69 @@
+"""`generate` draws with the real engine and a small recorded checkpoint, and refuses bad input before it loads one."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import Result
+
+Run = Callable[..., Result]
+
+CHECKPOINT = Path(__file__).parents[2] / "data" / "parity" / "pretrain"
+QUICK = ["--model", str(CHECKPOINT), "--steps", "2", "--size", "200x100"]
+
+
+def test_it_draws_files_of_exactly_the_size_asked_for_and_the_same_for_the_same_seed(run: Run, tmp_path: Path) -> None:
+    both = run("generate", "a brown dog", "-o", str(tmp_path / "both.png"), "--seed", "7", "--num-images", "2", *QUICK)
+    assert both.exit_code == 0, both.output
+    assert both.stdout.split() == [str(tmp_path / "both-1.png"), str(tmp_path / "both-2.png")]
+    second = run("generate", "a brown dog", "-o", str(tmp_path / "second.png"), "--seed", "8", *QUICK)
+    assert second.exit_code == 0, second.output
+    assert (tmp_path / "second.png").read_bytes() == (tmp_path / "both-2.png").read_bytes()
+    assert (tmp_path / "both-1.png").read_bytes() != (tmp_path / "both-2.png").read_bytes()
+    with Image.open(tmp_path / "both-1.png") as picture:
+        assert picture.size == (200, 100)
+
+
+def test_the_name_of_the_file_decides_its_format(run: Run, tmp_path: Path) -> None:
+    result = run("generate", "a brown dog", "-o", str(tmp_path / "dog.jpg"), *QUICK)
+    assert result.exit_code == 0, result.output
+    with Image.open(tmp_path / "dog.jpg") as picture:
+        assert picture.format == "JPEG"
+
+
+def test_a_broken_checkpoint_is_said_once_and_is_a_failure_of_the_engine(run: Run, tmp_path: Path) -> None:
+    result = run("generate", "a dog", "-o", str(tmp_path / "x.png"), "--model", str(tmp_path / "nowhere"))
+    assert result.exit_code == 4
+    assert result.stderr.count("config.json: file not found") == 1
+    assert "Traceback" not in result.output
+
+
+def test_a_prompt_longer_than_the_model_reads_is_bad_input(run: Run, tmp_path: Path) -> None:
+    result = run("generate", "丹" * 4000, "-o", str(tmp_path / "x.png"), *QUICK)
+    assert result.exit_code == 2
+    assert "prompt" in result.stderr
+    assert not (tmp_path / "x.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["--size", "3x3"], "size"),
+        (["--size", "4096x4096"], "size"),
+        (["--size", "wide"], "size"),
+        (["-o", "x.gif"], "output"),
+        (["-o", "/nowhere/x.png"], "output"),
+        (["--steps", "0"], "steps"),
+        (["--steps", "51"], "steps"),
+        (["--guidance", "0.5"], "guidance"),
+        (["--num-images", "5"], "num-images"),
+        (["--seed", "0"], "seed"),
+        (["--negative", "x" * 4001], "negative"),
+    ],
+)
+def test_bad_input_names_the_option(run: Run, arguments: list[str], name: str) -> None:
+    result = run("generate", "a dog", *arguments)
+    assert result.exit_code == 2
+    assert name in result.stderr
+    assert "Traceback" not in result.output

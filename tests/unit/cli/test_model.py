@@ -1,0 +1,80 @@
+"""`model info` describes a checkpoint from its headers, and says what is wrong with one that cannot be loaded."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+Run = Callable[..., Result]
+
+CHECKPOINTS = Path(__file__).parents[2] / "data" / "parity"
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(CHECKPOINTS / "pretrain", tmp_path / "checkpoint"))
+
+
+@pytest.mark.parametrize(("name", "patch", "widest"), [("pretrain", 1, "256x64"), ("instruct", 2, "512x128")])
+def test_it_describes_a_checkpoint(run: Run, name: str, patch: int, widest: str) -> None:
+    result = run("model", "info", str(CHECKPOINTS / name))
+    assert result.exit_code == 0
+    values = json.loads((CHECKPOINTS / name / "config.json").read_text())
+    for part in (
+        f"{values['num_hidden_layers']} layers, hidden {values['hidden_size']}",
+        f"patch {patch}",
+        "bfloat16",
+        "float32",
+        f"{(CHECKPOINTS / name / 'model.safetensors').stat().st_size / 2**20:.1f} MiB in 1 file",
+        name,
+        "17 buckets",
+        widest,
+    ):
+        assert part in result.stdout
+
+
+def test_a_missing_folder_is_named(run: Run, tmp_path: Path) -> None:
+    result = run("model", "info", str(tmp_path / "nowhere"))
+    assert result.exit_code == 2
+    assert "nowhere: no such folder" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["config.json", "generation_config.json", "tokenizer.json", "model.safetensors"])
+def test_a_missing_file_is_named(run: Run, checkpoint: Path, name: str) -> None:
+    (checkpoint / name).unlink()
+    result = run("model", "info", str(checkpoint))
+    assert result.exit_code == 2
+    assert name in result.stderr
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("name", ["config.json", "generation_config.json", "tokenizer.json", "model.safetensors"])
+def test_a_broken_file_is_named(run: Run, checkpoint: Path, name: str) -> None:
+    (checkpoint / name).write_bytes(b"\x00\xffnonsense")
+    result = run("model", "info", str(checkpoint))
+    assert result.exit_code == 2
+    assert name in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_cut_off_download_is_noticed(run: Run, checkpoint: Path) -> None:
+    weights = checkpoint / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    result = run("model", "info", str(checkpoint))
+    assert result.exit_code == 2
+    assert "model.safetensors" in result.stderr
+
+
+@pytest.mark.parametrize(("key", "value"), [("hidden_size", 256), ("num_hidden_layers", 4), ("num_experts", 4)])
+def test_weights_that_do_not_fit_the_configuration_are_named(run: Run, checkpoint: Path, key: str, value: int) -> None:
+    path = checkpoint / "config.json"
+    values = json.loads(path.read_text())
+    for name in ("moe_intermediate_size", "num_shared_expert", "moe_topk"):
+        values[name] = values[name][0]
+    path.write_text(json.dumps(values | {key: value}))
+    result = run("model", "info", str(checkpoint))
+    assert result.exit_code == 2
+    assert "key '" in result.stderr
