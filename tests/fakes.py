@@ -38,10 +38,12 @@ def raster_of(seed: int, *, width_px: int = 8, height_px: int = 6) -> Raster:
 class FakeEngine:
     """Draws at once, or step by step as its gate allows.
 
-    `gate`: every step waits for it. `fail_after_images`: raises `failure` after so many images.
+    `gate`: every step waits for it, after `free_images` that do not.
+    `fail_after_images`: raises `failure` after so many images.
     """
 
     gate: asyncio.Event | None = None
+    free_images: int = 0
     failure: BaseException | None = None
     fail_after_images: int = 0
     state: EngineState = EngineState.READY
@@ -69,7 +71,8 @@ class FakeEngine:
                     raise self.failure
                 seed = request.seed + image_index
                 for step in range(1, request.num_inference_steps + 1):
-                    await (asyncio.sleep(0) if self.gate is None else self.gate.wait())
+                    gated = self.gate is not None and image_index >= self.free_images
+                    await (self.gate.wait() if gated else asyncio.sleep(0))
                     self.num_steps_done += 1
                     due = request.preview_every_steps and step % request.preview_every_steps == 0
                     yield Progress(

@@ -85,6 +85,7 @@ def test_moments_come_back_in_utc_and_sort_by_time(database):
         conn.execute(insert(table), [{"id": 1, "at": noon}, {"id": 2, "at": noon + timedelta(microseconds=1)}])
         moments = conn.execute(select(table.c.at).where(table.c.at > noon)).scalars().all()
         first = conn.execute(select(table.c.at).where(table.c.id == 1)).scalar_one()
+        table.drop(conn)
     assert moments == [datetime(2026, 11, 23, 10, 0, 0, 6, tzinfo=UTC)]
     assert first.utcoffset() == timedelta(0)
     assert first == noon

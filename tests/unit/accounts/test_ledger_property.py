@@ -1,10 +1,12 @@
 """Any sequence of operations keeps the ledger balanced, no account negative, and every hold settled at most once."""
 
+import shutil
 import tempfile
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
@@ -29,8 +31,9 @@ class Ledger(RuleBasedStateMachine):
     @initialize()
     def open_accounts(self):
         self.folder = tempfile.TemporaryDirectory()
-        self.database = Database(f"sqlite:///{Path(self.folder.name) / 'ledger.db'}")
-        self.database.migrate()
+        path = Path(self.folder.name) / "ledger.db"
+        shutil.copy(self.migrated_file, path)
+        self.database = Database(f"sqlite:///{path}")
         self.now = datetime(2026, 11, 23, 23, 0, tzinfo=UTC)
         self.available = dict.fromkeys(ACCOUNTS, 0)
         self.open_holds = {}
@@ -132,6 +135,11 @@ class Ledger(RuleBasedStateMachine):
     def _new_id(self):
         self.num_ids += 1
         return f"id{self.num_ids}"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _migrated_file(migrated_sqlite_file):
+    Ledger.migrated_file = migrated_sqlite_file
 
 
 TestLedger = Ledger.TestCase
