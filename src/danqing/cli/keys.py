@@ -1,18 +1,13 @@
 """`danqing keys`: make, list and revoke API keys. A secret is shown once, when it is made."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from danqing.cli.session import open_database
 from danqing.cli.terminal import notes, output
-
-if TYPE_CHECKING:
-    from danqing.accounts.api_keys import ApiKey
 
 app = typer.Typer(no_args_is_help=True, help="API keys draw; management keys administer keys and money over HTTP.")
 
@@ -41,7 +36,9 @@ def create(
         balance(conn, account)  # Raises NotFound for an account that does not exist.
         created = create_key(conn, account_id=account, name=name, now=utc_now(), kind=kind, scopes=scopes)
     if as_json:
-        typer.echo(json.dumps({"key": created.secret, **_key_object(created.api_key)}, indent=2))
+        from danqing.api.keys import key_fields
+
+        typer.echo(json.dumps({**key_fields(created.api_key), "key": created.secret}, indent=2))
         return
     output.print(created.secret)
     notes.print("[dim]Keep it: it is stored as a hash and cannot be shown again.[/]")
@@ -83,20 +80,3 @@ def revoke(
     with open_database() as database, database.write() as conn:
         revoke_key(conn, prefix, account_id=account, now=utc_now())
     output.print(f"Revoked {prefix}.")
-
-
-def _key_object(key: ApiKey) -> dict[str, Any]:
-    """Give the key as the HTTP interface shows it."""
-    limit = None
-    if key.limit is not None:
-        limit = {"retention": key.limit.retention.value, "threshold": float(key.limit.threshold_usd)}
-    return {
-        "name": key.name,
-        "disabled": key.disabled,
-        "prefix": key.prefix,
-        "scopes": list(key.scopes),
-        "limit": limit,
-        "created_at": key.created_at.isoformat(),
-        "updated_at": key.updated_at.isoformat(),
-        "monthly_usage": float(key.monthly_usage_usd),
-    }
