@@ -25,6 +25,7 @@ from danqing.jobs.limits import JobLimits
 from danqing.jobs.ports import JobParts
 from danqing.jobs.service import JobService
 from danqing.prompts.expander import NoExpander, PromptExpander
+from danqing.prompts.remote import ChatEndpoint, RemoteExpander
 from danqing.safety.image_check import NoImageCheck
 from danqing.safety.prompt_check import PolicyPromptCheck
 from danqing.settings import Settings
@@ -133,8 +134,19 @@ def _image_store(settings: Settings, *, clock: Clock) -> ImageStore:
 
 
 def _expander(settings: Settings) -> PromptExpander:
-    del settings
-    return NoExpander()
+    if settings.expander == "none":
+        return NoExpander()
+    assert settings.expander_url is not None
+    assert settings.expander_model is not None
+    api_key = settings.expander_api_key
+    return RemoteExpander(
+        ChatEndpoint(
+            base_url=str(settings.expander_url),
+            model=settings.expander_model,
+            api_key=api_key.get_secret_value() if api_key else None,
+            timeout_seconds=settings.expander_timeout_seconds,
+        )
+    )
 
 
 def _job_limits(settings: Settings) -> JobLimits:

@@ -48,42 +48,31 @@ GENERATION_SCHEMA: dict[str, Any] = {
     },
     "required": ["created", "model", "data", "meta"],
 }
-ERROR_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "statusCode": {"type": "integer"},
-        "message": {"type": "string"},
-        "instance": {"type": "string"},
-        "path": {"type": "string"},
-        "requestId": {"type": "string"},
-        "timestamp": {"type": "string", "format": "date-time"},
-        "error": {
-            "type": "object",
-            "properties": {
-                "name": {"type": "string"},
-                "message": {"type": "string"},
-                "type": {"type": "string"},
-                "code": {"type": "string"},
-                "param": {"type": ["string", "null"]},
-                "data": {"type": ["array", "object"]},
-            },
-            "required": ["name", "message", "type", "code", "param"],
-        },
-    },
-    "required": [
-        "title",
-        "status",
-        "statusCode",
-        "message",
-        "instance",
-        "path",
-        "requestId",
-        "timestamp",
-        "error",
-    ],
-}
+
+
+class ErrorFields(BaseModel):
+    """What went wrong; `data` lists every bad field."""
+
+    name: str
+    message: str
+    type: str
+    code: str
+    param: str | None
+    data: list[dict[str, Any]] | dict[str, Any] = []
+
+
+class ErrorBody(BaseModel):
+    """The one form of all errors."""
+
+    title: str
+    status: int
+    statusCode: int
+    message: str
+    instance: str
+    path: str
+    requestId: str
+    timestamp: str
+    error: ErrorFields
 
 
 def json_content(schema: dict[str, Any]) -> dict[str, Any]:
@@ -91,10 +80,7 @@ def json_content(schema: dict[str, Any]) -> dict[str, Any]:
     return {"application/json": {"schema": schema}}
 
 
-ERROR_RESPONSE: dict[str, Any] = {
-    "description": "An error, in the one form that all errors have.",
-    "content": {**json_content(ERROR_SCHEMA), "application/problem+json": {"schema": ERROR_SCHEMA}},
-}
+ERROR_RESPONSE: dict[str, Any] = {"model": ErrorBody, "description": "An error, in the one form of all errors."}
 
 # The operation's parameters for the framework's decorator.
 GENERATION_DOCUMENT: dict[str, Any] = {

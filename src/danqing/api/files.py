@@ -16,7 +16,8 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 router = APIRouter(tags=["files"])
 
 
-@router.api_route("/files/b/{folder}/{name}", methods=["GET", "HEAD"])
+@router.head("/files/b/{folder}/{name}", include_in_schema=False)
+@router.get("/files/b/{folder}/{name}")
 async def read_file(folder: str, name: str, request: Request) -> Response:
     """Send a picture, or the asked-for piece of it."""
     services = services_of(request)

@@ -63,6 +63,7 @@ def request_schema(document):
 
 async def test_every_reference_of_the_document_can_be_followed(anonymous):
     document = (await anonymous.get("/openapi.json")).json()
+    assert len(document["paths"]) > 12
 
     def references(part):
         if isinstance(part, dict):

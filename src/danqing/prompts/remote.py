@@ -1,0 +1,115 @@
+"""Prompt expansion by any OpenAI-compatible chat endpoint. Whatever goes wrong there becomes a warning, never silence.
+
+Knows nothing of jobs; the text it returns is checked by whoever asked.
+"""
+
+import asyncio
+import json
+import logging
+import unicodedata
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from danqing.prompts.expander import ExpandedPrompt
+
+logger = logging.getLogger(__name__)
+
+NUM_ATTEMPTS = 2
+MAX_ANSWER_BYTES = 65_536
+MAX_ANSWER_TOKENS = 400
+# What the service takes as a prompt.
+MAX_PROMPT_CHARACTERS = 4000
+# Of larger seeds some endpoints make floating-point numbers.
+MAX_SENT_SEED = 2**31 - 1
+
+INSTRUCTIONS = (
+    "You rewrite prompts for an image generator. Keep the subject, every object, number, colour, place and any text"
+    " in quotes exactly; add concrete visual detail: composition, light, material, style. Write one paragraph of at"
+    " most 120 words in the language of the prompt. Answer with the rewritten prompt alone."
+)
+
+
+class BadAnswer(Exception):
+    """The endpoint answered with something that is no prompt."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatEndpoint:
+    """Where to ask: `base_url` such as http://localhost:11434/v1; `timeout_seconds` bounds each attempt."""
+
+    base_url: str
+    model: str
+    api_key: str | None
+    timeout_seconds: float
+
+
+class RemoteExpander:
+    """Asks a chat model, with temperature 0 and the job's seed, so that the same request reads the same."""
+
+    def __init__(self, endpoint: ChatEndpoint, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        """`transport` replaces the network."""
+        self._endpoint = endpoint
+        self._transport = transport
+
+    async def expand(self, prompt: str, *, seed: int) -> ExpandedPrompt:
+        """Rewrite the prompt; for any failure return it as it is, with the warning."""
+        reason = ""
+        for _ in range(NUM_ATTEMPTS):
+            try:
+                # The client's own time-outs bound each read, not the whole of a trickling answer.
+                async with asyncio.timeout(self._endpoint.timeout_seconds):
+                    return ExpandedPrompt(prompt=await self._ask(prompt, seed=seed))
+            except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, BadAnswer) as error:
+                reason = str(error) or type(error).__name__
+                logger.warning("prompt expansion failed: %s", reason)
+                if isinstance(error, httpx.HTTPStatusError) and error.response.status_code < 500:
+                    break
+        return ExpandedPrompt(
+            prompt=prompt,
+            warning="enable_prompt_expansion: the prompt was drawn as given, because the expander failed",
+        )
+
+    async def _ask(self, prompt: str, *, seed: int) -> str:
+        endpoint = self._endpoint
+        headers = {"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
+        body = {
+            "model": endpoint.model,
+            "messages": [{"role": "system", "content": INSTRUCTIONS}, {"role": "user", "content": prompt}],
+            "seed": 1 + (seed - 1) % MAX_SENT_SEED,
+            "temperature": 0,
+            "max_tokens": MAX_ANSWER_TOKENS,
+        }
+        timeout = httpx.Timeout(endpoint.timeout_seconds)
+        async with (
+            httpx.AsyncClient(transport=self._transport, timeout=timeout, headers=headers) as client,
+            client.stream("POST", f"{endpoint.base_url.rstrip('/')}/chat/completions", json=body) as response,
+        ):
+            response.raise_for_status()
+            return _read_answer(await _read_limited(response))
+
+
+async def _read_limited(response: httpx.Response) -> bytes:
+    data = b""
+    async for chunk in response.aiter_bytes():
+        data += chunk
+        if len(data) > MAX_ANSWER_BYTES:
+            raise BadAnswer(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
+    return data
+
+
+def _read_answer(data: bytes) -> str:
+    try:
+        answer: Any = json.loads(data)
+        text = answer["choices"][0]["message"]["content"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        raise BadAnswer("the answer is not a chat completion") from None
+    if not isinstance(text, str):
+        raise BadAnswer("the answer holds no text")
+    # Only what may stand in a prompt: no control characters, nothing that cannot be encoded.
+    clean = "".join(" " if unicodedata.category(char) in ("Cc", "Cs") else char for char in text)
+    expanded = " ".join(clean.split()).strip('"“” ')
+    if not expanded or len(expanded) > MAX_PROMPT_CHARACTERS:
+        raise BadAnswer(f"the answer has {len(expanded)} characters; 1 to {MAX_PROMPT_CHARACTERS} are allowed")
+    return expanded
