@@ -130,6 +130,11 @@ def _engine(settings: Settings) -> Engine:
 
 
 def _image_store(settings: Settings, *, clock: Clock) -> ImageStore:
+    if settings.storage_url is not None:
+        # Here and not above: its library comes with the extra `s3` alone.
+        from danqing.storage.bucket import BucketImageStore, open_bucket
+
+        return BucketImageStore(open_bucket(settings.storage_url), lifetime=settings.file_lifetime, clock=clock)
     return LocalImageStore(settings.data_dir / IMAGES_FOLDER, lifetime=settings.file_lifetime, clock=clock)
 
 

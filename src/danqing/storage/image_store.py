@@ -14,7 +14,7 @@ from danqing.errors import Gone, NotFound
 
 PATH_PREFIX = "files/b"
 NAME_LENGTH = 21
-CONTENT_TYPES = {"png": "image/png", "jpeg": "image/jpeg"}
+CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg"}
 # No store is older than the project: a path with an earlier time was never handed out.
 FIRST_POSSIBLE_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -1,0 +1,52 @@
+"""Settings come from the environment, are checked, and are all in the documentation."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from danqing.settings import Settings
+from danqing.cli.settings_page import settings_page
+
+PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
+
+
+def test_the_page_is_what_the_settings_say():
+    assert PAGE.read_text() == settings_page(), "run: python -m danqing.cli.settings_page > docs/settings.md"
+
+
+def test_an_environment_variable_sets_an_option(monkeypatch, tmp_path):
+    monkeypatch.setenv("DANQING_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("DANQING_PORT", "0")
+    monkeypatch.setenv("DANQING_FILE_LIFETIME_SECONDS", "60")
+    settings = Settings()
+    assert settings.effective_database_url == f"sqlite:///{tmp_path}/danqing.db"
+    assert (settings.port, settings.file_lifetime) == (0, timedelta(minutes=1))
+
+
+def test_the_home_folder_may_be_written_short(monkeypatch):
+    monkeypatch.setenv("DANQING_DATA_DIR", "~/pictures")
+    assert Settings().data_dir == Path.home() / "pictures"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "70000"),
+        ("MAX_BODY_BYTES", "0"),
+        ("LOG_LEVEL", "loud"),
+        ("PUBLIC_URL", "here"),
+        ("DRAIN_SECONDS", "-1"),
+        ("EXPANDER", "remote"),
+    ],
+)
+def test_a_bad_value_is_refused(monkeypatch, name, value):
+    monkeypatch.setenv(f"DANQING_{name}", value)
+    with pytest.raises(ValidationError):
+        Settings()
+
+
+def test_settings_never_show_a_secret(monkeypatch):
+    monkeypatch.setenv("DANQING_EXPANDER_API_KEY", "sesame")
+    assert "sesame" not in repr(Settings())
