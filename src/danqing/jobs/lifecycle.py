@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from danqing.accounts import credits
 from danqing.accounts.pricing import Price
 from danqing.errors import Cancelled, IdempotencyConflict, IdempotencyMismatch, NotFound, ServiceError
-from danqing.jobs import queries
+from danqing.jobs import deliveries, queries
 from danqing.jobs.job import Job, JobImage, JobStatus, Submission
 
 IDEMPOTENCY_LIFETIME = timedelta(hours=24)
@@ -266,15 +266,5 @@ def _finish(
     settled = credits.settle(conn, hold_id=job_id, captured_credits=charged_credits, now=now)
     assert settled, f"the hold of unfinished job {job_id} was settled"
     if job.webhook_url is not None:
-        queries.insert_delivery(
-            conn,
-            {
-                "id": f"msg_{job.id}",
-                "job_id": job.id,
-                "status": "pending",
-                "num_attempts": 0,
-                "next_attempt_at": now,
-                "created_at": now,
-            },
-        )
+        deliveries.schedule(conn, job, now=now)
     return job

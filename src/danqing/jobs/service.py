@@ -18,6 +18,7 @@ from danqing.jobs.lifecycle import LostJob
 from danqing.jobs.limits import JobLimits
 from danqing.jobs.ports import JobParts
 from danqing.jobs.runner import CHECK_IS_OFF
+from danqing.jobs.webhook_targets import require_webhook_url
 
 # How often to look at a job that another process works on.
 REMOTE_POLL_SECONDS = 0.5
@@ -69,9 +70,12 @@ class JobService:
         """Check the prompt, hold the credits, write and queue the job; the same idempotency key finds the same job.
 
         A job whose submitter is cancelled meanwhile is cancelled too, unless it can be collected later.
-        Raises ModerationBlocked, InsufficientCredits, SpendLimitReached, IdempotencyConflict, IdempotencyMismatch,
-        RateLimitExceeded (the account's share of the queue is full), Overloaded (the queue is full, or draining).
+        Raises InvalidRequest (the webhook URL), ModerationBlocked, InsufficientCredits, SpendLimitReached,
+        IdempotencyConflict, IdempotencyMismatch, RateLimitExceeded (the account's share of the queue is full),
+        Overloaded (the queue is full, or the service is draining).
         """
+        if submission.webhook_url is not None:
+            require_webhook_url(submission.webhook_url)
         if submission.idempotency_key is not None:
             replay = await self._database.run_read(
                 lambda conn: lifecycle.find_replay(conn, submission, now=self._clock())
