@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from danqing.accounts.bootstrap import FirstStart, bootstrap
 from danqing.accounts.limits import KeyLimits
 from danqing.accounts.pricing import Price
+from danqing.api.answers import Delivery, job_answer
 from danqing.api.application import build_api
 from danqing.api.services import Services
 from danqing.database import Database
@@ -24,6 +25,7 @@ from danqing.jobs.job import Job, JobStatus
 from danqing.jobs.limits import JobLimits
 from danqing.jobs.ports import JobParts
 from danqing.jobs.service import JobService
+from danqing.jobs.webhooks import WebhookSender
 from danqing.prompts.expander import NoExpander, PromptExpander
 from danqing.prompts.remote import ChatEndpoint, RemoteExpander
 from danqing.safety.image_check import NoImageCheck
@@ -82,6 +84,11 @@ def create_app(settings: Settings, *, engine: Engine | None = None, clock: Clock
         public_url=str(settings.public_url) if settings.public_url else None,
         low_balance_credits=settings.low_balance_credits,
     )
+    webhooks = WebhookSender(
+        database,
+        describe=lambda job: job_answer(job, delivery=Delivery(base_url=_webhook_base_url(settings)), store=store),
+        clock=clock,
+    )
     metrics.watch("danqing_jobs_queued", "Jobs waiting.", lambda: jobs.num_queued)
     metrics.watch("danqing_jobs_running", "Jobs in the engine.", lambda: jobs.num_running)
 
@@ -91,12 +98,14 @@ def create_app(settings: Settings, *, engine: Engine | None = None, clock: Clock
         await store.start()
         await engine.start()
         await jobs.start()
+        webhooks.start()
         cleaning = asyncio.create_task(_clean_up_files(store, interval_seconds=settings.file_cleanup_interval_seconds))
         try:
             yield
         finally:
             cleaning.cancel()
             await jobs.drain(settings.drain_seconds)
+            await webhooks.stop()
             await engine.stop()
             await asyncio.wait([cleaning])
             database.close()
@@ -152,6 +161,11 @@ def _expander(settings: Settings) -> PromptExpander:
             timeout_seconds=settings.expander_timeout_seconds,
         )
     )
+
+
+def _webhook_base_url(settings: Settings) -> str:
+    # There is no request here whose address the links could repeat.
+    return str(settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
 
 
 def _job_limits(settings: Settings) -> JobLimits:

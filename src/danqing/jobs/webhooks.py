@@ -62,6 +62,20 @@ async def webhook_body(job: Job, *, describe: Describe) -> bytes:
     return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+def _client() -> httpx.AsyncClient:
+    """A client for which every request stands alone.
+
+    No proxy from the environment: it would resolve the name again. No redirect: it could lead anywhere. No connection
+    kept: they are filed by address, and the next host there might be another one than the certificate named.
+    """
+    return httpx.AsyncClient(
+        trust_env=False,
+        follow_redirects=False,
+        timeout=SEND_TIMEOUT_SECONDS,
+        limits=httpx.Limits(max_keepalive_connections=0),
+    )
+
+
 class WebhookSender:
     """Sends what is due, as long as it runs. Several processes may do so on one database."""
 
@@ -96,9 +110,7 @@ class WebhookSender:
             lambda conn: deliveries.claim(conn, now=self._clock(), limit=MAX_CONCURRENT_SENDS)
         )
         if claimed:
-            # No proxy from the environment: it would resolve the name again. No redirect: it could lead anywhere.
-            client = httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=SEND_TIMEOUT_SECONDS)
-            async with client, asyncio.TaskGroup() as sends:
+            async with _client() as client, asyncio.TaskGroup() as sends:
                 for delivery in claimed:
                     sends.create_task(self._deliver(client, delivery))
         return len(claimed)
