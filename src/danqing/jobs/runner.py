@@ -30,7 +30,6 @@ class JobRunner:
         self._parameters = job.parameters
         self._parts = parts
         self._publish = publish
-        self._model = parts.engine.status().model
         self._images: list[JobImage] = []
         self._failures: list[ServiceError] = []
         self._warnings = list(job.warnings)
@@ -70,10 +69,10 @@ class JobRunner:
             self._warnings.append(expanded.warning)
         if expanded.prompt == prompt:
             return
-        if self._parameters.enable_safety_checker:
-            verdict = await self._parts.prompt_check.check(expanded.prompt)
-            if not verdict.allowed:
-                raise ModerationBlocked(verdict.reason)
+        switched_off = not self._parameters.enable_safety_checker
+        verdict = await self._parts.prompt_check.check(expanded.prompt, essential_only=switched_off)
+        if not verdict.allowed:
+            raise ModerationBlocked(verdict.reason)
         self._expanded_prompt = expanded.prompt
 
     async def _follow_engine(self) -> None:
@@ -140,6 +139,11 @@ class JobRunner:
             flagged=flagged,
             revised_prompt=self._expanded_prompt,
         )
+
+    @property
+    def _model(self) -> str:
+        # Asked for once there is a picture: a model that is still loading has a name and no description.
+        return self._parts.engine.status().model
 
     def _request(self) -> DrawRequest:
         parameters = self._parameters
