@@ -53,10 +53,14 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
     public_url: HttpUrl | None = Field(
-        None, description="Base of the links in answers, when a proxy hides it. Unset: what the client called."
+        None,
+        description="Base of the links in answers, when a proxy hides it. Unset: what the client called, "
+        "and `http://HOST:PORT` in webhooks.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
-    log_format: Literal["json", "text"] = Field("json", description="One JSON object a line, or plain text.")
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="One JSON object a line, or plain text; `auto`: text on a terminal."
+    )
 
     # Limits
     max_body_bytes: Count = Field(1_048_576, description="Largest request body; a larger one gets 413.")
@@ -73,8 +77,8 @@ class Settings(BaseSettings):
         15, description="After this long without a sign of life a process's jobs count as lost."
     )
     drain_seconds: Seconds = Field(30, description="How long running jobs may go on after SIGTERM.")
-    requests_per_minute: Count = Field(600, description="Generation requests a minute of one key; more get 429.")
-    max_concurrent_requests: Count = Field(64, description="Generation requests of one key at once; more get 429.")
+    requests_per_minute: Count = Field(6_000, description="Generation requests a minute of one key; more get 429.")
+    max_concurrent_requests: Count = Field(256, description="Generation requests of one key at once; more get 429.")
 
     # Money
     starting_credits: int = Field(

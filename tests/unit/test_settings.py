@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from danqing.settings import Settings
 from danqing.cli.settings_page import settings_page
+from danqing.settings import Settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 

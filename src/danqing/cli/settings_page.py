@@ -1,4 +1,4 @@
-"""Writes docs/settings.md from the settings: `python -m danqing.cli.settings_page > docs/settings.md`. Knows no option."""
+"""Writes docs/settings.md from the settings: `python -m danqing.cli.settings_page`. Knows no single option."""
 
 import sys
 import types

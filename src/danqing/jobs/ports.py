@@ -27,8 +27,8 @@ __all__ = [
 class PromptCheck(Protocol):
     """Judges a prompt before anything is drawn or charged."""
 
-    async def check(self, prompt: str) -> PromptVerdict:
-        """Say whether the prompt may be drawn."""
+    async def check(self, prompt: str, *, essential_only: bool = False) -> PromptVerdict:
+        """Say whether the prompt may be drawn; `essential_only` refuses only what nobody may switch on."""
 
 
 class ImageCheck(Protocol):

@@ -147,11 +147,13 @@ class JobService:
         return job
 
     async def _check_prompt(self, submission: Submission) -> dict[str, object]:
-        if not submission.parameters.enable_safety_checker:
-            return {"enabled": False, "prompt_check": CHECK_IS_OFF}
-        verdict = await self._parts.prompt_check.check(submission.parameters.prompt)
+        parameters = submission.parameters
+        switched_off = not parameters.enable_safety_checker
+        verdict = await self._parts.prompt_check.check(parameters.prompt, essential_only=switched_off)
         if not verdict.allowed:
             raise ModerationBlocked(verdict.reason, param="prompt")
+        if switched_off:
+            return {"enabled": False, "prompt_check": CHECK_IS_OFF}
         return {"enabled": True, "prompt_check": verdict.checker}
 
     async def _write_and_queue(self, submission: Submission, safety: dict[str, object]) -> Job:

@@ -74,10 +74,14 @@ HARMLESS = re.compile(
 
 @dataclass(frozen=True)
 class Rule:
-    """A prompt is refused when every one of `patterns` is found somewhere in it."""
+    """A prompt is refused when every one of `patterns` is found somewhere in it.
+
+    An essential rule holds for callers who switch the safety checker off, too.
+    """
 
     category: str
     patterns: tuple[re.Pattern[str], ...]
+    essential: bool = True
 
 
 RULES = (
@@ -91,15 +95,19 @@ RULES = (
     Rule("sexual violence", (_words("rape", "raped", "raping", "rapes", "gang-?rape", "molest(?:ed|ing|ation)?"),)),
     Rule("sexual violence", (_phrases("强奸", "強姦", "轮奸"),)),
     Rule("sexual content with animals", (_words("bestiality", "zoophilia"),)),
-    Rule("explicit sexual content", (_words("porn(?:o|ographic|ography)?", "hardcore sex", "hentai"),)),
-    Rule("explicit sexual content", (_phrases("色情", "性交", "淫秽"),)),
+    Rule(
+        "explicit sexual content", (_words("porn(?:o|ographic|ography)?", "hardcore sex", "hentai"),), essential=False
+    ),
+    Rule("explicit sexual content", (_phrases("色情", "性交", "淫秽"),), essential=False),
 )
 
 
-def violated_category(text: str) -> str | None:
+def violated_category(text: str, *, essential_only: bool) -> str | None:
     """Name what the normalised, lower-case text breaks, None when it breaks nothing."""
     remaining = HARMLESS.sub(" ", text)
     for rule in RULES:
+        if essential_only and not rule.essential:
+            continue
         if all(pattern.search(remaining) for pattern in rule.patterns):
             return rule.category
     return None

@@ -9,9 +9,9 @@ from danqing.safety.verdict import PromptVerdict
 class PolicyPromptCheck:
     """Refuses what `policy` names; the same text always gets the same verdict."""
 
-    async def check(self, prompt: str) -> PromptVerdict:
-        """Say whether the prompt may be drawn."""
-        category = violated_category(normalise(prompt))
+    async def check(self, prompt: str, *, essential_only: bool = False) -> PromptVerdict:
+        """Say whether the prompt may be drawn; `essential_only` refuses only what nobody may switch on."""
+        category = violated_category(normalise(prompt), essential_only=essential_only)
         if category is None:
             return PromptVerdict(allowed=True, checker=POLICY_NAME)
         reason = f"Your request was rejected by the safety system: {category}."

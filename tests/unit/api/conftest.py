@@ -1,6 +1,7 @@
 """A whole service with a fake engine: the application in this process, or behind a real socket."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -76,17 +77,26 @@ async def engine() -> FakeEngine:
     return FakeEngine()
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path, drain_seconds=1)
-
-
-@pytest.fixture
-def key(settings: Settings) -> str:
-    """The secret of the first key."""
-    first_start = prepare(settings)
+@pytest.fixture(scope="session")
+def first_data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A data folder after the first start, to be copied, and its key: migrating once is enough."""
+    folder = tmp_path_factory.mktemp("first")
+    first_start = prepare(Settings(data_dir=folder))
     assert first_start is not None
-    return first_start.key.secret
+    return folder, first_start.key.secret
+
+
+@pytest.fixture
+def settings(first_data: tuple[Path, str], tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
+    """Ordinary settings, with the changes of an indirect parameter."""
+    shutil.copytree(first_data[0], tmp_path, dirs_exist_ok=True)
+    return Settings(data_dir=tmp_path, drain_seconds=1, **getattr(request, "param", {}))
+
+
+@pytest.fixture
+def key(first_data: tuple[Path, str]) -> str:
+    """The secret of the first key."""
+    return first_data[1]
 
 
 @pytest.fixture

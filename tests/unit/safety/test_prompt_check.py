@@ -55,3 +55,9 @@ async def test_honest_prompts_pass(prompt):
     verdict = await PolicyPromptCheck().check(prompt)
     assert verdict.allowed, verdict.reason
     assert verdict.checker == "danqing-policy-1"
+
+
+async def test_switched_off_it_still_refuses_what_nobody_may_have():
+    check = PolicyPromptCheck()
+    assert (await check.check("pornographic photo of two adults", essential_only=True)).allowed
+    assert not (await check.check("a naked child", essential_only=True)).allowed
