@@ -54,20 +54,18 @@ def create_app(settings: Settings, *, engine: Engine | None = None, clock: Clock
     database = Database(settings.effective_database_url)
     store = _image_store(settings, clock=clock)
     engine = engine or _engine(settings)
-    jobs = JobService(
-        database,
-        parts=JobParts(
-            engine=engine,
-            store=store,
-            prompt_check=PolicyPromptCheck(),
-            image_check=NoImageCheck(),
-            expander=_expander(settings),
-            observer=_JobFigures(metrics),
-        ),
-        limits=_job_limits(settings),
-        price=Price(megapixel_credits=settings.price_megapixel_credits),
-        clock=clock,
+    parts = JobParts(
+        engine=engine,
+        store=store,
+        prompt_check=PolicyPromptCheck(),
+        image_check=NoImageCheck(),
+        expander=_expander(settings),
+        observer=_JobFigures(metrics),
     )
+    price = Price(megapixel_credits=settings.price_megapixel_credits)
+    jobs = JobService(database, parts=parts, limits=_job_limits(settings), price=price, clock=clock)
+    metrics.watch("danqing_jobs_queued", "Jobs waiting.", lambda: jobs.num_queued)
+    metrics.watch("danqing_jobs_running", "Jobs in the engine.", lambda: jobs.num_running)
     services = Services(
         database=database,
         jobs=jobs,
@@ -84,33 +82,39 @@ def create_app(settings: Settings, *, engine: Engine | None = None, clock: Clock
         public_url=str(settings.public_url) if settings.public_url else None,
         low_balance_credits=settings.low_balance_credits,
     )
-    webhooks = WebhookSender(
-        database,
-        describe=lambda job: job_answer(job, delivery=Delivery(base_url=_webhook_base_url(settings)), store=store),
-        clock=clock,
-    )
-    metrics.watch("danqing_jobs_queued", "Jobs waiting.", lambda: jobs.num_queued)
-    metrics.watch("danqing_jobs_running", "Jobs in the engine.", lambda: jobs.num_running)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await asyncio.to_thread(prepare, settings, clock=clock)
-        await store.start()
-        await engine.start()
-        await jobs.start()
-        webhooks.start()
-        cleaning = asyncio.create_task(_clean_up_files(store, interval_seconds=settings.file_cleanup_interval_seconds))
-        try:
+        async with _running(settings, services=services):
             yield
-        finally:
-            cleaning.cancel()
-            await jobs.drain(settings.drain_seconds)
-            await webhooks.stop()
-            await engine.stop()
-            await asyncio.wait([cleaning])
-            database.close()
 
     return build_api(services, lifespan=lifespan, version=package_version())
+
+
+@asynccontextmanager
+async def _running(settings: Settings, *, services: Services) -> AsyncIterator[None]:
+    """Start every part, and stop them in the other order: first what makes work, last what does it."""
+    store, base_url = services.store, _webhook_base_url(settings)
+    webhooks = WebhookSender(
+        services.database,
+        describe=lambda job: job_answer(job, delivery=Delivery(base_url=base_url), store=store),
+        clock=services.clock,
+    )
+    await asyncio.to_thread(prepare, settings, clock=services.clock)
+    await store.start()
+    await services.engine.start()
+    await services.jobs.start()
+    webhooks.start()
+    cleaning = asyncio.create_task(_clean_up_files(store, interval_seconds=settings.file_cleanup_interval_seconds))
+    try:
+        yield
+    finally:
+        cleaning.cancel()
+        await services.jobs.drain(settings.drain_seconds)
+        await webhooks.stop()
+        await services.engine.stop()
+        await asyncio.wait([cleaning])
+        services.database.close()
 
 
 def prepare(settings: Settings, *, clock: Clock = utc_now) -> FirstStart | None:

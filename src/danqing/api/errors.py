@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from danqing.api.issues import invalid_request, issues_from_details
+from danqing.api.issues import invalid_request, issue, issues_from_details
 from danqing.errors import ServiceError
 
 # Above two minutes the OpenAI SDK gives up instead of waiting.
@@ -106,7 +106,10 @@ def error_fields(error: ServiceError) -> dict[str, Any]:
     form = FORMS[code]
     fields = {"name": form.name, "message": error.message, "type": form.type, "code": code, "param": error.param}
     if error.issues:
-        return {**fields, "data": [dict(issue) for issue in error.issues]}
+        return {**fields, "data": [dict(entry) for entry in error.issues]}
+    if code == "invalid_payload" and error.param is not None:
+        # Found wrong further inside, one field at a time: the list has this one.
+        return {**fields, "data": [issue("custom", error.param.split("."), error.message)]}
     return {**fields, "data": {"kind": KINDS[code]}} if code in KINDS else fields
 
 

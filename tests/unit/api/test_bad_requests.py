@@ -69,6 +69,8 @@ BAD_FIELDS = [
     ({"user": 5}, {("user", "invalid_type")}),
     ({"user": "x" * 513}, {("user", "too_big")}),
     ({"webhook_url": "x" * 2049}, {("webhook_url", "too_big")}),
+    ({"webhook_url": "ftp://x.test"}, {("webhook_url", "custom")}),
+    ({"webhook_url": "http://127.0.0.1/"}, {("webhook_url", "custom")}),
     (
         {"model": 1, "prompt": 2, "seed": 0, "n": 9},
         {("model", "invalid_type"), ("prompt", "invalid_type"), ("seed", "too_small"), ("n", "too_big")},
