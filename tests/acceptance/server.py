@@ -22,6 +22,9 @@ CHECKPOINT = BUNDLED_CHECKPOINT if BUNDLED_CHECKPOINT.is_dir() else RECORDED_CHE
 MODEL_ID = "hunyuan/hunyuan-image-v3-text-to-image"
 DANQING = Path(sys.executable).with_name("danqing")
 
+# Many steps of small pictures: encoding large ones would take most of the time.
+LONG: dict[str, Any] = {"num_inference_steps": 50, "size": "256x256"}
+
 START_SECONDS = 60
 READY_SECONDS = 120
 ANSWER_SECONDS = 240
@@ -93,8 +96,8 @@ class Server:
 
     def balance(self) -> int:
         """The credits that the account can spend."""
-        printed = self.run("credits", "balance").stdout
-        return int(printed.split(" credits")[0].replace(",", ""))
+        credits: int = self.get("/v1/billing/balance").json()["balance"]
+        return credits
 
     def drawing_processes(self) -> list[int]:
         """The ids of the server's child processes."""
@@ -110,7 +113,7 @@ class Server:
 
     def begin_long_job(self) -> str:
         """Start a job that takes a while, wait for its first step, and return its id."""
-        response = self.post(headers={"Prefer": "respond-async"}, num_images=4, num_inference_steps=50, seed=7)
+        response = self.post(headers={"Prefer": "respond-async"}, num_images=4, seed=7, **LONG)
         assert response.status_code == 202, response.text
         job_id: str = response.json()["id"]
         next(self.events(job_id))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from acceptance.server import RECORDED_CHECKPOINT, Server, eventually, serving
+from acceptance.server import LONG, MODEL_ID, RECORDED_CHECKPOINT, Server, eventually, serving
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGSEGV])
@@ -27,7 +27,7 @@ def test_the_drawing_process_dies_in_mid_job_and_the_answer_arrives(
     assert len(job["data"]) == 4
     assert server.balance() == balance - 4 * 210_000
     # The retry began from scratch, with the same noise.
-    (first,) = server.pictures(num_inference_steps=50, seed=7)
+    (first,) = server.pictures(seed=7, **LONG)
     assert server.fetch(job["data"][0]["url"]) == first
 
 
@@ -71,10 +71,9 @@ def test_a_client_that_hangs_up_frees_the_engine(server: Server) -> None:
     with pytest.raises(requests.Timeout):
         requests.post(
             f"{server.url}/v1/images/generations",
-            json={"model": "hunyuan/hunyuan-image-v3-text-to-image", "prompt": "x", "num_images": 4,
-                  "num_inference_steps": 50},
+            json={"model": MODEL_ID, "prompt": "x", "num_images": 4, **LONG},
             headers={"Authorization": f"Bearer {server.key}"},
             timeout=1,
-        )  # fmt: skip
+        )
     eventually(lambda: "danqing_jobs_running 0.0" in server.get("/metrics").text, limit_seconds=10)
     assert server.balance() == balance

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from acceptance.server import serving
+from acceptance.server import LONG, eventually, serving
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
@@ -15,19 +15,16 @@ def test_a_running_request_is_answered_before_the_server_ends(tmp_path: Path, si
         server.wait_until_ready()
         (child,) = server.drawing_processes()
         answers: list[requests.Response] = []
-        client = threading.Thread(target=lambda: answers.append(server.post(num_images=2, num_inference_steps=50)))
+        client = threading.Thread(target=lambda: answers.append(server.post(num_images=4, **LONG)))
         client.start()
-        job_began = threading.Event()
-        while not job_began.wait(0.05):
-            metrics = requests.get(f"{server.url}/metrics", timeout=10).text
-            if "danqing_jobs_running 1.0" in metrics:
-                job_began.set()
+        metrics = f"{server.url}/metrics"
+        eventually(lambda: "danqing_jobs_running 1.0" in requests.get(metrics, timeout=10).text)
         server.process.send_signal(signal_number)
         client.join(240)
         assert server.wait() == 0
     (answer,) = answers
     assert answer.status_code == 200
-    assert len(answer.json()["data"]) == 2
+    assert len(answer.json()["data"]) == 4
     assert not Path(f"/proc/{child}").exists()
 
 
