@@ -5,6 +5,7 @@ SQLite by default (one writer at a time, WAL, foreign keys on), PostgreSQL by UR
 
 import asyncio
 import sqlite3
+import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from sqlalchemy.types import TypeDecorator
 
 BUSY_TIMEOUT_SECONDS = 30
 MAX_CONNECTIONS = 8
+POSTGRESQL_DRIVER = "postgresql+pg8000"
+SSL_MODES = ("disable", "require", "verify-full")
 # Any number will do, as long as every server of one database uses the same.
 MIGRATION_LOCK_ID = 0x64616E71
 
@@ -60,9 +63,14 @@ class Database:
     """Opens transactions, in the calling thread or in one of a bounded number of its own."""
 
     def __init__(self, url: str) -> None:
-        """Prepare connections to `sqlite:///path` or `postgresql://…`; nothing is opened before the first use."""
+        """Prepare connections to `sqlite:///path` or `postgresql://…`; nothing is opened before the first use.
+
+        Raises ValueError for any other URL.
+        """
         parsed = make_url(url)
-        self._is_sqlite = parsed.get_backend_name() == "sqlite"
+        if parsed.drivername not in ("sqlite", "postgresql", POSTGRESQL_DRIVER):
+            raise ValueError(f"the database URL begins with sqlite:/// or postgresql://, not {parsed.drivername}")
+        self._is_sqlite = parsed.drivername == "sqlite"
         self.engine = _sqlite_engine(parsed) if self._is_sqlite else _postgresql_engine(parsed)
         # SQLite has one writer. Queueing for it in order beats polling its lock from many threads.
         num_writers = 1 if self._is_sqlite else MAX_CONNECTIONS // 2
@@ -163,14 +171,35 @@ def _begin_sqlite(conn: Connection) -> None:
 
 
 def _postgresql_engine(url: URL) -> Engine:
+    try:
+        return create_engine(
+            url.set(drivername=POSTGRESQL_DRIVER, query={}),
+            pool_size=MAX_CONNECTIONS,
+            max_overflow=0,
+            pool_pre_ping=True,
+            connect_args=_postgresql_connect_args(url),
+        )
+    except ModuleNotFoundError as error:
+        raise ValueError("PostgreSQL needs one more library: pip install 'danqing[postgresql]'") from error
+
+
+def _postgresql_connect_args(url: URL) -> dict[str, Any]:
+    """Translate what libpq writes into a URL's query for this driver, which reads none of it."""
     query = dict(url.query)
-    host = query.pop("host", None)
-    # libpq writes a Unix socket as its folder; this driver wants the socket itself.
-    connect_args = {"unix_sock": f"{host}/.s.PGSQL.{url.port or 5432}"} if host else {}
-    return create_engine(
-        url.set(drivername="postgresql+pg8000", query=query),
-        pool_size=MAX_CONNECTIONS,
-        max_overflow=0,
-        pool_pre_ping=True,
-        connect_args=connect_args,
-    )
+    connect_args: dict[str, Any] = {}
+    socket_folder = query.pop("host", None)
+    if socket_folder is not None:
+        connect_args["unix_sock"] = f"{socket_folder}/.s.PGSQL.{url.port or 5432}"
+    ssl_mode = query.pop("sslmode", "disable")
+    if ssl_mode not in SSL_MODES:
+        raise ValueError(f"sslmode of the database URL: {' or '.join(SSL_MODES)}, not {ssl_mode!r}")
+    if ssl_mode != "disable":
+        context = ssl.create_default_context()
+        if ssl_mode == "require":
+            # libpq's meaning of the word: encrypted, whoever it is.
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        connect_args["ssl_context"] = context
+    if query:
+        raise ValueError(f"unknown options in the database URL: {', '.join(sorted(query))}")
+    return connect_args

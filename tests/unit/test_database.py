@@ -1,18 +1,20 @@
 """The database: transactions, moments, migrations."""
 
 import asyncio
+import ssl
+import sys
 import threading
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Column, Integer, MetaData, Table, insert, select, text
+from sqlalchemy import Column, Integer, MetaData, Table, insert, make_url, select, text
 from sqlalchemy.exc import DatabaseError
 
 import danqing.accounts.tables
 import danqing.jobs.tables
-from danqing.database import Database, UtcDateTime, metadata
+from danqing.database import Database, UtcDateTime, _postgresql_connect_args, metadata
 
 
 def test_the_migrations_make_exactly_the_tables_that_the_code_describes(empty_database_url):
@@ -121,9 +123,30 @@ async def test_many_writers_at_once_lose_nothing(database):
     assert total == 100
 
 
-def test_a_sqlite_database_must_be_a_file():
-    with pytest.raises(ValueError, match="must be a file"):
-        Database("sqlite://")
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("sqlite://", "must be a file"),
+        ("mysql://host/db", "sqlite:/// or postgresql://"),
+        ("postgresql://host/db?sslmode=maybe", "disable or require or verify-full"),
+        ("postgresql://host/db?pool=9", "unknown options in the database URL: pool"),
+    ],
+)
+def test_a_url_that_cannot_be_served_is_refused_with_the_reason(url, reason):
+    with pytest.raises(ValueError, match=reason):
+        Database(url)
+
+
+@pytest.mark.parametrize(("ssl_mode", "verified"), [("require", ssl.CERT_NONE), ("verify-full", ssl.CERT_REQUIRED)])
+def test_an_encrypted_connection_verifies_as_the_url_says(ssl_mode, verified):
+    connect_args = _postgresql_connect_args(make_url(f"postgresql://host/db?sslmode={ssl_mode}"))
+    assert connect_args["ssl_context"].verify_mode is verified
+
+
+def test_without_the_driver_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pg8000", None)
+    with pytest.raises(ValueError, match=r"pip install 'danqing\[postgresql\]'"):
+        Database("postgresql://host/db")
 
 
 def _add_account(conn, account_id):

@@ -259,7 +259,7 @@ class Dispatcher:
                 await self._fail(job, Overloaded(retry_after_seconds=self.retry_after_seconds))
 
     async def _recover(self) -> None:
-        limit = self.queue.num_free
+        limit = max(0, self.queue.num_free)
         now = self._clock()
         recovered = await self._database.run_write(
             lambda conn: lifecycle.recover(conn, lease=self.lease(), now=now, limit=limit)
