@@ -106,6 +106,13 @@ def _take(values: Mapping[str, Any], key: str, kind: type[T], *, where: str = "c
     return value
 
 
+def _count(values: Mapping[str, Any], key: str, *, where: str = "config.json", minimum: int = 1) -> int:
+    number = _take(values, key, int, where=where)
+    if number < minimum:
+        raise CheckpointError(f"{where}: key {key!r} must be at least {minimum}, not {number}")
+    return number
+
+
 def _require(values: Mapping[str, Any], key: str, allowed: Any, *, default: Any, where: str = "config.json") -> None:
     value = values.get(key, default)
     if value != allowed:
@@ -116,23 +123,22 @@ def _per_layer(values: Mapping[str, Any], key: str, num_layers: int) -> list[int
     """Published configs hold a number, or a list with one number per layer."""
     value = values.get(key)
     numbers: list[Any] = value if isinstance(value, list) else [value] * num_layers
-    if len(numbers) != num_layers or not all(isinstance(n, int) and not isinstance(n, bool) for n in numbers):
-        raise CheckpointError(f"config.json: key {key!r} must be an integer or a list of {num_layers} integers")
+    if len(numbers) != num_layers or not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in numbers):
+        raise CheckpointError(f"config.json: key {key!r} must be a positive integer or a list of {num_layers} of them")
     return numbers
 
 
 def _layers(values: Mapping[str, Any]) -> tuple[LayerConfig, ...]:
-    num_layers = _take(values, "num_hidden_layers", int)
-    num_dense = values.get("moe_layer_num_skipped", 0)
+    num_layers = _count(values, "num_hidden_layers")
+    num_dense = _count({"moe_layer_num_skipped": 0, **values}, "moe_layer_num_skipped", minimum=0)
     experts = _per_layer(values, "num_experts", num_layers)
     top_k = _per_layer(values, "moe_topk", num_layers)
     shared = _per_layer(values, "num_shared_expert", num_layers)
     width = _per_layer(values, "moe_intermediate_size", num_layers)
+    if any(k > n for k, n in zip(top_k, experts, strict=True)):
+        raise CheckpointError("config.json: key 'moe_topk' must not exceed 'num_experts'")
     dense = LayerConfig(
-        num_experts=0,
-        num_experts_per_token=0,
-        num_shared_experts=0,
-        width=_take(values, "intermediate_size", int),
+        num_experts=0, num_experts_per_token=0, num_shared_experts=0, width=_count(values, "intermediate_size")
     )
     return tuple(
         dense
@@ -146,23 +152,27 @@ def _layers(values: Mapping[str, Any]) -> tuple[LayerConfig, ...]:
 
 def _vae(values: Mapping[str, Any]) -> VaeConfig:
     where = "config.json vae"
+    # Absent in published files, or null.
+    values = {"output_patch_size": 1, "kernel_dims": 3, **values, "shift_factor": values.get("shift_factor") or 0.0}
     channels = _take(values, "block_out_channels", list, where=where)
-    kernel_dims = values.get("kernel_dims", 3)
-    temporal_factor = _take(values, "ffactor_temporal", int, where=where)
+    if not channels or not all(isinstance(width, int) and width > 0 for width in channels):
+        raise CheckpointError(f"{where}: key 'block_out_channels' must be a list of positive integers")
+    kernel_dims = _count(values, "kernel_dims", where=where)
+    temporal_factor = _count(values, "ffactor_temporal", where=where)
     if kernel_dims not in (2, 3) or (kernel_dims == 2 and temporal_factor != 1):
         raise CheckpointError(f"{where}: 'kernel_dims' must be 3, or 2 where ffactor_temporal is 1")
     return VaeConfig(
-        pixel_channels=_take(values, "in_channels", int, where=where),
-        latent_channels=_take(values, "latent_channels", int, where=where),
+        pixel_channels=_count(values, "in_channels", where=where),
+        latent_channels=_count(values, "latent_channels", where=where),
         block_channels=tuple(channels),
-        num_blocks=_take(values, "layers_per_block", int, where=where),
-        spatial_factor=_take(values, "ffactor_spatial", int, where=where),
+        num_blocks=_count(values, "layers_per_block", where=where, minimum=0),
+        spatial_factor=_count(values, "ffactor_spatial", where=where),
         temporal_factor=temporal_factor,
         scaling_factor=_take(values, "scaling_factor", float, where=where),
-        shift_factor=values.get("shift_factor") or 0.0,
+        shift_factor=_take(values, "shift_factor", float, where=where),
         match_channels_down=_take(values, "downsample_match_channel", bool, where=where),
         match_channels_up=_take(values, "upsample_match_channel", bool, where=where),
-        output_patch_size=values.get("output_patch_size", 1),
+        output_patch_size=_count(values, "output_patch_size", where=where),
         kernel_dims=kernel_dims,
     )
 
@@ -178,30 +188,33 @@ def parse_model_config(values: Mapping[str, Any]) -> ModelConfig:
     _require(values, "tie_word_embeddings", False, default=False)
     _require(values, "cfg_distilled", False, default=False)
     _require(values, "use_meanflow", False, default=False)
-    rope_scaling = values.get("rope_scaling") or {}
+    rope_scaling = _take({**values, "rope_scaling": values.get("rope_scaling") or {}}, "rope_scaling", dict)
     _require(rope_scaling, "alpha", 1.0, default=1.0, where="config.json rope_scaling")
     _require(rope_scaling, "factor", 1.0, default=1.0, where="config.json rope_scaling")
     vae = _vae(_take(values, "vae", dict))
-    patch_size = _take(values, "patch_size", int)
+    patch_size = _count(values, "patch_size")
     if patch_size not in PATCH_SIZES:
         raise CheckpointError(f"config.json: 'patch_size' is {patch_size}; allowed are {PATCH_SIZES}")
     if values.get("vae_downsample_factor") != [vae.spatial_factor] * 2:
         raise CheckpointError("config.json: 'vae_downsample_factor' must be twice the vae's 'ffactor_spatial'")
-    hidden_size = _take(values, "hidden_size", int)
-    num_query_heads = _take(values, "num_attention_heads", int)
+    hidden_size = _count(values, "hidden_size")
+    num_query_heads = _count(values, "num_attention_heads")
+    num_kv_heads = _count(values, "num_key_value_heads")
+    if num_query_heads % num_kv_heads:
+        raise CheckpointError("config.json: key 'num_key_value_heads' must divide 'num_attention_heads'")
     return ModelConfig(
-        vocabulary_size=_take(values, "vocab_size", int),
+        vocabulary_size=_count(values, "vocab_size"),
         hidden_size=hidden_size,
         num_query_heads=num_query_heads,
-        num_kv_heads=_take(values, "num_key_value_heads", int),
-        head_size=values.get("attention_head_dim", hidden_size // num_query_heads),
-        max_positions=_take(values, "max_position_embeddings", int),
+        num_kv_heads=num_kv_heads,
+        head_size=_count({"attention_head_dim": hidden_size // num_query_heads, **values}, "attention_head_dim"),
+        max_positions=_count(values, "max_position_embeddings"),
         rms_norm_eps=_take(values, "rms_norm_eps", float),
         rope_base=_take(values, "rope_theta", float),
         layers=_layers(values),
         patch_size=patch_size,
-        patch_embed_hidden_size=_take(values, "patch_embed_hidden_dim", int),
-        base_size_px=_take(values, "image_base_size", int),
+        patch_embed_hidden_size=_count(values, "patch_embed_hidden_dim"),
+        base_size_px=_count(values, "image_base_size"),
         vae=vae,
     )
 
@@ -213,7 +226,7 @@ def parse_generation_config(values: Mapping[str, Any]) -> GenerationConfig:
     if template not in TEMPLATES:
         raise CheckpointError(f"{where}: 'sequence_template' is {template!r}; allowed are {TEMPLATES}")
     return GenerationConfig(
-        num_steps=_take(values, "diff_infer_steps", int, where=where),
+        num_steps=_count(values, "diff_infer_steps", where=where),
         guidance_scale=_take(values, "diff_guidance_scale", float, where=where),
         flow_shift=_take(values, "flow_shift", float, where=where),
         template=template,

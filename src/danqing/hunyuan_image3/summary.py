@@ -24,7 +24,7 @@ from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.hunyuan_image3.prompt_template import PromptTemplate
 from danqing.hunyuan_image3.resolution import Bucket, Buckets
 from danqing.hunyuan_image3.tokenizer import Tokenizer
-from danqing.hunyuan_image3.weights import SKIPPED, Places, shards
+from danqing.hunyuan_image3.weights import SKIPPED, Places, checked_keys, shards
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +80,7 @@ def _headers(folder: Path) -> Iterator[tuple[str, list[int], str]]:
         except (OSError, SafetensorError) as error:
             raise CheckpointError(f"{path}: cannot be read as safetensors: {error}") from None
         with file:
-            present = set(file.keys())
-            for key in expected or sorted(present):
-                if key not in present:
-                    raise CheckpointError(f"{path}: key {key!r} is missing, though the index places it here")
+            for key in checked_keys(path, present=file.keys(), expected=expected):
                 header = file.get_slice(key)
                 yield key, header.get_shape(), header.get_dtype()
 

@@ -5,7 +5,7 @@ that names the key. Memory never exceeds the finished model plus one tensor.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -52,12 +52,19 @@ def tensors(folder: Path) -> Iterator[tuple[str, Callable[[], Tensor]]]:
         except (OSError, SafetensorError) as error:
             raise CheckpointError(f"{path}: cannot be read as safetensors: {error}") from None
         with file:
-            present = set(file.keys())
-            missing = sorted(set(expected) - present)
-            if missing:
-                raise CheckpointError(f"{path}: key {missing[0]!r} is missing, though {INDEX_FILE} places it here")
-            for key in expected or sorted(present):
+            for key in checked_keys(path, present=file.keys(), expected=expected):
                 yield key, lambda file=file, key=key: file.get_tensor(key)  # type: ignore[misc]
+
+
+def checked_keys(path: Path, *, present: Iterable[str], expected: Collection[str]) -> list[str]:
+    """The keys of a file in order. Raises CheckpointError where it and the index disagree."""
+    keys = sorted(present)
+    missing, unknown = sorted(set(expected) - set(keys)), sorted(set(keys) - set(expected))
+    if expected and missing:
+        raise CheckpointError(f"{path}: key {missing[0]!r} is missing, though {INDEX_FILE} places it here")
+    if expected and unknown:
+        raise CheckpointError(f"{path}: holds key {unknown[0]!r}, though {INDEX_FILE} does not place it here")
+    return keys
 
 
 class Places:
@@ -77,10 +84,12 @@ class Places:
         return iter(self._places.items())
 
     def fill(self, key: str, value: Tensor) -> None:
-        """Copy a tensor to its place. Raises CheckpointError for an unknown or repeated key or a wrong shape."""
+        """Copy a tensor to its place. Raises CheckpointError for an unknown or repeated key, a wrong shape or integers."""
         place = self._places.pop(key, None)
         if place is None:
             raise CheckpointError(f"key {key!r} has no place in this architecture, or appears twice")
+        if not value.is_floating_point():
+            raise CheckpointError(f"key {key!r} holds {str(value.dtype)[6:]}, not floating-point numbers")
         # One frame only ever meets the middle slice of a 3x3x3 kernel.
         if key.startswith("vae.") and value.ndim == 5 and place.ndim == 4:
             value = value[:, :, value.shape[2] // 2]
@@ -122,11 +131,10 @@ def load_model(
     model = empty_model(config, dtype=dtype, device=device)
     places = Places(model)
     total = len(dict(places))
-    for done, (key, read) in enumerate(tensors(folder)):
-        if key.startswith(SKIPPED):
-            continue
+    wanted = ((key, read) for key, read in tensors(folder) if not key.startswith(SKIPPED))
+    for done, (key, read) in enumerate(wanted, start=1):
         places.fill(key, read())
         if on_progress:
-            on_progress(done + 1, total)
+            on_progress(done, total)
     places.finish()
     return model

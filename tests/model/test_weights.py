@@ -1,0 +1,287 @@
+"""Loading is strict in both directions, independent of how files are cut, and frugal."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from tiny_checkpoints import config_values, random_model, stored_tensors, vae_values, write_checkpoint, write_sharded
+from torch import Tensor
+
+from danqing.hunyuan_image3.config import parse_model_config
+from danqing.hunyuan_image3.errors import CheckpointError
+from danqing.hunyuan_image3.model import HunyuanImage3
+from danqing.hunyuan_image3.weights import load_model
+
+CONFIG = parse_model_config(config_values())
+INDEX = "model.safetensors.index.json"
+GATE = "model.layers.0.mlp.gate.wg.weight"
+EXPERT = "model.layers.1.mlp.experts.3.down_proj.weight"
+
+
+@pytest.fixture
+def tensors(tiny_model: HunyuanImage3) -> dict[str, Tensor]:
+    return stored_tensors(tiny_model)
+
+
+def load(folder: Path, *, dtype: torch.dtype = torch.float32) -> HunyuanImage3:
+    return load_model(folder, CONFIG, dtype=dtype, device=torch.device("cpu"))
+
+
+def write_single(folder: Path, tensors: dict[str, Tensor]) -> Path:
+    save_file(tensors, folder / "model.safetensors")
+    return folder
+
+
+def halves(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    keys = sorted(tensors)
+    return {
+        "model-00001-of-00002.safetensors": {key: tensors[key] for key in keys[::2]},
+        "model-00002-of-00002.safetensors": {key: tensors[key] for key in keys[1::2]},
+    }
+
+
+def edit_index(folder: Path, **weight_map: str) -> None:
+    index = json.loads((folder / INDEX).read_text())
+    index["weight_map"].update(weight_map)
+    (folder / INDEX).write_text(json.dumps(index))
+
+
+def assert_same(a: HunyuanImage3, b: HunyuanImage3) -> None:
+    theirs = b.state_dict()
+    for name, value in a.state_dict().items():
+        assert torch.equal(value, theirs[name]), name
+
+
+def test_a_single_file_fills_every_parameter_with_its_own_tensor(
+    tmp_path: Path, tiny_model: HunyuanImage3, tensors: dict[str, Tensor]
+) -> None:
+    assert_same(load(write_single(tmp_path, tensors)), tiny_model)
+
+
+def test_sharded_and_single_files_load_to_the_same_bits(
+    tmp_path: Path, tiny_model: HunyuanImage3, tensors: dict[str, Tensor]
+) -> None:
+    assert_same(load(write_sharded(tmp_path, halves(tensors))), tiny_model)
+
+
+@pytest.mark.parametrize(
+    "key", ["model.layers.2.input_layernorm.weight", "vae.decoder.conv_in.weights", "lm_head.bias"]
+)
+def test_an_unknown_key_is_named(tmp_path: Path, tensors: dict[str, Tensor], key: str) -> None:
+    with pytest.raises(CheckpointError, match=key):
+        load(write_single(tmp_path, {**tensors, key: torch.zeros(64)}))
+
+
+@pytest.mark.parametrize("key", ["lm_head.weight", GATE, EXPERT])
+def test_a_missing_key_is_named(tmp_path: Path, tensors: dict[str, Tensor], key: str) -> None:
+    del tensors[key]
+    with pytest.raises(CheckpointError, match=f"'{key}' is missing"):
+        load(write_single(tmp_path, tensors))
+
+
+@pytest.mark.parametrize("key", ["model.ln_f.weight", EXPERT])
+def test_a_wrong_shape_is_named_with_both_shapes(tmp_path: Path, tensors: dict[str, Tensor], key: str) -> None:
+    asked = list(tensors[key].shape)
+    tensors[key] = torch.zeros(7, 5)
+    with pytest.raises(CheckpointError) as caught:
+        load(write_single(tmp_path, tensors))
+    for part in (key, "[7, 5]", str(asked)):
+        assert part in str(caught.value)
+
+
+def test_a_transposed_matrix_is_refused(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
+    tensors[EXPERT] = tensors[EXPERT].T.contiguous()
+    with pytest.raises(CheckpointError, match=EXPERT):
+        load(write_single(tmp_path, tensors))
+
+
+def test_integers_are_not_taken_for_weights(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
+    tensors["lm_head.weight"] = tensors["lm_head.weight"].to(torch.int8)
+    with pytest.raises(CheckpointError, match=r"lm_head\.weight.*int8"):
+        load(write_single(tmp_path, tensors))
+
+
+def test_a_key_in_two_files_is_named(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
+    shards = halves(tensors)
+    first, second = shards.values()
+    key = next(iter(first))
+    folder = write_sharded(tmp_path, {**shards, "model-00002-of-00002.safetensors": {**second, key: first[key]}})
+    edit_index(folder, **{key: "model-00001-of-00002.safetensors"})
+    with pytest.raises(CheckpointError, match=key):
+        load(folder)
+
+
+def test_a_key_in_another_file_than_the_index_says_is_named(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
+    folder = write_sharded(tmp_path, halves(tensors))
+    key = sorted(tensors)[0]
+    edit_index(folder, **{key: "model-00002-of-00002.safetensors"})
+    with pytest.raises(CheckpointError, match=key):
+        load(folder)
+
+
+def test_a_key_that_the_index_does_not_know_is_named(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
+    shards = halves(tensors)
+    folder = write_sharded(tmp_path, shards)
+    file, held = next(iter(shards.items()))
+    save_file({**held, "model.surprise": torch.zeros(1)}, folder / file)
+    with pytest.raises(CheckpointError, match=r"model\.surprise"):
+        load(folder)
+
+
+def test_a_missing_shard_is_named(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
+    folder = write_sharded(tmp_path, halves(tensors))
+    (folder / "model-00002-of-00002.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"model-00002-of-00002\.safetensors: file not found"):
+        load(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"not safetensors", b"\xff" * 64, b"\x10" + bytes(7) + b"{}"])
+def test_a_corrupt_file_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.safetensors").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: cannot be read"):
+        load(tmp_path)
+
+
+def test_a_file_cut_short_is_named(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
+    path = write_single(tmp_path, tensors) / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-4096])
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: cannot be read"):
+        load(tmp_path)
+
+
+def test_a_folder_without_weights_says_which_files_it_may_hold(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=rf"neither model\.safetensors nor {INDEX}"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{}", '{"weight_map": []}', '{"weight_map": null}', "[]", "{", '"x"'])
+def test_an_index_without_a_weight_map_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / INDEX).write_text(content)
+    with pytest.raises(CheckpointError, match=INDEX):
+        load(tmp_path)
+
+
+def test_an_empty_weight_map_leaves_keys_missing(tmp_path: Path) -> None:
+    (tmp_path / INDEX).write_text('{"weight_map": {}}')
+    with pytest.raises(CheckpointError, match="missing from the checkpoint"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["../model.safetensors", "/etc/passwd", "sub/model.safetensors", "..", ".", "", "a\0b", 3, None, ["x"]]
+)
+def test_the_index_cannot_lead_out_of_the_folder(tmp_path: Path, tensors: dict[str, Tensor], name: object) -> None:
+    folder = tmp_path / "checkpoint"
+    write_sharded(folder, halves(tensors))
+    write_single(tmp_path, tensors)
+    index = {"weight_map": {**json.loads((folder / INDEX).read_text())["weight_map"], "lm_head.weight": name}}
+    (folder / INDEX).write_text(json.dumps(index))
+    with pytest.raises(CheckpointError, match=r"lm_head\.weight|cannot be read|file not found"):
+        load(folder)
+
+
+def test_image_understanding_is_skipped(tmp_path: Path, tiny_model: HunyuanImage3, tensors: dict[str, Tensor]) -> None:
+    extra = {"vision_model.encoder.weight": torch.zeros(3), "vision_aligner.layers.0.weight": torch.zeros(3)}
+    assert_same(load(write_single(tmp_path, {**tensors, **extra})), tiny_model)
+
+
+def test_progress_counts_up_to_the_total_whatever_is_skipped(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
+    write_single(tmp_path, {**tensors, "vision_model.a": torch.zeros(1), "vision_aligner.b": torch.zeros(1)})
+    seen: list[tuple[int, int]] = []
+    load_model(
+        tmp_path,
+        CONFIG,
+        dtype=torch.float32,
+        device=torch.device("cpu"),
+        on_progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen == [(i + 1, len(tensors)) for i in range(len(tensors))]
+
+
+def test_routers_stay_float32_under_bfloat16(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
+    model = load(write_single(tmp_path, tensors), dtype=torch.bfloat16)
+    for name, parameter in model.named_parameters():
+        expected = torch.float32 if ".gate.wg." in name else torch.bfloat16
+        assert parameter.dtype == expected, name
+    assert torch.equal(model.state_dict()[GATE], tensors[GATE])
+
+
+def test_bfloat16_files_load_into_float32_without_a_change(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
+    stored = {key: value if key.endswith("gate.wg.weight") else value.bfloat16() for key, value in tensors.items()}
+    model = load(write_single(tmp_path, stored))
+    assert model.lm_head.weight.dtype == torch.float32
+    assert torch.equal(model.lm_head.weight, stored["lm_head.weight"].float())
+
+
+def test_three_dimensional_kernels_give_their_middle_slice_to_a_single_frame(tmp_path: Path) -> None:
+    values = config_values(vae=vae_values(kernel_dims=3))
+    model = random_model(values)
+    tensors = stored_tensors(model)
+    stored = {}
+    for key, value in tensors.items():
+        if key.startswith("vae.") and value.ndim == 4:
+            depth = value.shape[-1]
+            kernel = torch.full((*value.shape[:2], depth, *value.shape[2:]), 9.0)
+            kernel[:, :, depth // 2] = value
+            stored[key] = kernel
+        else:
+            stored[key] = value
+    save_file(stored, tmp_path / "model.safetensors")
+    loaded = load_model(tmp_path, parse_model_config(values), dtype=torch.float32, device=torch.device("cpu"))
+    assert_same(loaded, model)
+
+
+# Runs alone: another test's memory would blur the figure. A thread samples between the calls of on_progress too.
+MEASURE = """
+import json, sys, threading, time
+from pathlib import Path
+import torch
+from danqing.hunyuan_image3.config import parse_model_config, read_json
+from danqing.hunyuan_image3.weights import load_model
+
+def anonymous_bytes():
+    for line in open("/proc/self/status"):
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) * 1024
+
+folder, peak, loading = Path(sys.argv[1]), 0, True
+
+def sample():
+    global peak
+    peak = max(peak, anonymous_bytes())
+
+def watch():
+    while loading:
+        sample()
+        time.sleep(0.001)
+
+config = parse_model_config(read_json(folder / "config.json"))
+before = anonymous_bytes()
+watcher = threading.Thread(target=watch)
+watcher.start()
+model = load_model(folder, config, dtype=torch.float32, device=torch.device("cpu"), on_progress=lambda *_: sample())
+loading = False
+watcher.join()
+sizes = [p.numel() * p.element_size() for p in model.parameters()]
+print(json.dumps({"peak": peak - before, "final": sum(sizes), "largest": max(sizes)}))
+"""
+
+
+def test_loading_never_holds_more_than_the_finished_model_and_one_tensor(tmp_path: Path) -> None:
+    values = config_values(vocab_size=15_000, hidden_size=1024, moe_intermediate_size=256)
+    with torch.device("meta"):
+        shapes = {key: value.shape for key, value in stored_tensors(HunyuanImage3(parse_model_config(values))).items()}
+    tensors = {key: torch.zeros(shape, dtype=torch.bfloat16) for key, shape in shapes.items()}
+    write_checkpoint(tmp_path, values, tensors)
+    measured = json.loads(
+        subprocess.run(
+            [sys.executable, "-c", MEASURE, str(tmp_path)], check=True, capture_output=True, text=True, timeout=120
+        ).stdout
+    )
+    allocator = 12 * 2**20
+    assert measured["final"] > 150e6
+    assert measured["final"] * 0.9 < measured["peak"] <= measured["final"] + measured["largest"] + allocator

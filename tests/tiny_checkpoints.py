@@ -1,0 +1,117 @@
+"""Checkpoint folders small enough to make anew for each test, with random weights, in the published layout."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from danqing.hunyuan_image3.config import parse_model_config
+from danqing.hunyuan_image3.model import HunyuanImage3
+
+PARITY = Path(__file__).parent / "data" / "parity"
+
+
+def vae_values(**changes: Any) -> dict[str, Any]:
+    """The `vae` part of a tiny `config.json`; `changes` replace keys."""
+    return {
+        "in_channels": 3,
+        "out_channels": 3,
+        "latent_channels": 16,
+        "block_out_channels": [32, 32, 32, 32, 32],
+        "layers_per_block": 0,
+        "ffactor_spatial": 16,
+        "ffactor_temporal": 1,
+        "scaling_factor": 0.5,
+        "shift_factor": None,
+        "downsample_match_channel": True,
+        "upsample_match_channel": True,
+        "kernel_dims": 2,
+        **changes,
+    }
+
+
+def config_values(**changes: Any) -> dict[str, Any]:
+    """A tiny `config.json`; `changes` replace keys, and a change to None removes one."""
+    values = {
+        "vocab_size": 432,
+        "hidden_size": 64,
+        "intermediate_size": 48,
+        "moe_intermediate_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "attention_head_dim": 16,
+        "hidden_act": "silu",
+        "max_position_embeddings": 1024,
+        "rms_norm_eps": 1e-5,
+        "use_qk_norm": True,
+        "rope_theta": 10000.0,
+        "rope_scaling": {"alpha": 1.0, "factor": 1.0, "type": "custom"},
+        "num_experts": 4,
+        "use_mixed_mlp_moe": True,
+        "num_shared_expert": 1,
+        "moe_topk": 2,
+        "norm_topk_prob": True,
+        "moe_drop_tokens": False,
+        "moe_layer_num_skipped": 0,
+        "vae_downsample_factor": [16, 16],
+        "img_proj_type": "unet",
+        "patch_size": 1,
+        "patch_embed_hidden_dim": 32,
+        "image_base_size": 128,
+        "vae": vae_values(),
+        **changes,
+    }
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def random_model(values: Mapping[str, Any], *, seed: int = 0) -> HunyuanImage3:
+    """A float32 network with random weights, routers and norms included."""
+    torch.manual_seed(seed)
+    model = HunyuanImage3(parse_model_config(values))
+    for name, parameter in model.named_parameters():
+        if "norm" in name and name.endswith("weight"):
+            torch.nn.init.normal_(parameter, mean=1.0, std=0.1)
+        elif parameter.ndim > 1:
+            torch.nn.init.normal_(parameter, std=parameter[0].numel() ** -0.5 if parameter.ndim != 3 else 0.1)
+    return model.requires_grad_(False).eval()
+
+
+def stored_tensors(model: HunyuanImage3) -> dict[str, Tensor]:
+    """Every parameter under its name in a published file: one entry per expert."""
+    tensors = {}
+    for name, value in model.state_dict().items():
+        if ".mlp.experts." in name:
+            stem, kind = name.rsplit(".", 1)
+            for e, expert in enumerate(value):
+                tensors[f"{stem}.{e}.{kind}.weight"] = expert.clone()
+        else:
+            tensors[name] = value
+    return tensors
+
+
+def write_checkpoint(
+    folder: Path, values: Mapping[str, Any], tensors: Mapping[str, Tensor], *, template: str = "pretrain"
+) -> Path:
+    """A whole folder with one weights file; the tokenizer is the recorded cases' own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(values))
+    shutil.copy(PARITY / template / "generation_config.json", folder)
+    shutil.copy(PARITY / template / "tokenizer.json", folder)
+    save_file(dict(tensors), folder / "model.safetensors")
+    return folder
+
+
+def write_sharded(folder: Path, shards: Mapping[str, Mapping[str, Tensor]]) -> Path:
+    """Weights in several files and the index that names them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, tensors in shards.items():
+        save_file(dict(tensors), folder / file)
+    weight_map = {key: file for file, tensors in shards.items() for key in tensors}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    return folder
