@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from danqing.api.issues import invalid_request, issue, issues_from_details
 from danqing.errors import ServiceError
@@ -170,4 +171,15 @@ async def answer_framework_error(request: Request, error: Exception) -> Response
     """Exception handler for what the framework refuses: unknown paths and methods."""
     assert isinstance(error, HTTPException)
     code, message = FRAMEWORK_CODES.get(error.status_code, ("server_error", ServiceError.__doc__ or ""))
-    return error_response(request, NamedError(code, message), headers=error.headers)
+    headers = {"Allow": ", ".join(_allowed_methods(request))} if error.status_code == 405 else error.headers
+    return error_response(request, NamedError(code, message), headers=headers)
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """Every method that some route takes at this path; the framework names those of the first route alone."""
+    scopes = [{**request.scope, "method": method} for method in ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")]
+    return [
+        scope["method"]
+        for scope in scopes
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+    ]

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from danqing.api.issues import complain
 
@@ -12,6 +12,7 @@ UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1)}
 MAX_PERIOD = timedelta(days=366)
 FIRST_YEAR, LAST_YEAR = 1970, 9000
 
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _PERIOD = re.compile(r"([0-9]{1,4})([hd])")
 
 
@@ -30,6 +31,13 @@ def _checked_period(value: str) -> str:
     return value
 
 
+def _written_as_date(value: object) -> object:
+    # Bare numbers would pass as seconds since 1970, which nobody means.
+    if isinstance(value, str) and _DATE.match(value) is None:
+        raise complain("invalid_string", "Must be a moment such as 2026-11-23T10:00:00Z", validation="datetime")
+    return value
+
+
 def _in_utc(value: datetime) -> datetime:
     # Years at the ends of the calendar leave it when they change their time zone.
     if not FIRST_YEAR <= value.year <= LAST_YEAR:
@@ -38,4 +46,4 @@ def _in_utc(value: datetime) -> datetime:
 
 
 Period = Annotated[str, AfterValidator(_checked_period)]
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
+Moment = Annotated[datetime, BeforeValidator(_written_as_date), AfterValidator(_in_utc)]

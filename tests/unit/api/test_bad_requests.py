@@ -175,6 +175,11 @@ async def test_another_method_is_a_405(client):
                 assert response.json()["error"]["code"] == "method_not_allowed"
 
 
+async def test_a_405_names_every_method_of_the_path(client):
+    response = await client.request("PUT", f"{PATH}/{'0' * 21}")
+    assert response.headers["Allow"] == "DELETE, GET"
+
+
 async def test_an_unknown_path_is_a_404(client):
     for path in ("/", "/v1", "/v1/images", "/nothing", f"{PATH}/x/y", "/%00", "/v1/%ff"):
         response = await client.get(path)
@@ -198,6 +203,7 @@ BAD_QUERIES = [
     ("/v2/billing/transactions?limit=0", {"limit"}),
     ("/v2/billing/transactions?limit=x&direction=UP&type=Y", {"limit", "direction", "type"}),
     ("/v2/billing/transactions?from=yesterday&to=0001-01-01T00:00:00%2B10:00", {"from", "to"}),
+    ("/v2/billing/transactions?from=0.5", {"from"}),
     ("/v2/billing/transactions?cursor=x", {"cursor"}),
     ("/v2/billing/transactions?cursor=%00", {"cursor"}),
     ("/v2/usage?period=7", {"period"}),
