@@ -37,6 +37,7 @@ app = typer.Typer(
     help="Danqing (丹青): a self-hosted HunyuanImage-3.0 service.\n\nStart with `danqing serve`, or draw at once: "
     '`danqing generate "a red fox in the snow"`.\n\nSettings come from `DANQING_*` variables; '
     "`DANQING_DATA_DIR` says where everything is kept.",
+    epilog="Exit codes: 0 done, 1 failed, 2 bad input, 3 the ledger is wrong, 4 the engine failed.",
 )
 app.command("serve")(serve.serve)
 app.command("generate")(generate.generate)

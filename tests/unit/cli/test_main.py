@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 from typer.testing import Result
 
+from danqing.cli.terminal import ExitCode
+
 Run = Callable[..., Result]
 
 COMMANDS = [
@@ -40,8 +42,10 @@ def test_the_help_of_a_command_shows_an_example(run: Run, command: list[str]) ->
     assert "Example:" in result.output
 
 
-def test_no_arguments_show_the_help(run: Run) -> None:
-    assert "generate" in run().output
+def test_no_arguments_show_the_help_with_the_exit_codes(run: Run) -> None:
+    shown = run().output
+    assert "generate" in shown
+    assert all(f"{code.value} " in shown.split("Exit codes:")[1] for code in ExitCode)
 
 
 def test_an_unknown_command_is_bad_input(run: Run) -> None:

@@ -341,6 +341,14 @@ async def test_a_signal_for_the_whole_group_does_not_end_a_running_job(start_eng
     assert images_of([first, *rest])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says whom to kill first")
+async def test_when_memory_runs_out_the_child_goes_before_the_server(start_engine: StartEngine) -> None:
+    engine = await start_engine()
+    await eventually(lambda: engine.status().state is EngineState.READY)
+    own = int(Path("/proc/self/oom_score_adj").read_text())
+    assert int(Path(f"/proc/{engine.child_pid}/oom_score_adj").read_text()) > own
+
+
 PARENT = """
 import asyncio, sys
 from danqing.engine.local import LocalEngine
