@@ -17,7 +17,8 @@ def pick_token(logits_V: Tensor, *, temperature: float, top_p: float, generator:
         return int(logits_V.argmax())
     probs_V, token_V = (logits_V.float().cpu() / temperature).softmax(-1).sort(descending=True, stable=True)
     before_V = probs_V.cumsum(-1) - probs_V
-    probs_V[before_V >= top_p] = 0
+    # The likeliest token stays whatever top_p is.
+    probs_V[1:][before_V[1:] >= top_p] = 0
     return int(token_V[torch.multinomial(probs_V, 1, generator=generator)])
 
 

@@ -22,6 +22,8 @@ class Tokenizer:
 
     def __init__(self, bpe: BpeTokenizer) -> None:
         self._bpe = bpe
+        # Some files add control tokens without marking them special; a prompt must not reach those either.
+        self._bpe.add_special_tokens(list(self._bpe.get_added_tokens_decoder().values()))
         self._bpe.encode_special_tokens = True
         self.start, self.end, self.image_begin, self.image_end, self.image, self.unconditional, self.timestep = (
             self.special(text) for text in SPECIAL_TOKENS.values()

@@ -84,7 +84,10 @@ class Places:
         return iter(self._places.items())
 
     def fill(self, key: str, value: Tensor) -> None:
-        """Copy a tensor to its place. Raises CheckpointError for an unknown or repeated key, a wrong shape or integers."""
+        """Copy a tensor to its place.
+
+        Raises CheckpointError for an unknown or repeated key, a wrong shape, or integers.
+        """
         place = self._places.pop(key, None)
         if place is None:
             raise CheckpointError(f"key {key!r} has no place in this architecture, or appears twice")

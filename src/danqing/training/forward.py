@@ -56,7 +56,7 @@ def mixture(layer: MixtureOfExperts, x_TD: Tensor) -> tuple[Tensor, Tensor]:
 
 def forward(model: HunyuanImage3, token_ids_BL: Tensor, latent_BChw: Tensor, t_B: Tensor) -> Output:
     """Predict the velocity at t = 1000 sigma for every sample."""
-    B, L = token_ids_BL.shape
+    L = token_ids_BL.shape[1]
     height, width = (side // model.config.patch_size for side in latent_BChw.shape[2:])
     tokens = model.patch_embed(latent_BChw.to(model.dtype), model.time_embed(t_B))
     x = torch.cat([model.model.wte(token_ids_BL), model.timestep_emb(t_B)[:, None], tokens], dim=1)

@@ -1,0 +1,229 @@
+"""Prompts in, pictures out: reproducible to the byte, whatever else runs; sizes, limits and languages."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_checkpoints import config_values, stored_tensors, write_checkpoint
+
+from danqing.hunyuan_image3.errors import CheckpointError, PromptTooLong
+from danqing.hunyuan_image3.model import HunyuanImage3
+from danqing.hunyuan_image3.pipeline import Pipeline, TextToImage
+from danqing.hunyuan_image3.sampler import DenoiseStep
+
+REQUEST = TextToImage(
+    prompt="a red cube", seed=11, num_inference_steps=3, guidance_scale=4.0, width_px=128, height_px=128
+)
+
+
+def changed(**changes: object) -> TextToImage:
+    return dataclasses.replace(REQUEST, **changes)  # type: ignore[arg-type]
+
+
+def drawing(pipeline: Pipeline, request: TextToImage, *, image_index: int = 0) -> Iterator[DenoiseStep]:
+    return pipeline.denoise(pipeline.prefill(request), image_index=image_index)
+
+
+def picture(pipeline: Pipeline, request: TextToImage, *, image_index: int = 0) -> np.ndarray:
+    *_, last = drawing(pipeline, request, image_index=image_index)
+    return pipeline.decode(last.latent, width_px=request.width_px, height_px=request.height_px)
+
+
+def test_the_same_seed_gives_the_same_bytes(pipeline: Pipeline) -> None:
+    first = picture(pipeline, REQUEST)
+    torch.manual_seed(1)
+    assert picture(pipeline, REQUEST).tobytes() == first.tobytes()
+    assert picture(pipeline, changed(seed=12)).tobytes() != first.tobytes()
+
+
+def test_a_job_between_its_steps_changes_no_byte(pipeline: Pipeline) -> None:
+    other = changed(prompt="a long blue road at night", seed=5, width_px=256, height_px=64, negative_prompt="fog")
+    alone = [list(drawing(pipeline, request))[-1].latent for request in (REQUEST, other)]
+    turns = [drawing(pipeline, REQUEST), drawing(pipeline, other)]
+    last: list[DenoiseStep | None] = [None, None]
+    for _ in range(3):
+        for i, turn in enumerate(turns):
+            last[i] = next(turn)
+    for step, latent in zip(last, alone, strict=True):
+        assert step is not None
+        assert torch.equal(step.latent, latent)
+
+
+def test_images_of_a_request_share_its_prefix_without_touching_each_other(pipeline: Pipeline) -> None:
+    prefix = pipeline.prefill(REQUEST)
+    together = [list(pipeline.denoise(prefix, image_index=i))[-1].latent for i in (0, 1, 0)]
+    assert torch.equal(together[0], together[2])
+    assert torch.equal(list(drawing(pipeline, REQUEST, image_index=1))[-1].latent, together[1])
+
+
+@pytest.mark.parametrize("image_index", [1, 3])
+def test_image_i_of_a_seed_is_image_0_of_seed_plus_i(pipeline: Pipeline, image_index: int) -> None:
+    a = picture(pipeline, REQUEST, image_index=image_index)
+    b = picture(pipeline, changed(seed=REQUEST.seed + image_index))
+    assert a.tobytes() == b.tobytes()
+
+
+@pytest.mark.parametrize(("width", "height"), [(128, 128), (100, 77), (1, 300), (333, 64), (200, 200)])
+def test_a_custom_size_comes_out_exactly(pipeline: Pipeline, width: int, height: int) -> None:
+    pixels = picture(pipeline, changed(width_px=width, height_px=height, num_inference_steps=1))
+    assert pixels.shape == (height, width, 3)
+    assert pixels.dtype == np.uint8
+
+
+def test_a_buckets_own_size_is_not_resampled(pipeline: Pipeline) -> None:
+    *_, last = drawing(pipeline, REQUEST)
+    exact = pipeline.decode(last.latent, width_px=128, height_px=128)
+    assert exact.tobytes() == pipeline.decode(last.latent, width_px=None, height_px=None).tobytes()
+
+
+def test_a_custom_size_is_cropped_around_the_centre(pipeline: Pipeline) -> None:
+    *_, last = drawing(pipeline, REQUEST)
+    whole = pipeline.decode(last.latent, width_px=128, height_px=128).astype(int)
+    tall = pipeline.decode(last.latent, width_px=64, height_px=128).astype(int)
+    assert np.abs(tall - whole[:, 32:96]).max() <= 1
+
+
+def test_levels_are_half_the_output_plus_a_half(pipeline: Pipeline) -> None:
+    *_, last = drawing(pipeline, REQUEST)
+    with torch.inference_mode():
+        out = pipeline.model.vae.decode(last.latent)[0].clone()
+    expected = ((out / 2 + 0.5).clamp(0, 1) * 255).round().permute(1, 2, 0).numpy()
+    assert (pipeline.decode(last.latent, width_px=None, height_px=None) == expected).all()
+
+
+def test_without_a_size_the_model_is_asked(pipeline: Pipeline) -> None:
+    request = changed(width_px=None, height_px=None)
+    bucket = pipeline.choose_bucket(request.prompt)
+    assert bucket in pipeline.buckets.usable
+    assert pipeline.prefill(request).bucket == bucket
+    pixels = picture(pipeline, request)
+    assert pixels.shape == (bucket.height_px, bucket.width_px, 3)
+
+
+def test_the_models_answer_is_its_likeliest_ratio_token(pipeline: Pipeline) -> None:
+    tokenizer, usable = pipeline.tokenizer, pipeline.buckets.usable
+    start = [tokenizer.start, *tokenizer.encode("a tree"), tokenizer.image_begin, tokenizer.image_size(128)]
+    with torch.inference_mode():
+        hidden = pipeline.model.read(start, pipeline.model.new_cache(len(start)))
+        logits = pipeline.model.next_token_logits(hidden).tolist()
+    expected = max(usable, key=lambda bucket: logits[tokenizer.image_ratio(bucket.ratio_index)])
+    assert pipeline.choose_bucket("a tree") == expected
+
+
+def test_the_model_does_not_answer_every_prompt_alike(pipeline: Pipeline) -> None:
+    assert len({pipeline.choose_bucket(f"{word} {i}") for word in ("cat", "road") for i in range(6)}) > 1
+
+
+@pytest.mark.parametrize("size", [{}, {"width_px": None, "height_px": None}])
+def test_a_prompt_beyond_the_positions_is_refused_with_both_numbers(pipeline: Pipeline, size: dict[str, None]) -> None:
+    with pytest.raises(PromptTooLong, match=r"prompt: .* need \d+ tokens; this checkpoint has 1024"):
+        pipeline.prefill(changed(prompt="zebra " * 2000, **size))
+
+
+def test_the_longest_prompt_that_fits_is_drawn(pipeline: Pipeline) -> None:
+    overhead = 1 + 3 + 1 + 64  # start, image head, <timestep>, image tokens
+    prompt = "z" * 2000
+    ids = pipeline.tokenizer.encode(prompt)
+    while len(ids) > 1024 - overhead:
+        prompt = prompt[:-1]
+        ids = pipeline.tokenizer.encode(prompt)
+    assert len(ids) == 1024 - overhead
+    assert len(list(drawing(pipeline, changed(prompt=prompt, num_inference_steps=1)))) == 1
+    with pytest.raises(PromptTooLong):
+        pipeline.prefill(changed(prompt=prompt + " q"))
+
+
+def test_a_negative_prompt_too_long_is_refused_too(pipeline: Pipeline) -> None:
+    with pytest.raises(PromptTooLong):
+        pipeline.prefill(changed(negative_prompt="zebra " * 2000))
+
+
+def test_a_negative_prompt_changes_the_picture(pipeline: Pipeline) -> None:
+    plain = picture(pipeline, REQUEST)
+    fog, snow = (picture(pipeline, changed(negative_prompt=text)) for text in ("fog", "snow"))
+    assert len({plain.tobytes(), fog.tobytes(), snow.tobytes()}) == 3
+
+
+def test_the_prompt_and_the_guidance_change_the_picture(pipeline: Pipeline) -> None:
+    pictures = [REQUEST, changed(prompt="a blue cube"), changed(guidance_scale=7.5), changed(guidance_scale=1.0)]
+    assert len({picture(pipeline, request).tobytes() for request in pictures}) == 4
+
+
+def test_guidance_one_runs_one_branch_and_needs_no_negative_prompt(pipeline: Pipeline) -> None:
+    assert len(pipeline.prefill(REQUEST).branches) == 2
+    assert len(pipeline.prefill(changed(guidance_scale=1.0)).branches) == 1
+    a, b = (picture(pipeline, changed(guidance_scale=1.0, negative_prompt=text)) for text in ("", "fog"))
+    assert a.tobytes() == b.tobytes()
+
+
+def test_guidance_near_one_is_near_the_single_branch(pipeline: Pipeline) -> None:
+    one, near = (list(drawing(pipeline, changed(guidance_scale=g)))[-1].latent for g in (1.0, 1.0001))
+    torch.testing.assert_close(near, one, atol=1e-2, rtol=1e-2)
+
+
+@pytest.mark.parametrize(
+    "prompt", ["", " ", "\0", "狗在草地上跑", "🦖🏖️😎", "العربية", "e\u0301\u200d\n\t", "<boi><img>"]
+)
+def test_any_language_and_no_text_at_all_are_drawn(pipeline: Pipeline, prompt: str) -> None:
+    for size in ((128, 128), (None, None)):
+        request = changed(prompt=prompt, width_px=size[0], height_px=size[1], num_inference_steps=1)
+        assert len(list(drawing(pipeline, request))) == 1
+
+
+def test_steps_are_counted_and_a_dropped_drawing_harms_nothing(pipeline: Pipeline) -> None:
+    prefix = pipeline.prefill(REQUEST)
+    first = next(pipeline.denoise(prefix))
+    assert (first.step, first.num_steps) == (1, 3)
+    assert [step.step for step in pipeline.denoise(prefix)] == [1, 2, 3]
+
+
+def test_a_preview_is_small_and_heads_for_the_picture(pipeline: Pipeline) -> None:
+    steps = list(drawing(pipeline, REQUEST))
+    preview = pipeline.preview(steps[0])
+    assert preview.dtype == np.uint8
+    assert max(preview.shape[:2]) <= 512
+    # The last step's aim is the picture itself.
+    assert pipeline.preview(steps[-1]).tobytes() == picture(pipeline, REQUEST).tobytes()
+
+
+def test_a_new_caption_follows_its_seed_and_needs_room(pipeline: Pipeline) -> None:
+    def caption(prompt: str, *, seed: int) -> str:
+        return pipeline.recaption(prompt, seed=seed, temperature=1.0, top_p=0.9)
+
+    first = caption("a cat", seed=1)
+    assert caption("a cat", seed=1) == first
+    assert caption("a cat", seed=2) != first
+    with pytest.raises(PromptTooLong):
+        caption("zebra " * 400, seed=1)
+
+
+def test_it_describes_itself(pipeline: Pipeline) -> None:
+    assert pipeline.description == "tiny (1 M parameters, float32, cpu)"
+
+
+@pytest.mark.parametrize("file", ["config.json", "generation_config.json", "tokenizer.json", "model.safetensors"])
+def test_a_folder_lacking_a_file_is_refused_by_its_name(tmp_path: Path, tiny_model: HunyuanImage3, file: str) -> None:
+    folder = write_checkpoint(tmp_path, config_values(), stored_tensors(tiny_model))
+    (folder / file).unlink()
+    with pytest.raises(CheckpointError, match=file):
+        Pipeline.load(folder, dtype=torch.float32)
+
+
+def test_the_instruct_template_draws_too(tmp_path: Path, tiny_model: HunyuanImage3) -> None:
+    folder = write_checkpoint(
+        tmp_path, config_values(image_base_size=256), stored_tensors(tiny_model), template="instruct"
+    )
+    pipeline = Pipeline.load(folder, dtype=torch.float32)
+    assert pipeline.generation.template == "instruct"
+    pixels = picture(pipeline, changed(width_px=None, height_px=None, num_inference_steps=1))
+    assert max(pixels.shape) <= 512
+
+
+def test_bfloat16_draws_the_same_bytes_twice(tiny_folder: Path) -> None:
+    pipeline = Pipeline.load(tiny_folder, dtype=torch.bfloat16)
+    first = picture(pipeline, REQUEST)
+    assert picture(pipeline, REQUEST).tobytes() == first.tobytes()
+    assert first.std() > 0

@@ -1,0 +1,87 @@
+"""Text mode: greedy, sampled, seeded, stopped."""
+
+import pytest
+import torch
+
+from danqing.hunyuan_image3.model import HunyuanImage3
+from danqing.hunyuan_image3.text import continue_text, pick_token
+
+QUESTION = [3, 141, 59, 26]
+
+
+def pick(logits: list[float], *, temperature: float = 1.0, top_p: float = 1.0, seed: int = 0) -> int:
+    generator = torch.Generator().manual_seed(seed)
+    return pick_token(torch.tensor(logits), temperature=temperature, top_p=top_p, generator=generator)
+
+
+def sampled(model: HunyuanImage3, *, seed: int, num_tokens: int = 12) -> list[int]:
+    with torch.inference_mode():
+        return continue_text(
+            model, QUESTION, stop_ids=[], max_new_tokens=num_tokens, temperature=1.0, top_p=0.9, seed=seed
+        )
+
+
+def greedy(model: HunyuanImage3, *, stop_ids: list[int], num_tokens: int) -> list[int]:
+    with torch.inference_mode():
+        return continue_text(model, QUESTION, stop_ids=stop_ids, max_new_tokens=num_tokens)
+
+
+def test_greedy_text_is_the_likeliest_token_again_and_again(tiny_model: HunyuanImage3) -> None:
+    ids = list(QUESTION)
+    with torch.inference_mode():
+        for _ in range(6):
+            hidden = tiny_model.read(ids, tiny_model.new_cache(len(ids)))
+            ids.append(int(tiny_model.next_token_logits(hidden).argmax()))
+    assert greedy(tiny_model, stop_ids=[], num_tokens=6) == ids[len(QUESTION) :]
+
+
+def test_logits_come_from_the_final_norm_and_the_head(tiny_model: HunyuanImage3) -> None:
+    hidden = torch.randn(1, 3, 64)
+    last = hidden[0, -1].double()
+    normed = last / (last.square().mean() + 1e-5).sqrt() * tiny_model.model.ln_f.weight.double()
+    expected = (tiny_model.lm_head.weight.double() @ normed).float()
+    torch.testing.assert_close(tiny_model.next_token_logits(hidden), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_the_same_seed_writes_the_same_text(tiny_model: HunyuanImage3) -> None:
+    first = sampled(tiny_model, seed=5)
+    torch.manual_seed(99)
+    assert sampled(tiny_model, seed=5) == first
+    assert sampled(tiny_model, seed=6) != first
+
+
+def test_text_ends_before_its_stop_token(tiny_model: HunyuanImage3) -> None:
+    free = greedy(tiny_model, stop_ids=[], num_tokens=8)
+    stop = next(i for i, token in enumerate(free) if i > 0 and token not in free[:i])
+    assert greedy(tiny_model, stop_ids=[free[stop]], num_tokens=8) == free[:stop]
+    assert greedy(tiny_model, stop_ids=[free[0]], num_tokens=8) == []
+
+
+@pytest.mark.parametrize("num_tokens", [1, 5])
+def test_text_never_grows_beyond_its_limit(tiny_model: HunyuanImage3, num_tokens: int) -> None:
+    assert len(greedy(tiny_model, stop_ids=[], num_tokens=num_tokens)) == num_tokens
+
+
+@pytest.mark.parametrize("top_p", [0.0, 1e-9, 0.3])
+def test_a_small_top_p_keeps_the_likeliest_token(top_p: float) -> None:
+    assert {pick([0.0, 3.0, 1.0], top_p=top_p, seed=seed) for seed in range(20)} == {1}
+
+
+def test_top_p_keeps_the_smallest_set_that_reaches_it() -> None:
+    logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log().tolist()
+    assert {pick(logits, top_p=0.75, seed=seed) for seed in range(60)} == {0, 1}
+    assert {pick(logits, top_p=0.85, seed=seed) for seed in range(60)} == {0, 1, 2}
+
+
+def test_a_full_top_p_draws_every_token_about_as_often_as_it_is_likely() -> None:
+    logits = torch.tensor([0.5, 0.3, 0.2]).log().tolist()
+    drawn = [pick(logits, seed=seed) for seed in range(600)]
+    for token, share in enumerate((0.5, 0.3, 0.2)):
+        assert drawn.count(token) / 600 == pytest.approx(share, abs=0.07)
+
+
+def test_a_low_temperature_sharpens() -> None:
+    logits = [0.0, 1.0, 0.5]
+    assert {pick(logits, temperature=0.01, seed=seed) for seed in range(20)} == {1}
+    assert {pick(logits, temperature=0.0, seed=seed) for seed in range(5)} == {1}
+    assert {pick(logits, temperature=50.0, seed=seed) for seed in range(60)} == {0, 1, 2}
