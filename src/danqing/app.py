@@ -28,7 +28,8 @@ from danqing.jobs.service import JobService
 from danqing.jobs.webhooks import WebhookSender
 from danqing.prompts.expander import NoExpander, PromptExpander
 from danqing.prompts.remote import ChatEndpoint, RemoteExpander
-from danqing.safety.image_check import NoImageCheck
+from danqing.safety.classifier_check import ClassifierImageCheck
+from danqing.safety.image_check import ImageCheck, NoImageCheck
 from danqing.safety.prompt_check import PolicyPromptCheck
 from danqing.settings import Settings
 from danqing.storage.image_store import ImageStore
@@ -54,11 +55,12 @@ def create_app(settings: Settings, *, engine: Engine | None = None, clock: Clock
     database = Database(settings.effective_database_url)
     store = _image_store(settings, clock=clock)
     engine = engine or _engine(settings)
+    image_check = _image_check(settings)
     parts = JobParts(
         engine=engine,
         store=store,
         prompt_check=PolicyPromptCheck(),
-        image_check=NoImageCheck(),
+        image_check=image_check,
         expander=_expander(settings),
         observer=_JobFigures(metrics),
     )
@@ -85,14 +87,14 @@ def create_app(settings: Settings, *, engine: Engine | None = None, clock: Clock
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with _running(settings, services=services):
+        async with _running(settings, services=services, image_check=image_check):
             yield
 
     return build_api(services, lifespan=lifespan, version=package_version())
 
 
 @asynccontextmanager
-async def _running(settings: Settings, *, services: Services) -> AsyncIterator[None]:
+async def _running(settings: Settings, *, services: Services, image_check: ImageCheck) -> AsyncIterator[None]:
     """Start every part, and stop them in the other order: first what makes work, last what does it."""
     store, base_url = services.store, _webhook_base_url(settings)
     webhooks = WebhookSender(
@@ -102,6 +104,7 @@ async def _running(settings: Settings, *, services: Services) -> AsyncIterator[N
     )
     await asyncio.to_thread(prepare, settings, clock=services.clock)
     await store.start()
+    await image_check.start()
     await services.engine.start()
     await services.jobs.start()
     webhooks.start()
@@ -113,6 +116,7 @@ async def _running(settings: Settings, *, services: Services) -> AsyncIterator[N
         await services.jobs.drain(settings.drain_seconds)
         await webhooks.stop()
         await services.engine.stop()
+        await image_check.stop()
         await asyncio.wait([cleaning])
         services.database.close()
 
@@ -149,6 +153,12 @@ def _image_store(settings: Settings, *, clock: Clock) -> ImageStore:
 
         return BucketImageStore(open_bucket(settings.storage_url), lifetime=settings.file_lifetime, clock=clock)
     return LocalImageStore(settings.data_dir / IMAGES_FOLDER, lifetime=settings.file_lifetime, clock=clock)
+
+
+def _image_check(settings: Settings) -> ImageCheck:
+    if settings.image_classifier is None:
+        return NoImageCheck()
+    return ClassifierImageCheck(settings.image_classifier, threshold=settings.image_classifier_threshold)
 
 
 def _expander(settings: Settings) -> PromptExpander:

@@ -49,6 +49,16 @@ class Settings(BaseSettings):
         None, description="Arithmetic of the model. Unset: the faster one that the processor really supports."
     )
 
+    # Safety
+    image_classifier: str | None = Field(
+        None,
+        description="Folder or hub id of the picture classifier (extra `safety`), such as"
+        " `Falconsai/nsfw_image_detection`. Unset: nobody looks at the pictures, and `meta.safety` says so.",
+    )
+    image_classifier_threshold: float = Field(
+        0.5, gt=0, le=1, description="A picture with at least this probability of a flagged label is delivered black."
+    )
+
     # The address
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
