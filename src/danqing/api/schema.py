@@ -191,7 +191,7 @@ def parse_generation_request(body: object) -> GenerationRequest:
     return request
 
 
-def warnings_of(request: GenerationRequest) -> tuple[str, ...]:
+def warnings_of(request: GenerationRequest, *, previews_are_sent: bool) -> tuple[str, ...]:
     """Name what was accepted and has no effect."""
     unknown = list(request.model_extra or {})
     if isinstance(request.image_size, CustomSize):
@@ -201,8 +201,8 @@ def warnings_of(request: GenerationRequest) -> tuple[str, ...]:
         warnings.append(f"{len(unknown) - MAX_NAMED_WARNINGS} more unknown fields, ignored")
     if request.output_compression is not None and request.output_format == "png":
         warnings.append("output_compression: has no effect on a PNG")
-    if request.partial_images and not request.stream:
-        warnings.append("partial_images: has no effect without stream")
+    if request.partial_images and not previews_are_sent:
+        warnings.append("partial_images: has no effect without stream or Prefer: respond-async")
     return tuple(warnings)
 
 

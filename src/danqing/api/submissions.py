@@ -40,9 +40,10 @@ async def read_order(request: Request, caller: ApiKey) -> Order:
     idempotency_key = _idempotency_key(request)
     respond_async = _prefers_async(request)
     stream = bool(wanted.stream) and not respond_async
+    num_partial_images = wanted.partial_images or 0 if stream or respond_async else 0
     with_base64 = wanted.sync_mode or wanted.response_format == "b64_json"
     submission = Submission(
-        parameters=_parameters(wanted, num_partial_images=wanted.partial_images or 0),
+        parameters=_parameters(wanted, num_partial_images=num_partial_images),
         account_id=caller.account_id,
         api_key_id=caller.prefix,
         origin=Origin.API,
@@ -50,7 +51,7 @@ async def read_order(request: Request, caller: ApiKey) -> Order:
         path=GENERATIONS_PATH,
         client_request_id=client_request_id(request),
         idempotency_key=idempotency_key,
-        warnings=warnings_of(wanted),
+        warnings=warnings_of(wanted, previews_are_sent=stream or respond_async),
         webhook_url=wanted.webhook_url,
         deliver_inline=with_base64,
         respond_async=respond_async,
@@ -61,7 +62,6 @@ async def read_order(request: Request, caller: ApiKey) -> Order:
         with_url=wanted.sync_mode or wanted.response_format != "b64_json",
         with_base64=with_base64,
     )
-    num_partial_images = wanted.partial_images or 0
     return Order(submission=submission, delivery=delivery, stream=stream, num_partial_images=num_partial_images)
 
 

@@ -126,6 +126,15 @@ async def test_unknown_fields_are_accepted_and_named(client, body):
     ]
 
 
+async def test_what_has_no_effect_is_named(client, body, engine):
+    answer = (await client.post(PATH, json=body(partial_images=2, output_compression=50))).json()
+    assert [warning.partition(":")[0] for warning in answer["meta"]["warnings"]] == [
+        "output_compression",
+        "partial_images",
+    ]
+    assert engine.requests[0].preview_every_steps == 0
+
+
 async def test_a_request_without_a_seed_gets_one_of_its_own(client, body):
     seeds = {(await client.post(PATH, json=body())).json()["data"][0]["seed"] for _ in range(3)}
     assert len(seeds) == 3

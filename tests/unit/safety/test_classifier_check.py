@@ -1,4 +1,4 @@
-"""The real classifier path, with a small ViT trained here in a second: to it, red pictures are nsfw and blue ones not."""
+"""The real classifier path, with a small ViT trained here in a second: it calls red pictures nsfw, blue ones normal."""
 
 import json
 import os
