@@ -1,0 +1,213 @@
+"""The loop learns, saves, goes on where it stopped, and exports what the runtime loads."""
+
+import dataclasses
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from danqing.hunyuan_image3.config import parse_model_config, read_json
+from danqing.hunyuan_image3.pipeline import Pipeline, TextToImage
+from danqing.hunyuan_image3.prompt_template import PromptTemplate
+from danqing.hunyuan_image3.vae import Vae
+from danqing.hunyuan_image3.weights import load_model
+from danqing.training.dataset import Batch, Dataset
+from danqing.training.export import export
+from danqing.training.recipe import Recipe, config_json, generation_config_json, model_config
+from danqing.training.transformer_training import (
+    TransformerTraining,
+    loss_of,
+    new_network,
+    noise_levels,
+    rate_share,
+)
+
+CPU = torch.device("cpu")
+
+
+class Killed(Exception):
+    pass
+
+
+class OneBatchEpochs(Dataset):
+    """Epochs of a single batch, so that a stop between epochs is a stop between steps; ends after `limit` of them."""
+
+    def __init__(self, folder: Path, template: PromptTemplate, *, limit: int = 10**6) -> None:
+        super().__init__(folder, template)
+        self._left = limit
+
+    def epoch(self, rng: random.Random, *, batch_size: int) -> Iterator[Batch]:
+        if self._left == 0:
+            raise Killed
+        self._left -= 1
+        yield next(super().epoch(rng, batch_size=batch_size))
+
+
+def training_in(folder: Path, recipe: Recipe) -> TransformerTraining:
+    folder.mkdir(parents=True, exist_ok=True)
+    return TransformerTraining(recipe, folder, dtype=torch.float32, device=CPU)
+
+
+def weights_of(training: TransformerTraining) -> dict[str, Tensor]:
+    return {**training.model.state_dict(), **{f"ema {k}": v for k, v in training.optimiser.averaged().items()}}
+
+
+def first_batch(shards: Path, template: PromptTemplate) -> Batch:
+    dataset = Dataset(shards, template)
+    dataset.refresh()
+    return next(dataset.epoch(random.Random(0), batch_size=4))
+
+
+def test_a_run_taken_up_again_ends_with_the_same_weights(
+    tmp_path: Path, recipe: Recipe, shards: Path, template: PromptTemplate
+) -> None:
+    whole = training_in(tmp_path / "whole", recipe)
+    whole.run(OneBatchEpochs(shards, template), num_samples=16)
+
+    first = training_in(tmp_path / "parts", recipe)
+    with pytest.raises(Killed):
+        first.run(OneBatchEpochs(shards, template, limit=2), num_samples=16)
+    first.save()
+    second = training_in(tmp_path / "parts", recipe)
+    assert (second.progress.step_index, second.progress.num_seen) == (2, 8)
+    second.run(OneBatchEpochs(shards, template), num_samples=16)
+
+    expected, got = weights_of(whole), weights_of(second)
+    assert expected.keys() == got.keys()
+    for name, value in expected.items():
+        assert torch.equal(got[name], value), name
+
+
+def test_a_finished_run_does_nothing_more(
+    tmp_path: Path, recipe: Recipe, shards: Path, template: PromptTemplate
+) -> None:
+    training_in(tmp_path, recipe).run(Dataset(shards, template), num_samples=8)
+    again = training_in(tmp_path, recipe)
+    before = {name: value.clone() for name, value in weights_of(again).items()}
+    again.run(Dataset(shards, template), num_samples=8)
+    assert again.progress.num_seen == 8
+    assert all(torch.equal(value, before[name]) for name, value in weights_of(again).items())
+
+
+def test_training_lowers_the_loss(recipe: Recipe, tmp_path: Path, shards: Path, template: PromptTemplate) -> None:
+    training = training_in(tmp_path, recipe)
+    batch = first_batch(shards, template)
+
+    def loss() -> float:
+        return loss_of(training.model, batch, recipe, generator=torch.Generator().manual_seed(0))[0].item()
+
+    before = loss()
+    for step_index in range(12):
+        loss_of(training.model, batch, recipe, generator=torch.Generator().manual_seed(0))[0].backward()
+        training.optimiser.step(rate_share=1.0, step_index=step_index)
+    assert loss() < 0.9 * before
+
+
+def test_the_log_tells_step_samples_and_loss(
+    tmp_path: Path, recipe: Recipe, shards: Path, template: PromptTemplate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("danqing.training.transformer_training.STEPS_PER_LOG", 2)
+    training_in(tmp_path, recipe).run(Dataset(shards, template), num_samples=16)
+    rows = [json.loads(line) for line in (tmp_path / "transformer.jsonl").read_text().splitlines()]
+    assert [(row["step"], row["seen"]) for row in rows] == [(2, 8), (4, 16)]
+    assert all(row["loss"] > 0 for row in rows)
+
+
+def test_a_new_network_predicts_nothing_and_passes_its_input_on(
+    recipe: Recipe, shards: Path, template: PromptTemplate
+) -> None:
+    model = new_network(recipe, dtype=torch.float32, device=CPU)
+    batch = first_batch(shards, template)
+    _, velocity_loss = loss_of(model, batch, recipe, generator=torch.Generator().manual_seed(0))
+    # Zero against unit noise minus unit latents.
+    assert velocity_loss.item() == pytest.approx(2.0, abs=0.3)
+    for name, parameter in model.named_parameters():
+        assert parameter.requires_grad == (not name.startswith("vae.")), name
+        if name.endswith(("o_proj.weight", "down_proj.weight")):
+            assert not parameter.any(), name
+
+
+def test_every_trained_parameter_gets_a_gradient(recipe: Recipe, shards: Path, template: PromptTemplate) -> None:
+    model = new_network(recipe, dtype=torch.float32, device=CPU)
+    for name, parameter in model.named_parameters():
+        # The zeros of the start stop gradients behind them; a step later they are gone.
+        if not name.startswith("vae.") and not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.05)
+    loss_of(model, first_batch(shards, template), recipe, generator=torch.Generator().manual_seed(0))[0].backward()
+    without = [n for n, p in model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
+    assert without == []
+
+
+def test_some_prompts_are_dropped_whole(recipe: Recipe, shards: Path, template: PromptTemplate) -> None:
+    batch = first_batch(shards, template)
+    model = new_network(recipe, dtype=torch.float32, device=CPU)
+    torch.nn.init.normal_(model.lm_head.weight, std=0.1)
+    masked = dataclasses.replace(batch, token_ids_BL=batch.unconditional_ids_BL)
+
+    def loss(share: float, of: Batch) -> float:
+        changed = dataclasses.replace(recipe, unconditional_share=share)
+        return loss_of(model, of, changed, generator=torch.Generator().manual_seed(0))[0].item()
+
+    assert loss(1.0, batch) == loss(0.0, masked)
+    assert loss(0.0, batch) != loss(1.0, batch)
+
+
+def test_noise_levels_lie_high_for_a_high_centre() -> None:
+    generator = torch.Generator().manual_seed(0)
+    sigma = noise_levels(4000, centre=1.3, generator=generator)
+    assert sigma.min() > 0
+    assert sigma.max() < 1
+    assert sigma.median().item() == pytest.approx(1 / (1 + 2.71828**-1.3), abs=0.02)
+
+
+def test_the_rate_warms_up_stays_and_decays_to_zero(recipe: Recipe) -> None:
+    shares = [rate_share(seen, num_samples=400, recipe=recipe) for seen in range(0, 401, 4)]
+    assert shares[:3] == [0.5, 1.0, 1.0]
+    # The last three tenths fall in a line.
+    assert shares[70] == pytest.approx(1.0)
+    assert shares[85] == pytest.approx(0.5)
+    assert shares[-1] == 0.0
+
+
+def test_an_export_holds_the_average_under_published_names_and_loads(
+    tmp_path: Path, recipe: Recipe, shards: Path, template: PromptTemplate, tokenizer_file: Path
+) -> None:
+    training = training_in(tmp_path, recipe)
+    training.run(Dataset(shards, template), num_samples=8)
+    torch.manual_seed(3)
+    vae = Vae(model_config(recipe).vae)
+    torch.save({"vae": vae.state_dict()}, tmp_path / "autoencoder.pt")
+    checkpoint = tmp_path / "mini"
+    checkpoint.mkdir()
+    (checkpoint / "config.json").write_text(json.dumps(config_json(recipe)))
+    (checkpoint / "generation_config.json").write_text(json.dumps(generation_config_json()))
+    (checkpoint / "tokenizer.json").write_bytes(tokenizer_file.read_bytes())
+    path = export(recipe, tmp_path)
+
+    with safe_open(path, framework="pt") as file:
+        names = list(file.keys())
+        for name in names:
+            wanted = "F32" if name.endswith(".gate.wg.weight") else "BF16"
+            assert file.get_slice(name).get_dtype() == wanted, name
+    assert "model.layers.1.mlp.experts.2.down_proj.weight" in names
+
+    config = parse_model_config(read_json(checkpoint / "config.json"))
+    model = load_model(checkpoint, config, dtype=torch.float32, device=CPU)
+    loaded = model.state_dict()
+    expected = {**training.optimiser.averaged(), **{f"vae.{name}": value for name, value in vae.state_dict().items()}}
+    assert loaded.keys() == expected.keys()
+    for name, value in expected.items():
+        stored = value if ".gate.wg." in name else value.bfloat16().float()
+        assert torch.equal(loaded[name], stored), name
+
+    pipeline = Pipeline.load(checkpoint, dtype=torch.float32)
+    request = TextToImage(
+        prompt="a cat", seed=1, num_inference_steps=1, guidance_scale=3.0, width_px=1280, height_px=768
+    )
+    *_, last = pipeline.denoise(pipeline.prefill(request))
+    assert pipeline.decode(last.latent, width_px=1280, height_px=768).shape == (768, 1280, 3)
