@@ -23,7 +23,7 @@ MODEL_ID = "hunyuan/hunyuan-image-v3-text-to-image"
 DANQING = Path(sys.executable).with_name("danqing")
 
 # Many steps of small pictures: encoding large ones would take most of the time.
-LONG: dict[str, Any] = {"num_inference_steps": 50, "size": "256x256"}
+LONG: dict[str, Any] = {"num_inference_steps": 30, "size": "256x256"}
 
 START_SECONDS = 60
 READY_SECONDS = 120
