@@ -86,6 +86,13 @@ class AttentionBlock(nn.Module):
         return x + self.proj_out(seen[:, 0].transpose(1, 2).reshape(x.shape))
 
 
+def match_channels(x: Tensor, num_channels: int) -> Tensor:
+    """Repeat every channel, or average neighbouring ones, until there are `num_channels`: the parameterless shortcut."""
+    if x.shape[1] < num_channels:
+        return x.repeat_interleave(num_channels // x.shape[1], dim=1)
+    return x.unflatten(1, (num_channels, -1)).mean(dim=2)
+
+
 class Downsample(nn.Module):
     """Convolution folded into channels, plus the mean of the input's folded channels."""
 
@@ -97,7 +104,7 @@ class Downsample(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = fold(self.conv(x), factors=self.factors)
         around = fold(x, factors=self.factors)
-        return h + around.unflatten(1, (h.shape[1], -1)).mean(dim=2)
+        return h + match_channels(around, h.shape[1])
 
 
 class Upsample(nn.Module):
@@ -106,12 +113,11 @@ class Upsample(nn.Module):
     def __init__(self, c_in: int, c_out: int, *, temporal: bool, num_dims: int) -> None:
         super().__init__()
         self.factors = block_factors(temporal=temporal, num_dims=num_dims)
-        self.num_repeats = math.prod(self.factors) * c_out // c_in
         self.conv = convolution(c_in, c_out * math.prod(self.factors), size=3, num_dims=num_dims)
 
     def forward(self, x: Tensor) -> Tensor:
-        around = x.repeat_interleave(self.num_repeats, dim=1)
-        return unfold(self.conv(x) + around, factors=self.factors)
+        h = self.conv(x)
+        return unfold(h + match_channels(x, h.shape[1]), factors=self.factors)
 
 
 class Middle(nn.Module):
@@ -172,7 +178,7 @@ class Encoder(nn.Module):
             h = level(h)
         h = self.mid(h)
         out = self.conv_out(F.silu(self.norm_out(h)))
-        return out + h.unflatten(1, (out.shape[1], -1)).mean(dim=2)
+        return out + match_channels(h, out.shape[1])
 
 
 class Decoder(nn.Module):
@@ -183,7 +189,6 @@ class Decoder(nn.Module):
         channels, num_dims = config.block_channels[::-1], _num_dims(config)
         num_steps = _log2(config.spatial_factor // config.output_patch_size)
         num_temporal = _log2(config.temporal_factor)
-        self.num_repeats = channels[0] // config.latent_channels
         self.conv_in = convolution(config.latent_channels, channels[0], size=3, num_dims=num_dims)
         self.mid = Middle(channels[0], num_dims=num_dims)
         self.up = nn.ModuleList()
@@ -202,8 +207,8 @@ class Decoder(nn.Module):
         )
 
     def forward(self, z: Tensor) -> Tensor:
-        h = self.conv_in(z) + z.repeat_interleave(self.num_repeats, dim=1)
-        h = self.mid(h)
+        h = self.conv_in(z)
+        h = self.mid(h + match_channels(z, h.shape[1]))
         for level in self.up:
             h = level(h)
         return self.conv_out(F.silu(self.norm_out(h)))

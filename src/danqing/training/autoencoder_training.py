@@ -1,6 +1,7 @@
 """Trains the checkpoint's decoder and encoder to write and read the linear code. Knows nothing of prompts.
 
-The decoder sees the code of half-size pictures and must draw them at full size: it learns to sharpen. A little noise
+The decoder sees the code of half-size pictures and must draw them at full size. It starts as the best linear decoder
+(decoder_start.py) and learns to sharpen. A little noise
 on the code keeps it calm about the small errors of generated latents.
 """
 
@@ -17,15 +18,18 @@ from tqdm import tqdm
 from danqing.hunyuan_image3.config import parse_model_config
 from danqing.hunyuan_image3.vae import Vae
 from danqing.training.dataset import draw_samples
+from danqing.training.decoder_start import fit_synthesis, start_linear
 from danqing.training.latents import LinearCode, half_size
 from danqing.training.recipe import BUCKET_SHARES, Recipe, config_json
 
 BATCH_SIZE = 8
-PEAK_RATE = 2e-3
+PEAK_RATE = 5e-4
 NUM_WARMUP_STEPS = 50
 CODE_NOISE = 0.1
 EDGE_WEIGHT = 1.0
-ENCODER_WEIGHT = 0.1
+# Drawing pictures does not need the encoder, so it gets the smaller part of the time.
+STEPS_PER_ENCODER_STEP = 4
+NUM_SYNTHESIS_PICTURES = 768
 STEPS_PER_SAVE = 100
 STEPS_PER_LOG = 10
 
@@ -59,12 +63,15 @@ class AutoencoderTraining:
         self.code = LinearCode.load(folder / "code.safetensors")
         self.adam = torch.optim.AdamW(self.vae.parameters(), lr=PEAK_RATE, betas=(0.9, 0.98), weight_decay=0.0)
         self.num_seen = 0
+        self._encoder_error = float("nan")
         self._state_path = folder / "autoencoder.pt"
         if self._state_path.exists():
             state = torch.load(self._state_path)
             self.vae.load_state_dict(state["vae"])
             self.adam.load_state_dict(state["adam"])
             self.num_seen = state["num_seen"]
+        else:
+            start_linear(self.vae.decoder, fit_synthesis(self.code, num_pictures=NUM_SYNTHESIS_PICTURES))
 
     def save(self) -> None:
         """Written, then renamed: a killed run leaves the previous state whole."""
@@ -102,19 +109,27 @@ class AutoencoderTraining:
             group["lr"] = rate(self.num_seen, num_pictures=num_pictures)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             drawn = self.vae.decode_unscaled((code + strength * noise).to(memory_format=torch.channels_last))
-            read = self.vae.encode(target)
         loss = picture_loss(drawn.float(), target)
-        read_loss = F.mse_loss(read.float(), code)
-        (loss + ENCODER_WEIGHT * read_loss).backward()
+        loss.backward()
+        if self.num_seen // BATCH_SIZE % STEPS_PER_ENCODER_STEP == 0:
+            self._read(target, code)
         self.adam.step()
         self.adam.zero_grad()
         self.num_seen += BATCH_SIZE
-        return torch.stack([loss.detach(), F.mse_loss(drawn.detach().float(), target), read_loss.detach()])
+        return torch.stack([loss.detach(), F.mse_loss(drawn.detach().float(), target)])
+
+    def _read(self, target: Tensor, code: Tensor) -> None:
+        """Add the encoder's gradients."""
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            read = self.vae.encode(target.to(memory_format=torch.channels_last))
+        loss = F.mse_loss(read.float(), code)
+        loss.backward()
+        self._encoder_error = float(loss.detach())
 
     def _log(self, losses: Tensor, bar: "tqdm[None]") -> None:
-        loss, squared, read = losses.tolist()
+        loss, squared = losses.tolist()
         psnr = 10 * torch.log10(torch.tensor(4 / squared)).item()
-        bar.set_postfix(loss=f"{loss:.4f}", psnr=f"{psnr:.2f}", encoder=f"{read:.4f}")
-        row = {"seen": self.num_seen, "loss": loss, "psnr_db": psnr, "encoder": read, "time": time.time()}
+        bar.set_postfix(loss=f"{loss:.4f}", psnr=f"{psnr:.2f}", encoder=f"{self._encoder_error:.4f}")
+        row = {"seen": self.num_seen, "loss": loss, "psnr_db": psnr, "encoder": self._encoder_error, "time": time.time()}
         with (self.folder / "autoencoder.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")

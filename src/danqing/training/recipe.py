@@ -34,7 +34,7 @@ class Recipe:
     expert_width: int = 192
     patch_embed_hidden_size: int = 128
     latent_channels: int = 128
-    vae_block_channels: tuple[int, ...] = (64, 64, 128, 128, 128)
+    vae_block_channels: tuple[int, ...] = (64, 64, 64, 128, 128)
 
     batch_size: int = 64
     muon_rate: float = 0.02
@@ -42,7 +42,7 @@ class Recipe:
     adam_betas: tuple[float, float] = (0.9, 0.98)
     num_warmup_steps: int = 100
     decay_share: float = 0.3
-    ema_decay: float = 0.999
+    ema_decay: float = 0.998
     balance_weight: float = 0.01
     text_weight: float = 0.02
     unconditional_share: float = 0.1
