@@ -5,7 +5,6 @@ Knows nothing of jobs or HTTP. The bucket writes an object whole or not at all, 
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 import obstore
 from obstore.exceptions import BaseError
@@ -14,7 +13,7 @@ from obstore.store import ObjectStore, from_url
 from danqing.errors import NotFound, Overloaded
 from danqing.storage.image_store import PATH_PREFIX, StoredImage, check_alive, describe_path, is_expired, new_path
 
-REQUEST_TIMEOUT = timedelta(seconds=30)
+RETRY_TIMEOUT = timedelta(seconds=30)
 MAX_RETRIES = 3
 RETRY_AFTER_SECONDS = 30
 PROBE_PATH = "probe"
@@ -22,11 +21,8 @@ PROBE_PATH = "probe"
 
 def open_bucket(url: str) -> ObjectStore:
     """Prepare access to `s3://bucket/prefix`; credentials and endpoint come from the usual `AWS_*` variables."""
-    options: dict[str, Any] = {
-        "client_options": {"timeout": REQUEST_TIMEOUT},
-        "retry_config": {"max_retries": MAX_RETRIES, "retry_timeout": REQUEST_TIMEOUT},
-    }
-    return from_url(url, **options)
+    # Options of the client given here would hide those variables; its own time-out is 30 seconds.
+    return from_url(url, retry_config={"max_retries": MAX_RETRIES, "retry_timeout": RETRY_TIMEOUT})
 
 
 class BucketImageStore:
