@@ -87,7 +87,7 @@ class AttentionBlock(nn.Module):
 
 
 def match_channels(x: Tensor, num_channels: int) -> Tensor:
-    """Repeat every channel, or average neighbouring ones, until there are `num_channels`: the parameterless shortcut."""
+    """The parameterless shortcut: repeat every channel, or average neighbours, to get `num_channels`."""
     if x.shape[1] < num_channels:
         return x.repeat_interleave(num_channels // x.shape[1], dim=1)
     return x.unflatten(1, (num_channels, -1)).mean(dim=2)

@@ -9,21 +9,21 @@ import json
 import random
 import time
 from pathlib import Path
+from typing import Never
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from danqing.hunyuan_image3.config import parse_model_config
 from danqing.hunyuan_image3.vae import Vae
 from danqing.training.dataset import draw_samples
 from danqing.training.decoder_start import fit_synthesis, start_linear
 from danqing.training.latents import LinearCode, half_size
-from danqing.training.recipe import BUCKET_SHARES, Recipe, config_json
+from danqing.training.recipe import BUCKET_SHARES, Recipe, model_config
 
 BATCH_SIZE = 8
-PEAK_RATE = 5e-4
+PEAK_RATE = 1e-4
 NUM_WARMUP_STEPS = 50
 CODE_NOISE = 0.1
 EDGE_WEIGHT = 1.0
@@ -59,7 +59,7 @@ class AutoencoderTraining:
     def __init__(self, recipe: Recipe, folder: Path, *, dtype: torch.dtype, device: torch.device) -> None:
         torch.manual_seed(0)
         self.folder, self.dtype, self.device = folder, dtype, device
-        self.vae = Vae(parse_model_config(config_json(recipe)).vae).to(device, memory_format=torch.channels_last)
+        self.vae = Vae(model_config(recipe).vae).to(device)
         self.code = LinearCode.load(folder / "code.safetensors")
         self.adam = torch.optim.AdamW(self.vae.parameters(), lr=PEAK_RATE, betas=(0.9, 0.98), weight_decay=0.0)
         self.num_seen = 0
@@ -126,10 +126,11 @@ class AutoencoderTraining:
         loss.backward()
         self._encoder_error = float(loss.detach())
 
-    def _log(self, losses: Tensor, bar: "tqdm[None]") -> None:
+    def _log(self, losses: Tensor, bar: "tqdm[Never]") -> None:
         loss, squared = losses.tolist()
         psnr = 10 * torch.log10(torch.tensor(4 / squared)).item()
         bar.set_postfix(loss=f"{loss:.4f}", psnr=f"{psnr:.2f}", encoder=f"{self._encoder_error:.4f}")
-        row = {"seen": self.num_seen, "loss": loss, "psnr_db": psnr, "encoder": self._encoder_error, "time": time.time()}
+        row = {"seen": self.num_seen, "loss": loss, "psnr_db": psnr, "encoder": self._encoder_error}
+        row["time"] = time.time()
         with (self.folder / "autoencoder.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")

@@ -84,7 +84,9 @@ class Dataset:
 
     def _take(self, shard: dict[str, Tensor | list[str] | tuple[int, int]]) -> None:
         size, captions, latents = shard["size"], shard["captions"], shard["latent"]
-        assert isinstance(size, tuple) and isinstance(captions, list) and isinstance(latents, Tensor)
+        assert isinstance(size, tuple)
+        assert isinstance(captions, list)
+        assert isinstance(latents, Tensor)
         bucket = BUCKETS.nearest(width_px=size[0], height_px=size[1])
         self._latents.append(latents)
         for i, text in enumerate(captions):

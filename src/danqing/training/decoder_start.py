@@ -113,7 +113,8 @@ def start_linear(decoder: Decoder, synthesis: Synthesis) -> None:
     for index, step in enumerate(steps):
         assert isinstance(step, Upsample)
         last = index == len(steps) - 1
-        num_channels = step.conv.weight.shape[0] // 4  # type: ignore[union-attr, index]
+        assert isinstance(step.conv, nn.Conv2d)
+        num_channels = step.conv.out_channels // 4
         count = num_channels // 2 - NUM_FLAT if last else num_channels
         parts = quarters(basis, side_px=side_px)
         root = torch.linalg.cholesky(spread + 1e-9 * torch.eye(len(spread)))
@@ -153,7 +154,8 @@ def _constants(num_signals: int, *, sign: float) -> Tensor:
 def _set_output(decoder: Decoder, basis_PQ: Tensor) -> None:
     """Make GroupNorm, SiLU and the last convolution draw `basis @ s` from the pairs."""
     norm, conv = decoder.norm_out, decoder.conv_out
-    assert isinstance(conv, nn.Conv2d) and conv.bias is not None
+    assert isinstance(conv, nn.Conv2d)
+    assert conv.bias is not None
     num_flat = 4 * NUM_FLAT
     # Normalised, a flat colour's bright channel is 1 + s / K; a detail's pair is about -1 + 2 s / K and 1.
     flat_gain, detail_gain = SIGNAL_GAIN * FLAT_CONSTANT, SIGNAL_GAIN * DETAIL_CONSTANT / 2

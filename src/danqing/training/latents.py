@@ -63,9 +63,7 @@ class LinearCode:
         """[B, C, h, w] back to half-size pictures, as well as the code can."""
         B, _, h, w = code.shape
         rows = code.permute(0, 2, 3, 1).flatten(0, 2) @ self.decode_CK + self.mean_K
-        return F.fold(
-            rows.view(B, h * w, -1).transpose(1, 2), (h * BLOCK_PX, w * BLOCK_PX), BLOCK_PX, stride=BLOCK_PX
-        )
+        return F.fold(rows.view(B, h * w, -1).transpose(1, 2), (h * BLOCK_PX, w * BLOCK_PX), BLOCK_PX, stride=BLOCK_PX)
 
     def save(self, path: Path) -> None:
         """Write to a safetensors file."""

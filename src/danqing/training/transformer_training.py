@@ -5,6 +5,7 @@ import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Never
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,9 @@ from danqing.training.recipe import Recipe, model_config
 
 STEPS_PER_SAVE = 200
 STEPS_PER_LOG = 20
+# Attention and shared experts start as nothing, and so do the first predictions.
+ZERO_AT_START = ("o_proj.weight", "down_proj.weight")
+ZERO_OUTPUTS = ("lm_head", "final_layer.model.1.2")
 
 
 def new_network(recipe: Recipe, *, dtype: torch.dtype, device: torch.device) -> HunyuanImage3:
@@ -30,11 +34,9 @@ def new_network(recipe: Recipe, *, dtype: torch.dtype, device: torch.device) -> 
             nn.init.normal_(parameter, std=parameter.shape[-1] ** -0.5)
         elif name == "model.wte.weight":
             nn.init.normal_(parameter, std=0.5)
-        elif name.endswith(("o_proj.weight", "down_proj.weight")) or name.startswith(("lm_head", "final_layer.model.1.2")):
-            # Each layer starts as the identity, and the first prediction as zero.
+        elif name.endswith(ZERO_AT_START) or name.startswith(ZERO_OUTPUTS):
             nn.init.zeros_(parameter)
-        if name.startswith("vae.") or name.endswith("experts.down_proj"):
-            parameter.requires_grad_(not name.startswith("vae."))
+        parameter.requires_grad_(not name.startswith("vae."))
     for name, parameter in model.named_parameters():
         if ".gate." not in name:
             parameter.data = parameter.data.to(dtype)
@@ -135,7 +137,7 @@ class TransformerTraining:
         self.progress.num_seen += len(batch.latent_BChw)
         return float(velocity_loss)
 
-    def _log(self, loss: float, bar: "tqdm[None]") -> None:
+    def _log(self, loss: float, bar: "tqdm[Never]") -> None:
         bar.set_postfix(loss=f"{loss:.4f}")
         row = {"step": self.progress.step_index, "seen": self.progress.num_seen, "loss": loss, "time": time.time()}
         with (self.folder / "transformer.jsonl").open("a") as file:

@@ -140,7 +140,7 @@ def _things(scene: Scene, rng: Random) -> str:
     if len(items) == 1:
         return _described(items[0], rng) + _side(items[0], rng)
     if _is_plural(scene):
-        return _counted(scene, rng) + _worn_together(items[0], rng)
+        return _counted(scene, rng) + _worn_together(items[0])
     if len(items) == 2 and _is_stacked(items):
         upper, lower = sorted(items, key=lambda item: item.y)
         if rng.random() < 0.7:
@@ -210,7 +210,7 @@ def _counted(scene: Scene, rng: Random) -> str:
     return f"{NUMBERS[len(scene.objects)]} {colour}{noun.plural or noun.name + 's'}"
 
 
-def _worn_together(item: SceneObject, rng: Random) -> str:
+def _worn_together(item: SceneObject) -> str:
     if not item.accessory:
         return ""
     worn = {"sunglasses": "sunglasses", "hat": "hats", "crown": "crowns"}[item.accessory]
