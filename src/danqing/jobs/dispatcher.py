@@ -253,10 +253,11 @@ class Dispatcher:
                 await self._follow_loss(job)
 
     async def _end_overdue(self) -> None:
-        oldest = self._clock() - timedelta(seconds=self._limits.max_queue_seconds)
+        limit_seconds = self._limits.max_queue_seconds
+        oldest = self._clock() - timedelta(seconds=limit_seconds)
         for job in list(self._jobs.values()):
             if job.status is JobStatus.QUEUED and job.created_at < oldest:
-                await self._fail(job, Overloaded(retry_after_seconds=self.retry_after_seconds))
+                await self._fail(job, GenerationTimeout(f"The job waited longer than {limit_seconds:g} s in the queue."))
 
     async def _recover(self) -> None:
         limit = max(0, self.queue.num_free)

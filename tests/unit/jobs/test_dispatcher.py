@@ -144,7 +144,8 @@ async def test_a_job_that_waited_too_long_is_ended(house):
         queued = await service.submit(house.submission())
         house.clock.advance(seconds=31)
         job = await service.wait(queued.id, account_id="acme")
-        assert (job.status, job.error_code) == (JobStatus.ERROR, "overloaded")
+        assert (job.status, job.error_code) == (JobStatus.ERROR, "generation_timeout")
+        assert "30 s" in (job.error_message or "")
         assert (await service.get(running.id, account_id="acme")).status is JobStatus.GENERATING
 
 
