@@ -168,8 +168,11 @@ def _read_cursor(cursor: str) -> tuple[datetime, str]:
     try:
         created_at, transfer_id = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
         moment = datetime.fromisoformat(created_at)
+        # The ends of the calendar leave it in another time zone.
+        outside = moment.tzinfo is None or not 1970 <= moment.year <= 9000
     except (binascii.Error, ValueError):
         raise InvalidRequest("cursor: not one that a page ended with", param="cursor") from None
-    if moment.tzinfo is None:
+    # PostgreSQL takes no NUL in a text.
+    if outside or not transfer_id.isprintable():
         raise InvalidRequest("cursor: not one that a page ended with", param="cursor")
     return moment, transfer_id
