@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,13 +44,15 @@ def eventually(condition: Callable[[], Any], *, limit_seconds: float = READY_SEC
 class Server:
     """A running `danqing serve`. What it prints is in `printed`; `key` is what its first start showed."""
 
-    def __init__(self, data_dir: Path, *, environment: dict[str, str]) -> None:
+    def __init__(
+        self, data_dir: Path, *, environment: dict[str, str], command: Sequence[str | Path] = (DANQING,)
+    ) -> None:
         self._environment = os.environ | {"DANQING_MODEL": str(CHECKPOINT), "DANQING_DATA_DIR": str(data_dir)}
         self._environment |= environment
         self.log_file = data_dir.with_suffix(".log")
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [DANQING, "serve", "--port", "0"], env=self._environment, stdout=subprocess.PIPE, stderr=log, text=True
+                [*command, "serve", "--port", "0"], env=self._environment, stdout=subprocess.PIPE, stderr=log, text=True
             )
         self.printed = ""
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -177,9 +179,9 @@ class Server:
 
 
 @contextmanager
-def serving(data_dir: Path, **environment: str) -> Iterator[Server]:
+def serving(data_dir: Path, *, command: Sequence[str | Path] = (DANQING,), **environment: str) -> Iterator[Server]:
     """Start a server on a data folder and end it afterwards, whatever happened."""
-    server = Server(data_dir, environment=environment)
+    server = Server(data_dir, environment=environment, command=command)
     try:
         yield server
     finally:

@@ -12,7 +12,7 @@ import pytest
 from acceptance.server import CHECKPOINT, Server
 from PIL import Image
 
-EXAMPLE = Path(__file__).with_name("documented_example.txt")
+EXAMPLE = Path(__file__).parents[2] / "examples" / "documented.py"
 
 
 def test_the_first_start_shows_where_it_is_and_how_to_use_it(server: Server) -> None:

@@ -28,6 +28,18 @@ def create(
     output.print(f"Opened account {account}. Next: danqing credits grant 10000000 --account {account}", soft_wrap=True)
 
 
+@app.command("webhook-secret")
+def webhook_secret(account: Annotated[str, typer.Option(help="Whose webhooks.")] = "default") -> None:
+    """Show the secret that signs an account's webhooks, in the form that Standard Webhooks libraries take.
+
+    Example: `danqing accounts webhook-secret --account design`
+    """
+    from danqing.accounts import accounts
+
+    with open_database() as database, database.read() as conn:
+        output.print(accounts.webhook_secret(conn, account), markup=False, soft_wrap=True)
+
+
 @app.command("list")
 def list_() -> None:
     """List the accounts with their balances."""
