@@ -26,6 +26,7 @@ from danqing.jobs.limits import JobLimits
 from danqing.jobs.ports import JobParts
 from danqing.jobs.service import JobService
 from danqing.jobs.webhooks import WebhookSender
+from danqing.playground.page import playground_router
 from danqing.prompts.expander import NoExpander, PromptExpander
 from danqing.prompts.remote import ChatEndpoint, RemoteExpander
 from danqing.safety.classifier_check import ClassifierImageCheck
@@ -90,7 +91,9 @@ def create_app(settings: Settings, *, engine: Engine | None = None, clock: Clock
         async with _running(settings, services=services, image_check=image_check):
             yield
 
-    return build_api(services, lifespan=lifespan, version=package_version())
+    api = build_api(services, lifespan=lifespan, version=package_version())
+    api.include_router(playground_router(megapixel_credits=settings.price_megapixel_credits))
+    return api
 
 
 @asynccontextmanager

@@ -19,6 +19,10 @@ from danqing.jobs.job import GenerationParameters, Origin, Submission
 
 MAX_IDEMPOTENCY_KEY_CHARACTERS = 255
 _IDEMPOTENCY_KEY = re.compile(rf"[\x21-\x7e]{{1,{MAX_IDEMPOTENCY_KEY_CHARACTERS}}}")
+# As many as there can be steps.
+MAX_NUM_PREVIEWS = 50
+_SMALL_NUMBER = re.compile(r"[0-9]{1,4}")
+ORIGIN_HEADER = "X-Danqing-Origin"
 # The key counts for the route, under whichever of its spellings.
 GENERATIONS_PATH = "/v1/images/generations"
 
@@ -38,15 +42,17 @@ async def read_order(request: Request, caller: ApiKey) -> Order:
     body = await read_json(request, max_bytes=services_of(request).max_body_bytes)
     wanted = parse_generation_request(body.value)
     idempotency_key = _idempotency_key(request)
-    respond_async = _prefers_async(request)
+    preferences = _preferences(request)
+    respond_async = "respond-async" in preferences
     stream = bool(wanted.stream) and not respond_async
     num_partial_images = wanted.partial_images or 0 if stream or respond_async else 0
+    num_previews = max(num_partial_images, _num_previews(preferences) if respond_async else 0)
     with_base64 = wanted.sync_mode or wanted.response_format == "b64_json"
     submission = Submission(
-        parameters=_parameters(wanted, num_partial_images=num_partial_images),
+        parameters=_parameters(wanted, num_previews=num_previews),
         account_id=caller.account_id,
         api_key_id=caller.prefix,
-        origin=Origin.API,
+        origin=_origin(request),
         body_fingerprint=hashlib.sha256(body.raw).hexdigest(),
         path=GENERATIONS_PATH,
         client_request_id=client_request_id(request),
@@ -65,7 +71,7 @@ async def read_order(request: Request, caller: ApiKey) -> Order:
     return Order(submission=submission, delivery=delivery, stream=stream, num_partial_images=num_partial_images)
 
 
-def _parameters(wanted: GenerationRequest, *, num_partial_images: int) -> GenerationParameters:
+def _parameters(wanted: GenerationRequest, *, num_previews: int) -> GenerationParameters:
     size_px = wanted.size_px
     return GenerationParameters(
         model=wanted.model,
@@ -81,13 +87,13 @@ def _parameters(wanted: GenerationRequest, *, num_partial_images: int) -> Genera
         enable_prompt_expansion=wanted.enable_prompt_expansion,
         output_format=wanted.output_format,
         output_compression=wanted.output_compression,
-        preview_every_steps=preview_interval(wanted.num_inference_steps, num_partial_images=num_partial_images),
+        preview_every_steps=preview_interval(wanted.num_inference_steps, num_previews=num_previews),
     )
 
 
-def preview_interval(num_steps: int, *, num_partial_images: int) -> int:
+def preview_interval(num_steps: int, *, num_previews: int) -> int:
     """Every how many steps a preview is due, so that as many as were asked for come, evenly, before the end."""
-    return 0 if num_partial_images == 0 else max(1, num_steps // (num_partial_images + 1))
+    return 0 if num_previews == 0 else max(1, num_steps // (num_previews + 1))
 
 
 def _idempotency_key(request: Request) -> str | None:
@@ -106,6 +112,19 @@ def _idempotency_key(request: Request) -> str | None:
     return key
 
 
-def _prefers_async(request: Request) -> bool:
+def _preferences(request: Request) -> dict[str, str]:
+    """What `Prefer` asks for: names in lower case, and their values."""
     preferences = ",".join(request.headers.getlist("prefer")).lower().split(",")
-    return any(preference.partition(";")[0].strip() == "respond-async" for preference in preferences)
+    pairs = (preference.partition(";")[0].partition("=") for preference in preferences)
+    return {name.strip(): value.strip(' "') for name, _, value in pairs}
+
+
+def _num_previews(preferences: dict[str, str]) -> int:
+    """How many previews of each image the job's events should carry. A preference that makes no sense is ignored."""
+    wanted = preferences.get("previews", "")
+    return min(int(wanted), MAX_NUM_PREVIEWS) if _SMALL_NUMBER.fullmatch(wanted) else 0
+
+
+def _origin(request: Request) -> Origin:
+    """The door that the page of this server names; every other client came through the API."""
+    return Origin.PLAYGROUND if request.headers.get(ORIGIN_HEADER) == Origin.PLAYGROUND else Origin.API

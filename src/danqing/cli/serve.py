@@ -49,6 +49,8 @@ def serve(
 
     settings = read_settings(host=host, port=port)
     listener = _listen(settings.host, settings.port)
+    # Where a free port was asked for, links in webhooks must name the one that was found.
+    settings = settings.model_copy(update={"port": listener.getsockname()[1]})
     url = _url(settings, listener)
     first = prepare(settings)
     configure_logging(level=settings.log_level, log_format=settings.log_format)
@@ -125,7 +127,10 @@ def _greet(url: str, *, settings: Settings, first: FirstStart | None, version: s
         rows.add_row("API key", "danqing keys create --name NAME")
     output.print(Panel(rows, title=f"丹青 Danqing {version}", expand=False, border_style="red", padding=(1, 2)))
     if first is not None:
-        output.print("Try it:\n", style="bold")
+        output.print("Open the playground, with the key in place:\n", style="bold")
+        # What follows the # is never sent to a server; the page takes it out of the address bar at once.
+        output.print(f"{url}/#key={first.key.secret}\n", markup=False, soft_wrap=True)
+        output.print("Or try it here:\n", style="bold")
         # Not wrapped and not styled: it is there to be pasted.
         output.print(_curl(url, first.key.secret), markup=False, soft_wrap=True)
         output.print()

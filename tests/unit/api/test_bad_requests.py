@@ -181,7 +181,16 @@ async def test_a_405_names_every_method_of_the_path(client):
 
 
 async def test_an_unknown_path_is_a_404(client):
-    for path in ("/", "/v1", "/v1/images", "/nothing", f"{PATH}/x/y", "/%00", "/v1/%ff"):
+    for path in (
+        "/v1",
+        "/playground/nothing.js",
+        "/playground/",
+        "/v1/images",
+        "/nothing",
+        f"{PATH}/x/y",
+        "/%00",
+        "/v1/%ff",
+    ):
         response = await client.get(path)
         assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found"), path
 

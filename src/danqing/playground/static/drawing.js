@@ -1,0 +1,107 @@
+// One drawing from its job's first event to its last: shows it as it forms, brings the pictures home.
+
+import { Failure, failureOf } from "./api.js";
+import { sizeOf } from "./fields.js";
+import { showFrames, showPicture, showProgress, showStep, showStopped } from "./stage.js";
+import { inSeconds } from "./wording.js";
+
+const RUNNING = "danqing.running";
+const SLUG_CHARACTERS = 48;
+
+// A drawing outlives a reload of the page: its job goes on, and whoever knows the id can follow it.
+export const remember = (running) => localStorage.setItem(RUNNING, JSON.stringify(running));
+export const forget = () => localStorage.removeItem(RUNNING);
+export const remembered = () => JSON.parse(localStorage.getItem(RUNNING) ?? "null");
+
+export function fileName(settings, image) {
+  const slug = settings.prompt.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "").slice(0, SLUG_CHARACTERS);
+  return `${slug || "picture"}-${image.seed}.${image.content_type === "image/jpeg" ? "jpg" : "png"}`;
+}
+
+// Follow the job to its end and return the drawing. Raises Failure.
+export async function follow(api, { id, settings, startedAt }, announce) {
+  const count = settings.num_images;
+  const images = new Map();
+  const clock = new Clock(count);
+  let fetching = [];
+  showFrames(count, sizeOf(settings));
+  showProgress(0, "Waiting for its turn");
+
+  async function bring(index, fields) {
+    if (images.has(index)) return;
+    images.set(index, null);
+    const image = { ...fields, blob: await api.picture(fields) };
+    for (const name of ["b64_json", "url", "type", "image_index"]) delete image[name];
+    images.set(index, image);
+    showPicture(index, image, fileName(settings, image));
+    if (count > 1) announce(`Picture ${index + 1} of ${count} is finished.`);
+  }
+
+  for await (const event of api.follow(id)) {
+    if (event.type === "image_generation.progress") {
+      clock.step(event);
+      showStep(event);
+      showProgress(clock.fraction, clock.words());
+      if (clock.justPassedHalf()) announce("Half done.");
+    } else if (event.type === "image_generation.image") {
+      fetching.push(bring(event.image_index, event));
+    } else {
+      if (event.status !== "completed") {
+        showStopped();
+        throw failureOf(event.error, { requestId: id });
+      }
+      fetching.push(...event.data.map((fields, index) => bring(index, fields)));
+      await Promise.all(fetching);
+      return {
+        id,
+        at: Date.now(),
+        settings,
+        images: [...images].sort(([a], [b]) => a - b).map(([, image]) => image),
+        milliseconds: Date.now() - startedAt,
+        engine: event.meta.engine,
+        creditsUsed: event.meta.usage.credits_used,
+        warnings: event.meta.warnings,
+        safety: event.meta.safety,
+      };
+    }
+  }
+  throw new Failure({ code: "unreachable", message: "The connection was lost." });
+}
+
+// Steps done over all pictures, and from their pace the time left.
+class Clock {
+  constructor(count) {
+    this.count = count;
+    this.steps = new Map();
+    this.half = false;
+  }
+
+  step({ image_index: index, step, num_steps: numSteps }) {
+    this.numSteps = numSteps;
+    this.steps.set(index, step);
+    this.first ??= { at: performance.now(), done: this.done };
+  }
+
+  get done() {
+    return [...this.steps.values()].reduce((sum, step) => sum + step, 0);
+  }
+
+  get fraction() {
+    return this.done / (this.count * this.numSteps);
+  }
+
+  justPassedHalf() {
+    if (this.half || this.fraction < 0.5) return false;
+    this.half = true;
+    return true;
+  }
+
+  words() {
+    const total = this.count * this.numSteps;
+    const since = this.done - this.first.done;
+    const left = since > 2 ? ((performance.now() - this.first.at) / since) * (total - this.done) : null;
+    if (this.done === total) return "Finishing";
+    const where = this.count === 1 ? `Step ${this.done} of ${total}` : `Step ${this.done} of ${total}, ${this.count} pictures`;
+    return left === null || left < 500 ? where : `${where} · about ${inSeconds(left)} left`;
+  }
+}

@@ -1,0 +1,264 @@
+// Joins the parts of the page: what a click leads to, and what is kept up to date.
+
+import { Failure, createApi } from "./api.js";
+import { connectCode } from "./code.js";
+import { fileName, follow, forget, remember, remembered } from "./drawing.js";
+import { problemsOf, requestBody, sizeOf } from "./fields.js";
+import { connectForm } from "./form.js";
+import { openHistory } from "./history.js";
+import { connectKeyDialog, readKey, takeKeyFromAddress } from "./key.js";
+import { hideNotice, showNotice } from "./notice.js";
+import { showResult } from "./result.js";
+import { showFrames, showPicture, showProgress, showRest } from "./stage.js";
+import { showStrip } from "./strip.js";
+import { connectTheme } from "./theme.js";
+import { explain, inCredits, inDollars, priceCredits } from "./wording.js";
+
+const ENGINE_POLL_MILLISECONDS = 2000;
+const IDEAS = [
+  "A T-Rex relaxing on a beach, lying on a sun lounger and wearing sunglasses.",
+  "A penguin with a hat in the snow",
+  "A rocket in space",
+  "A castle in the mountains at sunset",
+  "A red car on a road",
+  "An owl in a forest at night",
+];
+const MINI_NOTE = "This is mini, a small checkpoint for trying things out. It knows about 125 things in 12 places and is not the 80 B HunyuanImage-3.0.";
+
+const element = (id) => document.getElementById(id);
+
+let megapixelCredits = null;
+let balanceCredits = null;
+let runningId = null;
+let shown = null;
+let drawings = null;
+
+takeKeyFromAddress();
+connectTheme();
+const api = createApi(readKey);
+const form = connectForm({ onChange: showPrice });
+const code = connectCode();
+const keyDialog = connectKeyDialog({ onChange: updateBalance });
+
+function showPrice(settings = form.read()) {
+  if (megapixelCredits === null) return;
+  const size = sizeOf(settings);
+  const price = priceCredits(size, settings.num_images, megapixelCredits);
+  const amount = Object.assign(document.createElement("b"), { textContent: Number.isFinite(price) ? inCredits(price) : "" });
+  element("price").replaceChildren(amount, Number.isFinite(price) ? `${inDollars(price)}${size ? "" : " at most"}` : "");
+}
+
+async function updateBalance() {
+  balanceCredits = readKey() ? await api.balance().catch(() => null) : null;
+  const left = balanceCredits === null ? [] : [Object.assign(document.createElement("b"), { textContent: inDollars(balanceCredits) }), ` · ${inCredits(balanceCredits)} left`];
+  element("credits").replaceChildren(...left);
+}
+
+function showEngine(state, name) {
+  element("engine").dataset.state = state;
+  element("engine-name").textContent = element("engine").title = name;
+}
+
+async function watchEngine() {
+  while (true) {
+    try {
+      const name = await api.engine();
+      showEngine("ready", name);
+      element("engine-note").hidden = !/^mini\b/.test(name);
+      element("engine-note").textContent = MINI_NOTE;
+      return;
+    } catch (failure) {
+      if (failure.code === "unreachable") showEngine("away", "The server cannot be reached");
+      else showEngine("starting", "The engine is starting");
+    }
+    await new Promise((done) => setTimeout(done, ENGINE_POLL_MILLISECONDS));
+  }
+}
+
+function announce(text) {
+  element("announcer").textContent = text;
+}
+
+function setRunning(id) {
+  runningId = id;
+  element("draw").hidden = id !== null;
+  element("cancel").hidden = id === null;
+  element("cancel").disabled = false;
+  element("stage").setAttribute("aria-busy", String(id !== null));
+}
+
+async function draw() {
+  if (runningId !== null) return;
+  hideNotice();
+  const settings = form.readForDrawing();
+  const problems = problemsOf(settings);
+  form.mark(problems);
+  if (problems.length) return;
+  // Taken before the first answer: a second click must not order twice.
+  setRunning("");
+  await show(async () => {
+    const running = { id: await api.submit(requestBody(settings)), settings, startedAt: Date.now() };
+    remember(running);
+    return running;
+  });
+}
+
+// Order or take up a drawing, and follow it to its end, whichever that is.
+async function show(begin) {
+  let settings = null;
+  try {
+    const running = await begin();
+    settings = running.settings;
+    setRunning(running.id);
+    announce("Drawing has begun.");
+    element("stage").dataset.state = "drawing";
+    element("stage").scrollIntoView({ block: "start", behavior: "smooth" });
+    await finish(await follow(api, running, announce));
+  } catch (failure) {
+    if (!(failure instanceof Failure)) throw failure;
+    await fail(failure, settings ?? form.read());
+  } finally {
+    forget();
+    showProgress(null);
+    const hadFocus = document.activeElement === element("cancel");
+    setRunning(null);
+    if (hadFocus) element("draw").focus();
+    updateBalance();
+  }
+}
+
+async function finish(drawing) {
+  shown = drawing;
+  element("stage").dataset.state = "done";
+  showResult(drawing);
+  announce(`Finished: ${drawing.settings.prompt}`);
+  try {
+    await drawings.add(drawing);
+  } catch {
+    showNotice({ title: "The history is full.", text: "The browser has no room to keep this drawing; download it if you like it.", calm: true });
+  }
+  await updateStrip();
+}
+
+async function fail(failure, settings) {
+  element("stage").dataset.state = "failed";
+  if (failure.code === "cancelled") {
+    showNotice({ title: "Cancelled.", text: "Nothing was charged.", calm: true });
+    return;
+  }
+  if (failure.code === "invalid_payload") form.mark(failure.issues);
+  if (failure.code === "insufficient_credits") await updateBalance();
+  if (failure.code === "overloaded" || failure.code === "engine_crashed") watchEngine();
+  const price = megapixelCredits === null ? null : priceCredits(sizeOf(settings), settings.num_images, megapixelCredits);
+  const words = explain(failure, { hasKey: Boolean(readKey()), priceCredits: price, balanceCredits });
+  const actions = { key: [["Change the key", keyDialog.open]], again: [["Try again", draw]] }[words.does] ?? [];
+  showNotice({ ...words, actions });
+}
+
+async function cancel() {
+  if (!runningId) return;
+  element("cancel").disabled = true;
+  try {
+    await api.cancel(runningId);
+  } catch (failure) {
+    element("cancel").disabled = false;
+    await fail(failure, form.read());
+  }
+}
+
+async function updateStrip() {
+  const all = await drawings.list();
+  showStrip(all, { currentId: shown?.id, onChoose: showEarlier });
+}
+
+function showEarlier(drawing) {
+  if (runningId !== null) return;
+  hideNotice();
+  shown = drawing;
+  element("stage").dataset.state = "done";
+  showFrames(drawing.images.length, drawing.images[0]);
+  drawing.images.forEach((image, index) => showPicture(index, image, fileName(drawing.settings, image)));
+  showResult(drawing);
+  announce(`Showing: ${drawing.settings.prompt}`);
+  for (const button of document.querySelectorAll("#strip button")) button.setAttribute("aria-current", "false");
+  updateStrip();
+}
+
+async function remove() {
+  await drawings.remove(shown.id);
+  shown = null;
+  showRest();
+  await updateStrip();
+}
+
+async function clearHistory() {
+  if (!confirm("Remove all drawings from this browser?")) return;
+  await drawings.clear();
+  if (runningId === null) showRest();
+  await updateStrip();
+}
+
+function connectButtons() {
+  element("form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    draw();
+  });
+  element("cancel").addEventListener("click", cancel);
+  element("open-code").addEventListener("click", () => code.open(form.read()));
+  element("result-code").addEventListener("click", () => code.open(shown.settings));
+  element("reuse").addEventListener("click", () => {
+    form.write(shown.settings);
+    form.setLocked(true);
+    element("prompt").focus();
+    announce("The form has the settings of this drawing. Its seed is kept.");
+  });
+  element("forget").addEventListener("click", remove);
+  element("clear-history").addEventListener("click", clearHistory);
+  for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", () => button.closest("dialog").close());
+  for (const dialog of document.querySelectorAll("dialog")) dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  document.addEventListener("keydown", (event) => {
+    if (document.querySelector("dialog[open]")) return;
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) draw();
+    if (event.key === "Escape") cancel();
+  });
+  if (/Mac|iPhone|iPad/.test(navigator.platform)) element("draw-keys").textContent = "⌘ ↵";
+}
+
+function showIdeas() {
+  const buttons = IDEAS.map((idea) => {
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: idea });
+    button.addEventListener("click", () => {
+      form.write({ ...form.read(), prompt: idea });
+      element("prompt").focus();
+    });
+    const item = document.createElement("li");
+    item.append(button);
+    return item;
+  });
+  element("ideas").replaceChildren(...buttons);
+}
+
+// Where the browser keeps nothing, as in some private windows.
+function noHistory() {
+  showNotice({ title: "This browser keeps no history here.", text: "Download what you like before you leave the page.", calm: true });
+  return { list: async () => [], add: async () => {}, remove: async () => {}, clear: async () => {} };
+}
+
+async function start() {
+  showIdeas();
+  connectButtons();
+  performance.mark("danqing-interactive");
+  watchEngine();
+  updateBalance();
+  drawings = await openHistory().catch(noHistory);
+  await updateStrip();
+  megapixelCredits = (await api.price()).megapixel_credits;
+  showPrice();
+  const running = remembered();
+  if (running !== null && readKey()) {
+    setRunning("");
+    await show(async () => running);
+  }
+}
+
+await start();

@@ -1,0 +1,33 @@
+// What is said beside a finished drawing.
+
+import { inCredits, inSeconds } from "./wording.js";
+
+const element = (id) => document.getElementById(id);
+
+export function showResult(drawing) {
+  const { settings, images } = drawing;
+  const [{ width, height }] = images;
+  const seeds = images.map(({ seed }) => seed);
+  const facts = [
+    [seeds.length > 1 ? "Seeds" : "Seed", seeds.length > 1 ? `${seeds[0]} to ${seeds.at(-1)}` : seeds[0]],
+    ["Size", `${width} × ${height}`],
+    ["Steps", settings.num_inference_steps],
+    ["Guidance", settings.guidance_scale],
+    ["Time", inSeconds(drawing.milliseconds)],
+    ["Cost", inCredits(drawing.creditsUsed)],
+    ["Drawn by", drawing.engine],
+  ];
+  element("said").textContent = settings.prompt;
+  element("facts").replaceChildren(
+    ...facts.map(([name, value]) => {
+      const pair = document.createElement("div");
+      pair.append(Object.assign(document.createElement("dt"), { textContent: name }), Object.assign(document.createElement("dd"), { textContent: value }));
+      return pair;
+    }),
+  );
+  const revised = images[0].revised_prompt;
+  const remarks = [...(revised ? [`Expanded to: ${revised}`] : []), ...drawing.warnings];
+  element("warnings").hidden = remarks.length === 0;
+  element("warnings").replaceChildren(...remarks.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+  element("result").hidden = false;
+}

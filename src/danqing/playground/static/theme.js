@@ -1,0 +1,22 @@
+// Light, dark, or as the system says.
+
+const NAME = "danqing.theme";
+const THEMES = ["system", "light", "dark"];
+
+export function connectTheme() {
+  const button = document.getElementById("theme");
+  const label = document.getElementById("theme-label");
+  function show(theme) {
+    if (theme === "system") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = theme;
+    label.textContent = `Theme: ${theme}`;
+    button.title = label.textContent;
+  }
+  const read = () => localStorage.getItem(NAME) ?? "system";
+  button.addEventListener("click", () => {
+    const next = THEMES[(THEMES.indexOf(read()) + 1) % THEMES.length];
+    localStorage.setItem(NAME, next);
+    show(next);
+  });
+  show(read());
+}
