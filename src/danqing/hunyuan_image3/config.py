@@ -7,6 +7,7 @@ the arithmetic in a way this runtime does not implement is an error that names i
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -157,6 +158,12 @@ def _vae(values: Mapping[str, Any]) -> VaeConfig:
     channels = _take(values, "block_out_channels", list, where=where)
     if not channels or not all(isinstance(width, int) and width > 0 for width in channels):
         raise CheckpointError(f"{where}: key 'block_out_channels' must be a list of positive integers")
+    for narrow, wide in pairwise([_count(values, "latent_channels", where=where), *reversed(channels)]):
+        # Between levels channels are repeated or averaged four by four.
+        if max(4 * narrow, wide) % min(4 * narrow, wide) or max(narrow, 4 * wide) % min(narrow, 4 * wide):
+            raise CheckpointError(
+                f"{where}: 'block_out_channels' and 'latent_channels': {narrow} and {wide} do not divide"
+            )
     kernel_dims = _count(values, "kernel_dims", where=where)
     temporal_factor = _count(values, "ffactor_temporal", where=where)
     if kernel_dims not in (2, 3) or (kernel_dims == 2 and temporal_factor != 1):

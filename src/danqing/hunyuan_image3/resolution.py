@@ -42,7 +42,3 @@ class Buckets:
         """The bucket whose height/width is nearest to the requested one."""
         ratio = height_px / width_px
         return min(self.usable, key=lambda bucket: abs(bucket.height_px / bucket.width_px - ratio))
-
-    def at(self, ratio_index: int) -> Bucket:
-        """The usable bucket nearest to place `ratio_index`, the answer of the model's size question."""
-        return min(self.usable, key=lambda bucket: abs(bucket.ratio_index - ratio_index))

@@ -28,7 +28,7 @@ from danqing.training.latents import LinearCode, half_size
 from danqing.training.recipe import BUCKET_SHARES, PIXELS_PER_TOKEN
 
 # The flat constant shares its channel with the signal: larger would leave bfloat16 no digits for the signal.
-FLAT_CONSTANT, DETAIL_CONSTANT = 10.0, 256.0
+FLAT_CONSTANT, DETAIL_CONSTANT = 10.0, 24.0
 CHESSBOARD = (1.0, -1.0, -1.0, 1.0)  # of the four quarters of a block
 NUM_FLAT = 3
 RIDGE = 1e-4

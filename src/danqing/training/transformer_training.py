@@ -43,15 +43,15 @@ def new_network(recipe: Recipe, *, dtype: torch.dtype, device: torch.device) -> 
     return model.to(device)
 
 
-def noise_levels(count: int, *, centre: float, generator: torch.Generator) -> Tensor:
+def noise_levels(count: int, *, centre: float, spread: float, generator: torch.Generator) -> Tensor:
     """Logit-normal sigmas, [B]."""
-    return torch.sigmoid(centre + torch.randn(count, generator=generator))
+    return torch.sigmoid(centre + spread * torch.randn(count, generator=generator))
 
 
 def loss_of(model: HunyuanImage3, batch: Batch, recipe: Recipe, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """The training loss and, apart, its velocity term."""
     B = len(batch.latent_BChw)
-    sigma_B = noise_levels(B, centre=recipe.noise_centre, generator=generator)
+    sigma_B = noise_levels(B, centre=recipe.noise_centre, spread=recipe.noise_spread, generator=generator)
     clean = batch.latent_BChw.float()
     noise = torch.randn(clean.shape, generator=generator)
     sigma = sigma_B[:, None, None, None]
