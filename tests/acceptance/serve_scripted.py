@@ -1,0 +1,34 @@
+"""`danqing`, except that no model draws: `serve_scripted.py child serve` has a scripted drawing process, quick and
+without torch, that does what its prompt says; `serve_scripted.py inside serve` an engine in the server that answers at once.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fakes import FakeEngine
+
+import danqing.app
+from danqing.cli.main import app
+from danqing.settings import Settings
+
+WORKER = Path(__file__).parents[1] / "unit" / "engine" / "fake_worker.py"
+
+
+def _scripted_worker(folder: Path, *, device: str, dtype: str | None) -> Sequence[str]:
+    return (sys.executable, str(WORKER), "--model", str(folder), "--device", device)
+
+
+def _engine_inside(settings: Settings) -> FakeEngine:
+    return FakeEngine()
+
+
+if __name__ == "__main__":
+    match sys.argv.pop(1):
+        case "child":
+            danqing.app.worker_command = _scripted_worker
+        case "inside":
+            danqing.app._engine = _engine_inside
+        case other:
+            sys.exit(f"child or inside, not {other}")
+    app()
