@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from danqing.cli import accounts, credits, generate, keys, model, serve
+from danqing.cli import accounts, credits, doctor, generate, keys, model, serve
 from danqing.cli.terminal import ExitCode, fail
 
 
@@ -31,7 +31,6 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help="Danqing (丹青): a self-hosted HunyuanImage-3.0 service.\n\nStart with `danqing serve`, or draw at once: "
@@ -41,6 +40,7 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("generate")(generate.generate)
+app.command("doctor")(doctor.doctor)
 app.add_typer(keys.app, name="keys")
 app.add_typer(credits.app, name="credits")
 app.add_typer(accounts.app, name="accounts")

@@ -20,6 +20,8 @@ COMMANDS = [
     ["credits", "balance"],
     ["accounts", "create"],
     ["model", "info"],
+    ["accounts", "webhook-secret"],
+    ["doctor"],
 ]
 
 

@@ -1,0 +1,193 @@
+"""`danqing doctor`: what this machine can run and why, before anybody waits for it. Changes nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from danqing.cli.session import read_settings
+from danqing.cli.terminal import ExitCode, output
+
+if TYPE_CHECKING:
+    from danqing.cli.machine import Device, Folder, Processor
+    from danqing.settings import Settings
+
+# Beside the weights, generously: PyTorch itself, and the latents, keys and values, and planes of a picture.
+PROCESS_BYTES = 1_000_000_000
+DRAWING_SHARE = 0.1
+# The published weights: a file of 170 GB with two bytes a number.
+PUBLISHED_NAME = "HunyuanImage-3.0 (80 B)"
+PUBLISHED_WEIGHTS_BYTES = 170_000_000_000
+BYTES_PER_NUMBER = {"float32": 4, "bfloat16": 2, "fp8": 1}
+LEAST_FREE_BYTES = 2**30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """Whether a checkpoint in one number type fits, and where; `why_not` is empty where it does."""
+
+    checkpoint: str
+    dtype: str
+    needed_bytes: int
+    device: str | None
+    why_not: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """Everything that the command says; the server of these settings can draw when there are no problems."""
+
+    processor: Processor
+    devices: list[Device]
+    data_folder: Folder
+    dtype: str
+    dtype_reason: str
+    fits: list[Fit]
+    problems: list[str]
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Say what this machine can run and why, under the present `DANQING_*` settings.
+
+    Exit code 1 when the server could not draw.
+
+    Example: `DANQING_MODEL=~/models/HunyuanImage-3.0 danqing doctor`
+    """
+    from danqing.cli import machine
+
+    diagnosis = diagnose(read_settings(), processor=machine.processor(), devices=machine.devices())
+    if as_json:
+        typer.echo(json.dumps(asdict(diagnosis), indent=2, default=str))
+    else:
+        _show(diagnosis)
+    if diagnosis.problems:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def diagnose(settings: Settings, *, processor: Processor, devices: list[Device]) -> Diagnosis:
+    """Compare the machine with what the settings and the published weights ask of it; the last device is the CPU."""
+    from danqing.app import BUNDLED_CHECKPOINT
+    from danqing.cli import machine
+
+    data_folder = machine.folder(settings.data_dir)
+    problems = _folder_problems(data_folder)
+    wanted = "cuda:0" if settings.device == "cuda" else settings.device
+    device = next((device for device in devices if device.name == wanted), None)
+    if device is None:
+        problems.append(f"DANQING_DEVICE is {settings.device}, and {machine.no_gpu_because()}")
+    # Without the device asked for, the processor's type is the one to speak of.
+    dtype = settings.dtype or (device or devices[-1]).dtype
+    fits = [
+        _published(dtype, devices, why_never=None),
+        _published("fp8", devices, why_never="this version does not quantise"),
+    ]
+    try:
+        own = _own(settings.model or BUNDLED_CHECKPOINT, dtype, device)
+    except ValueError as error:
+        problems.append(str(error))
+    else:
+        fits.insert(0, own)
+        if device is not None and own.why_not:
+            problems.append(f"{own.checkpoint}: {own.why_not}")
+    return Diagnosis(
+        processor=processor,
+        devices=devices,
+        data_folder=data_folder,
+        dtype=dtype,
+        dtype_reason=_dtype_reason(settings, dtype, (device or devices[-1]).name, processor),
+        fits=fits,
+        problems=problems,
+    )
+
+
+def _folder_problems(folder: Folder) -> list[str]:
+    problems = []
+    if not folder.writable:
+        problems.append(f"the data folder {folder.path} cannot be written")
+    if folder.free_bytes < LEAST_FREE_BYTES:
+        problems.append(f"only {_size(folder.free_bytes)} are free for {folder.path}")
+    return problems
+
+
+def _own(checkpoint: Path, dtype: str, device: Device | None) -> Fit:
+    """Judge the checkpoint of the settings. Raises CheckpointError, a ValueError."""
+    from danqing.hunyuan_image3.summary import summarise
+
+    num_parameters = summarise(checkpoint).num_parameters
+    weights_bytes = num_parameters * BYTES_PER_NUMBER[dtype]
+    if device is None:
+        return _fit(checkpoint.name, dtype, weights_bytes, [], why_never="its device is missing")
+    return _fit(checkpoint.name, dtype, weights_bytes, [device])
+
+
+def _published(dtype: str, devices: list[Device], *, why_never: str | None) -> Fit:
+    weights_bytes = PUBLISHED_WEIGHTS_BYTES // BYTES_PER_NUMBER["bfloat16"] * BYTES_PER_NUMBER[dtype]
+    return _fit(PUBLISHED_NAME, dtype, weights_bytes, devices, why_never=why_never)
+
+
+def _fit(
+    checkpoint: str, dtype: str, weights_bytes: int, devices: list[Device], *, why_never: str | None = None
+) -> Fit:
+    needed_bytes = PROCESS_BYTES + int(weights_bytes * (1 + DRAWING_SHARE))
+    place = next((device for device in devices if device.memory_bytes >= needed_bytes), None)
+    why_not = why_never or ""
+    if place is None and not why_not:
+        largest = max(devices, key=lambda device: device.memory_bytes)
+        why_not = f"needs {_size(needed_bytes)} on one device, {largest.name} has {_size(largest.memory_bytes)}"
+    name = None if place is None or why_not else place.name
+    return Fit(checkpoint=checkpoint, dtype=dtype, needed_bytes=needed_bytes, device=name, why_not=why_not)
+
+
+def _dtype_reason(settings: Settings, dtype: str, device: str, processor: Processor) -> str:
+    if settings.dtype is not None:
+        return "DANQING_DTYPE says so"
+    native = ", ".join(name for name in processor.features if "bf16" in name)
+    if device == "cpu" and dtype == "bfloat16":
+        return f"the processor multiplies it natively ({native})"
+    return f"{device} multiplies {'it natively' if dtype == 'bfloat16' else 'bfloat16 only by emulation'}"
+
+
+def _show(diagnosis: Diagnosis) -> None:
+    from danqing.cli.machine import no_gpu_because
+
+    processor, folder = diagnosis.processor, diagnosis.data_folder
+    *gpus, cpu = diagnosis.devices
+    rows: dict[str, Any] = {
+        "processor": f"{processor.name}: {processor.num_threads} threads on {processor.num_cores} cores",
+        "features": ", ".join(processor.features) or "none that help",
+        "number type": f"{diagnosis.dtype}: {diagnosis.dtype_reason}",
+        "memory": _size(cpu.memory_bytes),
+        "GPU": "\n".join(f"{gpu.name}: {gpu.description}, {_size(gpu.memory_bytes)}" for gpu in gpus)
+        or f"none: {no_gpu_because()}",
+        "data folder": f"{folder.path}{'' if folder.exists else ' (not there yet)'}, {_size(folder.free_bytes)} free",
+    }
+    rows |= {f"{fit.checkpoint}, {fit.dtype}": _answer(fit) for fit in diagnosis.fits}
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows.items():
+        table.add_row(name, value)
+    output.print(table)
+    for problem in diagnosis.problems:
+        output.print(f"[bold red]problem:[/] {escape(problem)}", soft_wrap=True)
+    if not diagnosis.problems:
+        output.print("[bold green]This machine can serve.[/] Start with: danqing serve")
+
+
+def _answer(fit: Fit) -> str:
+    if fit.device is None:
+        return f"[yellow]no:[/] {escape(fit.why_not)}"
+    slowly = ", minutes a step" if (fit.checkpoint, fit.device) == (PUBLISHED_NAME, "cpu") else ""
+    return f"[green]fits[/] on {fit.device}{slowly} (needs {_size(fit.needed_bytes)})"
+
+
+def _size(num_bytes: int) -> str:
+    return f"{num_bytes / 1e9:,.0f} GB" if num_bytes >= 1e10 else f"{num_bytes / 1e9:,.1f} GB"

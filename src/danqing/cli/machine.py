@@ -1,0 +1,124 @@
+"""What this machine has, as plain facts: processor, memory, accelerators, disk. Judges nothing, knows no checkpoint."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from danqing.hunyuan_image3.precision import fastest_dtype
+
+# What decides how fast matrix products are, in the words of PyTorch.
+TELLING_FEATURES = (
+    "avx2",
+    "avx512_f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_tile",
+    "amx_bf16",
+    "neon",
+    "bf16",
+    "sve",
+    "sve_bf16",
+    "arm_bf16",
+)
+# Of a container; the machine's own memory says little there.
+MEMORY_LIMIT_FILES = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Processor:
+    """`num_cores` are those that this process may use; PyTorch takes `num_threads` of them."""
+
+    name: str
+    num_cores: int
+    num_threads: int
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """A place for a model. `name` is what `DANQING_DEVICE` takes, `dtype` the fastest type there."""
+
+    name: str
+    description: str
+    memory_bytes: int
+    dtype: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """A folder that is there, or that would be made."""
+
+    path: Path
+    exists: bool
+    writable: bool
+    free_bytes: int
+
+
+def processor() -> Processor:
+    """Look at the processor."""
+    capabilities = torch.cpu.get_capabilities()
+    return Processor(
+        name=str(capabilities.get("cpu_name") or platform.processor() or platform.machine()),
+        num_cores=_num_cores(),
+        num_threads=torch.get_num_threads(),
+        features=tuple(name for name in TELLING_FEATURES if capabilities.get(name) is True),
+    )
+
+
+def devices() -> list[Device]:
+    """List the GPUs that PyTorch can use, then the processor."""
+    gpus = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+    found = [
+        Device(
+            name=f"cuda:{index}",
+            description=gpu.name,
+            memory_bytes=gpu.total_memory,
+            dtype=_fastest(f"cuda:{index}"),
+        )
+        for index, gpu in enumerate(gpus)
+    ]
+    cpu = Device(name="cpu", description=processor().name, memory_bytes=_memory_bytes(), dtype=_fastest("cpu"))
+    return [*found, cpu]
+
+
+def no_gpu_because() -> str:
+    """Say why PyTorch sees no GPU."""
+    if torch.version.cuda is None and torch.version.hip is None:
+        return "this PyTorch is a CPU build"
+    return "PyTorch finds none"
+
+
+def folder(path: Path) -> Folder:
+    """Look at a folder without making it."""
+    present = next(place for place in (path, *path.absolute().parents) if place.exists())
+    return Folder(
+        path=path,
+        exists=path.is_dir(),
+        writable=present.is_dir() and os.access(present, os.W_OK | os.X_OK),
+        free_bytes=shutil.disk_usage(present).free,
+    )
+
+
+def _fastest(device: str) -> str:
+    return str(fastest_dtype(torch.device(device))).removeprefix("torch.")
+
+
+def _num_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _memory_bytes() -> int:
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for file in MEMORY_LIMIT_FILES:
+        # "max" is no limit.
+        if file.is_file() and (text := file.read_text().strip()).isdecimal():
+            limits.append(int(text))
+    return min(limits)

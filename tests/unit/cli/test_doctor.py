@@ -1,0 +1,111 @@
+"""`doctor` says what the machine can run and why; here the machines are made up, except for the one we are on."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from danqing.cli.doctor import Diagnosis, diagnose
+from danqing.cli.machine import Device, Processor
+from danqing.settings import Settings
+
+Run = Callable[..., Result]
+
+CHECKPOINT = Path(__file__).parents[2] / "data" / "parity" / "pretrain"
+PROCESSOR = Processor(name="Made Up", num_cores=8, num_threads=8, features=("avx2",))
+CPU = Device(name="cpu", description="Made Up", memory_bytes=64 * 10**9, dtype="float32")
+H200 = Device(name="cuda:0", description="NVIDIA H200", memory_bytes=150 * 10**9, dtype="bfloat16")
+B300 = Device(name="cuda:1", description="NVIDIA B300", memory_bytes=288 * 10**9, dtype="bfloat16")
+
+
+def _diagnose(tmp_path: Path, *devices: Device, **settings: object) -> Diagnosis:
+    values = {"data_dir": tmp_path / "data", "model": CHECKPOINT, **settings}
+    return diagnose(Settings.model_validate(values), processor=PROCESSOR, devices=list(devices))
+
+
+def test_on_this_machine_it_finds_the_checkpoint_fit_and_changes_nothing(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DANQING_MODEL", str(CHECKPOINT))
+    result = run("doctor")
+    assert result.exit_code == 0, result.output
+    for part in ("threads", "memory", "GPU", "number type", "pretrain", "This machine can serve"):
+        assert part in result.stdout
+    assert not (tmp_path / "data").exists()
+
+
+def test_its_json_holds_the_same(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DANQING_MODEL", str(CHECKPOINT))
+    found = json.loads(run("doctor", "--json").stdout)
+    assert found["problems"] == []
+    assert found["fits"][0]["checkpoint"] == "pretrain"
+    assert found["fits"][0]["device"] == "cpu"
+    assert found["dtype"] == found["devices"][-1]["dtype"]
+    assert found["processor"]["num_cores"] <= (os.cpu_count() or 1)
+    page, pages = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")
+    assert 0 < found["devices"][-1]["memory_bytes"] <= page * pages
+
+
+def test_a_checkpoint_that_cannot_be_loaded_is_a_problem_and_exit_code_1(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = Path(shutil.copytree(CHECKPOINT, tmp_path / "broken"))
+    (broken / "tokenizer.json").unlink()
+    monkeypatch.setenv("DANQING_MODEL", str(broken))
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "tokenizer.json" in result.stdout
+    assert "can serve" not in result.stdout
+
+
+def test_the_published_weights_do_not_fit_a_small_machine(tmp_path: Path) -> None:
+    own, published, quantised = _diagnose(tmp_path, CPU).fits
+    assert own.device == "cpu"
+    # Four bytes a number, because this processor has no native bfloat16.
+    assert (published.dtype, published.device) == ("float32", None)
+    assert "cpu has 64 GB" in published.why_not
+    assert quantised.device is None
+
+
+def test_they_fit_the_first_device_with_room_for_all_of_them(tmp_path: Path) -> None:
+    published = _diagnose(tmp_path, H200, B300, CPU, device="cuda").fits[1]
+    assert (published.dtype, published.device) == ("bfloat16", "cuda:1")
+    smaller = _diagnose(tmp_path, H200, CPU, device="cuda").fits[1]
+    assert smaller.device is None
+    assert "cuda:0 has 150 GB" in smaller.why_not
+
+
+def test_a_device_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
+    diagnosis = _diagnose(tmp_path, CPU, device="cuda:3")
+    assert "DANQING_DEVICE is cuda:3" in diagnosis.problems[0]
+    assert diagnosis.fits[0].device is None
+
+
+def test_a_checkpoint_too_large_for_its_device_is_a_problem(tmp_path: Path) -> None:
+    tiny = Device(name="cpu", description="Tiny", memory_bytes=10**8, dtype="float32")
+    (problem,) = _diagnose(tmp_path, tiny).problems
+    assert problem.startswith("pretrain: needs 1.0 GB on one device")
+
+
+@pytest.mark.parametrize(
+    ("settings", "devices", "reason"),
+    [
+        ({}, [CPU], "cpu multiplies bfloat16 only by emulation"),
+        ({"dtype": "bfloat16"}, [CPU], "DANQING_DTYPE says so"),
+        ({"device": "cuda"}, [H200, CPU], "cuda:0 multiplies it natively"),
+    ],
+)
+def test_it_says_why_a_number_type_was_chosen(
+    tmp_path: Path, settings: dict[str, str], devices: list[Device], reason: str
+) -> None:
+    assert _diagnose(tmp_path, *devices, **settings).dtype_reason == reason
+
+
+def test_a_data_folder_that_cannot_be_made_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    problems = _diagnose(tmp_path, CPU, data_dir=tmp_path / "file" / "data").problems
+    assert any("cannot be written" in problem for problem in problems)
