@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ def generate(
     negative: Annotated[str, typer.Option(help="What to avoid.")] = "",
     num_images: Annotated[int, typer.Option(min=1, max=4, help="Image i starts from seed + i.")] = 1,
     model: Annotated[Path | None, typer.Option(help="Checkpoint folder. [default: the bundled mini]")] = None,
+    show: Annotated[bool, typer.Option(help="Show the picture here too, where the terminal can.")] = True,
 ) -> None:
     """Draw a prompt on this machine, without a server.
 
@@ -84,7 +86,9 @@ def generate(
     )
     # What goes wrong in the engine is said once, by this command.
     logging.getLogger("danqing").setLevel(logging.CRITICAL)
-    asyncio.run(_run(_engine(model), request, target))
+    paths = asyncio.run(_run(_engine(model), request, target))
+    if show:
+        _show(paths)
 
 
 def _checked_file(path: Path) -> Path:
@@ -122,7 +126,17 @@ def _engine(model: Path | None) -> LocalEngine:
     return LocalEngine(command, model=folder.name)
 
 
-async def _run(engine: LocalEngine, request: DrawRequest, target: Target) -> None:
+def _show(paths: list[Path]) -> None:
+    from danqing.cli.terminal_picture import protocol_of, show_picture
+
+    protocol = protocol_of(notes, os.environ)
+    if protocol is None:
+        return
+    for path in paths:
+        show_picture(path, notes, protocol=protocol)
+
+
+async def _run(engine: LocalEngine, request: DrawRequest, target: Target) -> list[Path]:
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -137,7 +151,7 @@ async def _run(engine: LocalEngine, request: DrawRequest, target: Target) -> Non
             await _load(engine)
         notes.print(f"[dim]{escape(engine.status().model)}, seed {request.seed}[/]")
         with Progress(*columns, console=notes, transient=True) as bar:
-            await _draw(engine, request, target, bar)
+            return await _draw(engine, request, target, bar)
     finally:
         await engine.stop()
 
@@ -151,21 +165,24 @@ async def _load(engine: LocalEngine) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _draw(engine: LocalEngine, request: DrawRequest, target: Target, bar: Progress) -> None:
+async def _draw(engine: LocalEngine, request: DrawRequest, target: Target, bar: Progress) -> list[Path]:
     from danqing.engine.interface import ImageResult
 
     task = bar.add_task("Drawing", total=request.num_images * request.num_inference_steps)
     # The steps of each image, not a count of events: a retry after a crash begins again.
     steps_done = [0] * request.num_images
+    paths = []
     async with aclosing(engine.generate(request)) as events:
         async for event in events:
             if isinstance(event, ImageResult):
                 path = target.of(event.image_index)
                 path.write_bytes(_encode(event, path, engine.status().model))
                 output.print(str(path), soft_wrap=True)
+                paths.append(path)
             else:
                 steps_done[event.image_index] = event.step
                 bar.update(task, completed=sum(steps_done))
+    return sorted(paths)
 
 
 def _encode(image: ImageResult, path: Path, model: str) -> bytes:
