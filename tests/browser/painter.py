@@ -16,8 +16,9 @@ DEFAULT_SIDE_PX = 1024
 
 @dataclass
 class Painter:
-    """Paints. `hold_at`: waits before that step until `gate` opens; `error` is raised at the second step."""
+    """Paints a step every `pace_seconds`. `hold_at`: waits before that step for `gate`; `error`: raised at step two."""
 
+    pace_seconds: float = 0.005
     hold_at: int | None = None
     error: ServiceError | None = None
     state: EngineState = EngineState.READY
@@ -51,7 +52,7 @@ class Painter:
                 if step == self.hold_at:
                     self.held.set()
                     await self.gate.wait()
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(self.pace_seconds)
                 for index, picture in enumerate(pictures):
                     yield progress_of(request, picture, image_index=index, step=step)
             for index, picture in enumerate(pictures):
@@ -66,10 +67,12 @@ def progress_of(request: DrawRequest, picture: np.ndarray, *, image_index: int, 
     due = request.preview_every_steps and step % request.preview_every_steps == 0
     preview = None
     if due:
-        done = step / request.num_inference_steps
-        small = picture[::PREVIEW_SHRINKS, ::PREVIEW_SHRINKS].astype(float)
-        noise = np.random.default_rng(request.seed + image_index).uniform(0, 255, small.shape)
-        preview = raster_of((done * small + (1 - done) * noise).astype(np.uint8))
+        # Coarse first: what is large is decided early.
+        left = 1 - step / request.num_inference_steps
+        block = PREVIEW_SHRINKS * (1 + round(10 * left))
+        coarse = picture[block // 2 :: block, block // 2 :: block]
+        noise = np.random.default_rng(request.seed + image_index).normal(0, 34 * left, coarse.shape)
+        preview = raster_of(np.clip(coarse + noise, 0, 255).astype(np.uint8))
     return Progress(image_index=image_index, step=step, num_steps=request.num_inference_steps, preview=preview)
 
 
@@ -90,7 +93,7 @@ def mountains(seed: int, *, width_px: int, height_px: int) -> np.ndarray:
         ridge = 0.42 + 0.13 * index
         for octave in range(1, 6):
             height = 0.11 / octave**1.25
-            ridge = ridge + height * np.sin(2 * np.pi * (octave * 1.3 * x * max(ratio, 0.7) + random.uniform()))
+            ridge = ridge + height * np.sin(2 * np.pi * (octave * 0.55 * x * max(ratio, 0.7) + random.uniform()))
         colour = far + (near - far) * nearness
         mist = np.clip((y - ridge) / (0.34 - 0.12 * nearness), 0, 1)[..., None]
         hill = colour + (np.array([236.0, 235.0, 224.0]) - colour) * mist * (0.85 - 0.45 * nearness)

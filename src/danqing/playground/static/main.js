@@ -50,7 +50,7 @@ function showPrice(settings = form.read()) {
 
 async function updateBalance() {
   balanceCredits = readKey() ? await api.balance().catch(() => null) : null;
-  const left = balanceCredits === null ? [] : [Object.assign(document.createElement("b"), { textContent: inDollars(balanceCredits) }), ` · ${inCredits(balanceCredits)} left`];
+  const left = balanceCredits === null ? [] : [Object.assign(document.createElement("b"), { textContent: inDollars(balanceCredits) }), Object.assign(document.createElement("span"), { className: "long", textContent: ` · ${inCredits(balanceCredits)}` }), " left"];
   element("credits").replaceChildren(...left);
 }
 
