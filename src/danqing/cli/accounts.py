@@ -1,12 +1,13 @@
 """`danqing accounts`: who may own keys and credits."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from danqing.cli.session import open_database
-from danqing.cli.terminal import output
+from danqing.cli.terminal import AsJson, output, print_json
 
 app = typer.Typer(no_args_is_help=True, help="Accounts own keys, credits and jobs; the first start makes `default`.")
 
@@ -41,20 +42,26 @@ def webhook_secret(account: Annotated[str, typer.Option(help="Whose webhooks.")]
 
 
 @app.command("list")
-def list_() -> None:
-    """List the accounts with their balances."""
+def list_(as_json: AsJson = False) -> None:
+    """List the accounts with their balances.
+
+    Example: `danqing accounts list --json`
+    """
     from danqing.accounts.accounts import list_accounts
     from danqing.accounts.credits import balance
 
-    table = Table("account", "name", "available", "held", "since")
     with open_database() as database, database.read() as conn:
-        for account in list_accounts(conn):
-            funds = balance(conn, account.id)
-            table.add_row(
-                account.id,
-                account.name,
-                f"{funds.available_credits:,}",
-                f"{funds.held_credits:,}",
-                f"{account.created_at:%Y-%m-%d}",
-            )
+        rows = [(account, balance(conn, account.id)) for account in list_accounts(conn)]
+    if as_json:
+        print_json([{**asdict(account), **asdict(funds)} for account, funds in rows])
+        return
+    table = Table("account", "name", "available", "held", "since")
+    for account, funds in rows:
+        table.add_row(
+            account.id,
+            account.name,
+            f"{funds.available_credits:,}",
+            f"{funds.held_credits:,}",
+            f"{account.created_at:%Y-%m-%d}",
+        )
     output.print(table)

@@ -1,12 +1,13 @@
 """`danqing credits`: grant, show and audit what accounts can spend."""
 
 import uuid
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from danqing.cli.session import open_database
-from danqing.cli.terminal import ExitCode, notes, output
+from danqing.cli.terminal import AsJson, ExitCode, notes, output, print_json
 
 app = typer.Typer(no_args_is_help=True, help="Credits are integers; $1 is 2,000,000 and a megapixel costs 210,000.")
 
@@ -31,7 +32,7 @@ def grant(
 
 
 @app.command()
-def balance(account: Account = "default") -> None:
+def balance(account: Account = "default", as_json: AsJson = False) -> None:
     """Show what an account can spend, and what its running jobs hold.
 
     Example: `danqing credits balance --account design`
@@ -40,6 +41,9 @@ def balance(account: Account = "default") -> None:
 
     with open_database() as database, database.read() as conn:
         funds = credits.balance(conn, account)
+    if as_json:
+        print_json({"account": account, **asdict(funds)})
+        return
     _show(funds.available_credits, held_credits=funds.held_credits)
 
 

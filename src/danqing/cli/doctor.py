@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from danqing.cli.session import read_settings
-from danqing.cli.terminal import ExitCode, output
+from danqing.cli.terminal import AsJson, ExitCode, output, print_json
 
 if TYPE_CHECKING:
     from danqing.cli.machine import Device, Folder, Processor
@@ -52,9 +51,7 @@ class Diagnosis:
     problems: list[str]
 
 
-def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
-) -> None:
+def doctor(as_json: AsJson = False) -> None:
     """Say what this machine can run and why, under the present `DANQING_*` settings.
 
     Exit code 1 when the server could not draw.
@@ -65,7 +62,7 @@ def doctor(
 
     diagnosis = diagnose(read_settings(), processor=machine.processor(), devices=machine.devices())
     if as_json:
-        typer.echo(json.dumps(asdict(diagnosis), indent=2, default=str))
+        print_json(asdict(diagnosis))
     else:
         _show(diagnosis)
     if diagnosis.problems:

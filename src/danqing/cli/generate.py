@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,9 +16,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from danqing.cli.session import read_settings
-from danqing.cli.terminal import ExitCode, fail, notes, output
+from danqing.cli.terminal import AsJson, ExitCode, fail, notes, output, print_json
 
 if TYPE_CHECKING:
+    from rich.status import Status
+
     from danqing.engine.interface import DrawRequest, ImageResult
     from danqing.engine.local import LocalEngine
 
@@ -30,16 +32,30 @@ LOOK_SECONDS = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """Where the pictures go: `path` for one, numbered beside it for several."""
+    """Where the pictures go: `path` for one, numbered beside it for several.
+
+    `announce`: print each file's name as soon as it is there.
+    """
 
     path: Path
     num_images: int
+    announce: bool
 
     def of(self, image_index: int) -> Path:
         """Give the file of one image."""
         if self.num_images == 1:
             return self.path
         return self.path.with_stem(f"{self.path.stem}-{image_index + 1}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A file that was written."""
+
+    path: Path
+    seed: int
+    width_px: int
+    height_px: int
 
 
 def generate(
@@ -60,6 +76,7 @@ def generate(
     num_images: Annotated[int, typer.Option(min=1, max=4, help="Image i starts from seed + i.")] = 1,
     model: Annotated[Path | None, typer.Option(help="Checkpoint folder. [default: the bundled mini]")] = None,
     show: Annotated[bool, typer.Option(help="Show the picture here too, where the terminal can.")] = True,
+    as_json: AsJson = False,
 ) -> None:
     """Draw a prompt on this machine, without a server.
 
@@ -71,7 +88,9 @@ def generate(
         if len(text) > MAX_PROMPT_CHARACTERS:
             fail(f"{name}: at most {MAX_PROMPT_CHARACTERS} characters are allowed", code=ExitCode.BAD_INPUT)
     seed = 1 + secrets.randbelow(MAX_SEED) if seed is None else seed
-    target = Target(path=_checked_file(output_file or Path(f"danqing-{seed}.png")), num_images=num_images)
+    target = Target(
+        path=_checked_file(output_file or Path(f"danqing-{seed}.png")), num_images=num_images, announce=not as_json
+    )
     width_px, height_px = _size_px(size)
     request = DrawRequest(
         job_id="generate",
@@ -86,9 +105,12 @@ def generate(
     )
     # What goes wrong in the engine is said once, by this command.
     logging.getLogger("danqing").setLevel(logging.CRITICAL)
-    paths = asyncio.run(_run(_engine(model), request, target))
+    engine = _engine(model)
+    pictures = asyncio.run(_run(engine, request, target))
+    if as_json:
+        print_json({"engine": engine.status().model, "pictures": [asdict(picture) for picture in pictures]})
     if show:
-        _show(paths)
+        _show(pictures)
 
 
 def _checked_file(path: Path) -> Path:
@@ -126,17 +148,17 @@ def _engine(model: Path | None) -> LocalEngine:
     return LocalEngine(command, model=folder.name)
 
 
-def _show(paths: list[Path]) -> None:
+def _show(pictures: list[Picture]) -> None:
     from danqing.cli.terminal_picture import protocol_of, show_picture
 
     protocol = protocol_of(notes, os.environ)
     if protocol is None:
         return
-    for path in paths:
-        show_picture(path, notes, protocol=protocol)
+    for picture in pictures:
+        show_picture(picture.path, notes, protocol=protocol)
 
 
-async def _run(engine: LocalEngine, request: DrawRequest, target: Target) -> list[Path]:
+async def _run(engine: LocalEngine, request: DrawRequest, target: Target) -> list[Picture]:
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -147,8 +169,8 @@ async def _run(engine: LocalEngine, request: DrawRequest, target: Target) -> lis
     )
     await engine.start()
     try:
-        with notes.status("Loading the model"):
-            await _load(engine)
+        with notes.status("Loading the model") as line:
+            await _load(engine, line)
         notes.print(f"[dim]{escape(engine.status().model)}, seed {request.seed}[/]")
         with Progress(*columns, console=notes, transient=True) as bar:
             return await _draw(engine, request, target, bar)
@@ -156,33 +178,36 @@ async def _run(engine: LocalEngine, request: DrawRequest, target: Target) -> lis
         await engine.stop()
 
 
-async def _load(engine: LocalEngine) -> None:
+async def _load(engine: LocalEngine, line: Status) -> None:
     from danqing.engine.interface import EngineState
 
     while engine.status().state is not EngineState.READY:
         if engine.status().state is EngineState.FAILED:
             fail(engine.status().detail, code=ExitCode.ENGINE_FAILED)
+        line.update(f"Loading the model: {escape(engine.status().detail)}")
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _draw(engine: LocalEngine, request: DrawRequest, target: Target, bar: Progress) -> list[Path]:
+async def _draw(engine: LocalEngine, request: DrawRequest, target: Target, bar: Progress) -> list[Picture]:
     from danqing.engine.interface import ImageResult
 
     task = bar.add_task("Drawing", total=request.num_images * request.num_inference_steps)
     # The steps of each image, not a count of events: a retry after a crash begins again.
     steps_done = [0] * request.num_images
-    paths = []
+    pictures = []
     async with aclosing(engine.generate(request)) as events:
         async for event in events:
             if isinstance(event, ImageResult):
                 path = target.of(event.image_index)
                 path.write_bytes(_encode(event, path, engine.status().model))
-                output.print(str(path), soft_wrap=True)
-                paths.append(path)
+                if target.announce:
+                    output.print(str(path), soft_wrap=True)
+                width_px, height_px = event.raster.width_px, event.raster.height_px
+                pictures.append(Picture(path=path, seed=event.seed, width_px=width_px, height_px=height_px))
             else:
                 steps_done[event.image_index] = event.step
                 bar.update(task, completed=sum(steps_done))
-    return sorted(paths)
+    return sorted(pictures, key=lambda picture: picture.seed)
 
 
 def _encode(image: ImageResult, path: Path, model: str) -> bytes:

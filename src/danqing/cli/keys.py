@@ -1,13 +1,12 @@
 """`danqing keys`: make, list and revoke API keys. A secret is shown once, when it is made."""
 
-import json
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from danqing.cli.session import open_database
-from danqing.cli.terminal import notes, output
+from danqing.cli.terminal import AsJson, notes, output, print_json
 
 app = typer.Typer(no_args_is_help=True, help="API keys draw; management keys administer keys and money over HTTP.")
 
@@ -21,7 +20,7 @@ def create(
     management: Annotated[
         bool, typer.Option("--management", help="A key for administration; it draws nothing.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the key object as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make a key and print it, this once.
 
@@ -38,30 +37,39 @@ def create(
     if as_json:
         from danqing.api.keys import key_fields
 
-        typer.echo(json.dumps({**key_fields(created.api_key), "key": created.secret}, indent=2))
+        print_json({**key_fields(created.api_key), "key": created.secret})
         return
     output.print(created.secret)
     notes.print("[dim]Keep it: it is stored as a hash and cannot be shown again.[/]")
 
 
 @app.command("list")
-def list_(account: Account = "default") -> None:
-    """List an account's keys."""
+def list_(account: Account = "default", as_json: AsJson = False) -> None:
+    """List an account's keys.
+
+    Example: `danqing keys list --account design --json`
+    """
     from danqing.accounts.api_keys import list_keys
     from danqing.app import utc_now
 
-    table = Table("prefix", "name", "kind", "state", "limit", "spent this month", "since")
     with open_database() as database, database.read() as conn:
-        for key in list_keys(conn, account_id=account, now=utc_now()):
-            table.add_row(
-                key.prefix,
-                key.name,
-                key.kind.value,
-                "disabled" if key.disabled else "active",
-                f"${key.limit.threshold_usd} ({key.limit.retention})" if key.limit else "none",
-                f"${key.monthly_usage_usd:.2f}",
-                f"{key.created_at:%Y-%m-%d}",
-            )
+        keys = list_keys(conn, account_id=account, now=utc_now())
+    if as_json:
+        from danqing.api.keys import key_fields
+
+        print_json([key_fields(key) for key in keys])
+        return
+    table = Table("prefix", "name", "kind", "state", "limit", "spent this month", "since")
+    for key in keys:
+        table.add_row(
+            key.prefix,
+            key.name,
+            key.kind.value,
+            "disabled" if key.disabled else "active",
+            f"${key.limit.threshold_usd} ({key.limit.retention})" if key.limit else "none",
+            f"${key.monthly_usage_usd:.2f}",
+            f"{key.created_at:%Y-%m-%d}",
+        )
     output.print(table)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from danqing.cli.terminal import ExitCode, fail, output
+from danqing.cli.terminal import AsJson, ExitCode, fail, output, print_json
 
 if TYPE_CHECKING:
     from danqing.hunyuan_image3.config import ModelConfig
@@ -20,7 +21,9 @@ _DTYPE_NAMES = {"BF16": "bfloat16", "F32": "float32", "F16": "float16"}
 
 
 @app.command()
-def info(folder: Annotated[Path, typer.Argument(help="The checkpoint folder.", show_default=False)]) -> None:
+def info(
+    folder: Annotated[Path, typer.Argument(help="The checkpoint folder.", show_default=False)], as_json: AsJson = False
+) -> None:
     """Check a checkpoint and describe it, from its headers alone: no weight is read.
 
     Exit code 2 when the folder is missing or is no checkpoint that can be loaded.
@@ -36,6 +39,10 @@ def info(folder: Annotated[Path, typer.Argument(help="The checkpoint folder.", s
         summary = summarise(folder)
     except CheckpointError as error:
         fail(str(error), code=ExitCode.BAD_INPUT)
+    if as_json:
+        # `asdict` cannot copy a Counter.
+        print_json(asdict(replace(summary, stored_parameters=dict(summary.stored_parameters))))
+        return
     output.print(_table(folder, summary))
 
 

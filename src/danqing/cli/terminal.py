@@ -1,7 +1,10 @@
 """How commands talk to a person: what goes where, and what an exit code means. Knows no command."""
 
+import json
+from datetime import datetime
 from enum import IntEnum
-from typing import NoReturn
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -12,6 +15,9 @@ output = Console(highlight=False)
 notes = Console(stderr=True, highlight=False)
 
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
 class ExitCode(IntEnum):
     """What a command's exit code says; 2 is also what a wrong option gives."""
 
@@ -19,6 +25,18 @@ class ExitCode(IntEnum):
     BAD_INPUT = 2
     LEDGER_WRONG = 3
     ENGINE_FAILED = 4
+
+
+def print_json(value: Any) -> None:
+    """Print a result for a program to read."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_as_text))
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    assert isinstance(value, Path), f"no JSON for {value!r}"
+    return str(value)
 
 
 def fail(message: str, *, code: ExitCode = ExitCode.FAILED) -> NoReturn:
