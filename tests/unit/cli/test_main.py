@@ -1,5 +1,6 @@
 """Help is fast and shows examples; errors are one line and an exit code."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -70,3 +71,12 @@ def test_a_data_folder_that_cannot_be_made_is_an_error_and_no_traceback(
     assert result.exit_code == 1
     assert "error:" in result.stderr
     assert "/proc/nowhere" in result.stderr
+
+
+def test_the_shell_completes_commands() -> None:
+    environment = os.environ | {"_DANQING_COMPLETE": "complete_bash", "COMP_WORDS": "danqing ge", "COMP_CWORD": "1"}
+    program = "from danqing.cli.main import app; app(prog_name='danqing')"
+    result = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.stdout.split() == ["generate"]
