@@ -257,7 +257,7 @@ class Dispatcher:
         oldest = self._clock() - timedelta(seconds=limit_seconds)
         for job in list(self._jobs.values()):
             if job.status is JobStatus.QUEUED and job.created_at < oldest:
-                await self._fail(job, GenerationTimeout(f"The job waited longer than {limit_seconds:g} s in the queue."))
+                await self._fail(job, GenerationTimeout(f"The job waited over {limit_seconds:g} s in the queue."))
 
     async def _recover(self) -> None:
         limit = max(0, self.queue.num_free)
