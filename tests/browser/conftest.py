@@ -3,6 +3,7 @@
 Playwright's asynchronous interface, because its synchronous one would occupy the event loop of every other test.
 """
 
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from browser.painter import Painter
-from browser.site import ARGUMENTS, WAIT_MILLISECONDS, Site, Visit, Visitor, browser_path, open_page, serving
+from browser.site import ARGUMENTS, KEY_FILE, WAIT_MILLISECONDS, Site, Visit, Visitor, browser_path, open_page, serving
+
+from danqing.app import prepare
+from danqing.settings import Settings
 
 playwright = pytest.importorskip("playwright.async_api", reason="the browser tests need the package playwright")
 playwright.expect.set_options(timeout=WAIT_MILLISECONDS)
@@ -32,10 +36,25 @@ async def painter() -> Painter:
     return Painter()
 
 
+@pytest.fixture(scope="session")
+def first_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder after the first start, to be copied: migrating once is enough."""
+    folder = tmp_path_factory.mktemp("first")
+    first_start = prepare(Settings(data_dir=folder))
+    assert first_start is not None
+    (folder / KEY_FILE).write_text(first_start.key.secret)
+    return folder
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def site(painter: Painter, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Site]:
-    """A server whose engine is the painter, with the settings of an indirect parameter."""
-    async with serving(tmp_path / "data", engine=painter, **getattr(request, "param", {})) as site:
+async def site(
+    painter: Painter, first_data: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[Site]:
+    """A server whose engine is the painter; with other settings, by an indirect parameter, it starts afresh."""
+    changes = getattr(request, "param", {})
+    if not changes:
+        shutil.copytree(first_data, tmp_path / "data")
+    async with serving(tmp_path / "data", engine=painter, **changes) as site:
         yield site
 
 

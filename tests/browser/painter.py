@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
 import numpy as np
+from PIL import Image
 
 from danqing.engine.interface import DrawRequest, EngineState, EngineStatus, ImageResult, Progress, Raster
 from danqing.errors import ServiceError
@@ -78,6 +79,11 @@ def progress_of(request: DrawRequest, picture: np.ndarray, *, image_index: int, 
 
 def mountains(seed: int, *, width_px: int, height_px: int) -> np.ndarray:
     """Ranges of hills, the nearer the darker, under a red sun; another seed gives others."""
+    small = Image.fromarray(_small_mountains(seed, width_px=width_px // 2, height_px=height_px // 2))
+    return np.asarray(small.resize((width_px, height_px), Image.Resampling.BICUBIC))
+
+
+def _small_mountains(seed: int, *, width_px: int, height_px: int) -> np.ndarray:
     random = np.random.default_rng(seed)
     x = np.linspace(0, 1, width_px)[None, :]
     y = np.linspace(0, 1, height_px)[:, None]

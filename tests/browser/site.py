@@ -29,6 +29,7 @@ ARGUMENTS = [
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 WAIT_MILLISECONDS = 20_000
+KEY_FILE = "key.txt"
 
 
 @dataclass
@@ -85,16 +86,16 @@ async def open_page(browser: Browser, url: str, **options: Any) -> Visit:
 
 
 @asynccontextmanager
-async def serving(data_dir: Path, *, engine: Engine | None, **changes: Any) -> AsyncIterator[Site]:
-    """A server on a new data folder; without `engine` it has the one of its settings."""
+async def serving(data_dir: Path, *, engine: Engine | None = None, **changes: Any) -> AsyncIterator[Site]:
+    """A server on a data folder, a new one or one with its key beside it; without `engine` its settings' own."""
     settings = Settings(data_dir=data_dir, drain_seconds=1, **changes)
     first_start = prepare(settings)
-    assert first_start is not None
+    key = first_start.key.secret if first_start else (data_dir / KEY_FILE).read_text()
     server = uvicorn.Server(uvicorn.Config(create_app(settings, engine=engine), port=0, log_config=None))
     running = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.02)
     port = server.servers[0].sockets[0].getsockname()[1]
-    yield Site(url=f"http://127.0.0.1:{port}", key=first_start.key.secret)
+    yield Site(url=f"http://127.0.0.1:{port}", key=key)
     server.should_exit = True
     await running

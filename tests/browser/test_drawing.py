@@ -29,7 +29,9 @@ async def finished(page: Page) -> None:
 
 async def picture_sizes(page: Page) -> list[list[int]]:
     await expect(page.locator(".tile img.forming")).to_have_count(0)
-    return await page.locator(".tile img.finished").evaluate_all("all => all.map(i => [i.naturalWidth, i.naturalHeight])")
+    return await page.locator(".tile img.finished").evaluate_all(
+        "all => all.map(i => [i.naturalWidth, i.naturalHeight])"
+    )
 
 
 async def ask(site: Site, path: str) -> dict[str, object]:
@@ -175,7 +177,9 @@ async def test_the_history_is_bounded(visit: Visit) -> None:
           const canvas = Object.assign(document.createElement("canvas"), { width: 8, height: 8 });
           const blob = await new Promise((done) => canvas.toBlob(done));
           const history = await openHistory();
-          for (let at = 1; at <= 64; at += 1) await history.add({ id: `job-${at}`, at, settings: {}, images: [{ blob }] });
+          for (let at = 1; at <= 64; at += 1) {
+            await history.add({ id: `job-${at}`, at, settings: {}, images: [{ blob }] });
+          }
           const kept = (await history.list()).map(({ at }) => at);
           return [kept.length, kept[0], kept.at(-1)];
         }"""

@@ -112,8 +112,10 @@ async function show(begin) {
     setRunning(running.id);
     announce("Drawing has begun.");
     element("stage").dataset.state = "drawing";
-    element("stage").scrollIntoView({ block: "start", behavior: "smooth" });
-    await finish(await follow(api, running, announce));
+    const following = follow(api, running, announce);
+    // On a phone the frames that just appeared are above the form.
+    element("stage").scrollIntoView();
+    await finish(await following);
   } catch (failure) {
     if (!(failure instanceof Failure)) throw failure;
     await fail(failure, settings ?? form.read());
