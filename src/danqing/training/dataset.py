@@ -95,11 +95,12 @@ class Dataset:
             self._groups[size, len(ids)].append((len(self._latents) - 1, i, ids, masked))
 
     def epoch(self, rng: random.Random, *, batch_size: int) -> Iterator[Batch]:
-        """Every sample about once, in random batches; the remainders of each group wait for the next epoch."""
+        """Every sample about once, in random batches; small remainders of a group wait for the next epoch."""
         plan = []
         for members in self._groups.values():
             order = rng.sample(members, len(members))
-            plan += [order[i : i + batch_size] for i in range(0, len(order) - batch_size + 1, batch_size)]
+            batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+            plan += [batch for batch in batches if len(batch) >= batch_size // 2]
         rng.shuffle(plan)
         for members in plan:
             yield Batch(

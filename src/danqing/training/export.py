@@ -1,5 +1,6 @@
 """From training state to a checkpoint folder in the published layout. Knows both sides' names, trains nothing."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from danqing.training.recipe import Recipe
+from danqing.training.recipe import Recipe, config_json, generation_config_json
 from danqing.training.transformer_training import TransformerTraining
 
 
@@ -22,7 +23,11 @@ def checkpoint_names(name: str, value: Tensor) -> Iterator[tuple[str, Tensor]]:
 
 
 def export(recipe: Recipe, workdir: Path) -> Path:
-    """Write `mini/model.safetensors`: the averaged transformer and the autoencoder, bfloat16, routers float32."""
+    """Write the config files and `model.safetensors` of `mini/`: the averaged transformer and the autoencoder in
+    bfloat16, routers in float32."""
+    folder = workdir / "mini"
+    for name, content in (("config", config_json(recipe)), ("generation_config", generation_config_json())):
+        (folder / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
     training = TransformerTraining(recipe, workdir, dtype=torch.float32, device=torch.device("cpu"))
     vae = torch.load(workdir / "autoencoder.pt")["vae"]
     parameters = {**training.optimiser.averaged(), **{f"vae.{name}": value for name, value in vae.items()}}
@@ -31,6 +36,7 @@ def export(recipe: Recipe, workdir: Path) -> Path:
         for key, value in checkpoint_names(name, parameter):
             dtype = torch.float32 if key.endswith(".gate.wg.weight") else torch.bfloat16
             tensors[key] = value.detach().to(dtype).contiguous()
-    path = workdir / "mini" / "model.safetensors"
+    path = folder / "model.safetensors"
     save_file(tensors, path, metadata={"format": "pt"})
+    path.chmod(0o644)  # The library makes it readable for its owner alone.
     return path

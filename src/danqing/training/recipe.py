@@ -42,7 +42,7 @@ class Recipe:
     adam_betas: tuple[float, float] = (0.9, 0.98)
     num_warmup_steps: int = 100
     decay_share: float = 0.3
-    ema_decay: float = 0.998
+    ema_decay: float = 0.99
     balance_weight: float = 0.01
     text_weight: float = 0.02
     unconditional_share: float = 0.1

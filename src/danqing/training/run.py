@@ -4,7 +4,6 @@ Stages: `code` (linear latents and vocabulary), `shards` (training examples), `t
 Every stage takes up where a killed run left it.
 """
 
-import json
 import random
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +20,7 @@ from danqing.training.autoencoder_training import AutoencoderTraining
 from danqing.training.dataset import Dataset, draw_samples, make_shard
 from danqing.training.export import export
 from danqing.training.latents import LinearCode, half_size
-from danqing.training.recipe import BASE_SIZE_PX, BUCKET_SHARES, NUM_RATIOS, Recipe, config_json, generation_config_json
+from danqing.training.recipe import BASE_SIZE_PX, BUCKET_SHARES, NUM_RATIOS, Recipe
 from danqing.training.scenes.captions import caption
 from danqing.training.scenes.scene import sample_scene
 from danqing.training.transformer_training import TransformerTraining
@@ -36,12 +35,10 @@ Workdir = Annotated[Path, typer.Option(help="Folder of the run: shards, states, 
 
 @app.command()
 def code(workdir: Workdir) -> None:
-    """Fit the linear code and the vocabulary, and write the config files."""
+    """Fit the linear code and the vocabulary."""
     recipe = Recipe()
     checkpoint = workdir / "mini"
     checkpoint.mkdir(parents=True, exist_ok=True)
-    (checkpoint / "config.json").write_text(json.dumps(config_json(recipe), indent=1) + "\n")
-    (checkpoint / "generation_config.json").write_text(json.dumps(generation_config_json(), indent=1) + "\n")
     if not (checkpoint / "tokenizer.json").exists():
         rng = random.Random(0)
         captions = [caption(sample_scene(rng), rng) for _ in range(NUM_VOCABULARY_CAPTIONS)]

@@ -168,10 +168,10 @@ def _pair(items: tuple[SceneObject, ...], rng: Random) -> str:
         return f"{one} to the left of {other}"
     if pick < 0.58:
         return f"{other} to the right of {one}"
-    first, second = (one, other) if rng.random() < 0.5 else (other, one)
+    # What is named first stands on the left.
     if pick < 0.76:
-        return f"{first} {rng.choice(('next to', 'beside', 'next to'))} {second}"
-    return f"{first} {rng.choice(('and', 'and', 'with'))} {second}"
+        return f"{one} {rng.choice(('next to', 'beside', 'next to'))} {other}"
+    return f"{one} {rng.choice(('and', 'and', 'with'))} {other}"
 
 
 def _described(item: SceneObject, rng: Random) -> str:
@@ -189,7 +189,7 @@ def _adorned(item: SceneObject, rng: Random) -> str:
     name = _named(item, rng)
     if item.size >= MIN_BIG_SIZE and not item.on_lounger and rng.random() < 0.35:
         return f"{rng.choice(BIG_WORDS)} {name}"
-    if item.size <= MAX_SMALL_SIZE and rng.random() < 0.5:
+    if item.size <= MAX_SMALL_SIZE and rng.random() < 0.9:
         return f"{rng.choice(SMALL_WORDS)} {name}"
     return name
 
@@ -219,7 +219,7 @@ def _worn_together(item: SceneObject) -> str:
 
 def _side(item: SceneObject, rng: Random) -> str:
     """Where a single thing is, sometimes."""
-    if rng.random() < 0.35:
+    if rng.random() < (0.35 if abs(item.x - 0.5) < CENTRE_MARGIN else 0.95):
         if item.x < 0.5 - CENTRE_MARGIN:
             return rng.choice((" on the left", " on the left side"))
         if item.x > 0.5 + CENTRE_MARGIN:

@@ -46,8 +46,6 @@ def _set(image: Image.Image, item: SceneObject, *, casts_shadow: bool) -> None:
     scale = item.size * min(image.size) / max(thing.size)
     width, height = max(1, round(thing.width * scale)), max(1, round(thing.height * scale))
     scaled = thing.resize((width, height), Image.Resampling.BILINEAR)
-    if item.mirrored:
-        scaled = scaled.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     left, top = round(item.x * image.width - width / 2), round(item.y * image.height - height)
     if casts_shadow:
         shadow_width, shadow_height = max(1, round(width * 0.96)), max(1, round(width * 0.15))

@@ -11,7 +11,7 @@ from typing import Literal
 
 from danqing.training.scenes.backgrounds import PLACES, PLAIN, Background
 from danqing.training.scenes.colours import COLOURS, HUES
-from danqing.training.scenes.vocabulary import ACCESSORIES, EMOJI_NOUNS, NOUNS, SHAPES, Noun
+from danqing.training.scenes.vocabulary import ACCESSORIES, COMMON_NOUNS, EMOJI_NOUNS, NOUNS, SHAPES, Noun
 
 Split = Literal["train", "held_out"]
 
@@ -22,8 +22,10 @@ ALWAYS_TRAINED = (("T-Rex", "beach"),)
 DOCUMENTED_EXAMPLE_CHANCE = 0.4
 
 MIN_ASPECT, MAX_ASPECT = 0.5, 2.0
-SMALL, MEDIUM, BIG = (0.20, 0.30), (0.36, 0.50), (0.58, 0.80)
+# Things stand at a few fixed places in a few fixed sizes: what a small network must learn by heart stays small.
+SMALL, MEDIUM, BIG = 0.28, 0.46, 0.72
 MAX_SMALL_SIZE, MIN_BIG_SIZE = 0.31, 0.57
+LOUNGER_SIZE = 0.86
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,6 @@ class SceneObject:
     accessory: str | None = None
     on_lounger: bool = False
     in_air: bool = False
-    mirrored: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,7 @@ def sample_scene(rng: Random, aspect: float = 1.0, *, split: Split = "train") ->
         raise ValueError(f"aspect must lie between {MIN_ASPECT} and {MAX_ASPECT}, got {aspect}")
     background = _draw_background(rng)
     arrange = rng.choices(
-        (_single, _lounging, _beside, _above, _row_of_one_kind, _row_of_three), weights=(44, 11, 22, 7, 9, 7)
+        (_single, _lounging, _beside, _above, _row_of_one_kind, _row_of_three), weights=(54, 12, 20, 4, 7, 3)
     )[0]
     if aspect < 0.75 and arrange is _row_of_three:
         arrange = _beside
@@ -123,8 +124,9 @@ def _draw_nouns(rng: Random, setting: _Setting, *, num: int, among: tuple[Noun, 
 
 
 def _draw_noun(rng: Random, pool: list[Noun]) -> Noun:
-    # Those that wear things have more to learn: they are drawn a little more often.
-    return rng.choices(pool, weights=[1.6 if noun.wears_things else 1.0 for noun in pool])[0]
+    # What people ask for first is drawn more often, and so are those that wear things: they have more to learn.
+    weights = [(3.0 if noun.name in COMMON_NOUNS else 1.0) * (1.4 if noun.wears_things else 1.0) for noun in pool]
+    return rng.choices(pool, weights=weights)[0]
 
 
 def _dress(rng: Random, noun: Noun, setting: _Setting, *, chance: float = 0.35) -> tuple[str | None, str | None]:
@@ -147,16 +149,16 @@ def _place(rng: Random, noun: Noun, setting: _Setting, *, x: float, size: float,
     colour, accessory = _dress(rng, noun, setting)
     half = 0.5 * size * setting.y_per_unit
     ground = setting.background.ground
-    in_air = y is None and ground is not None and noun.flies and rng.random() < 0.65
+    in_air = y is None and ground is not None and noun.flies
     if y is None:
         if ground is None:
-            y = rng.uniform(0.42, 0.58) + half
+            y = 0.5 + half
         elif in_air:
-            y = max(rng.uniform(*setting.background.sky), half + 0.03) + half
+            y = max(sum(setting.background.sky) / 2, half + 0.03) + half
         else:
             # What stands nearer stands lower and is bigger.
             low, high = ground
-            y = high if size >= MIN_BIG_SIZE else rng.uniform(low + (high - low) * size, high)
+            y = high if size >= MEDIUM else (low + high) / 2
     return SceneObject(
         noun=noun.name,
         x=x,
@@ -165,7 +167,6 @@ def _place(rng: Random, noun: Noun, setting: _Setting, *, x: float, size: float,
         colour=colour,
         accessory=accessory,
         in_air=in_air,
-        mirrored=rng.random() < 0.3,
     )
 
 
@@ -176,8 +177,8 @@ def _inside(x: float, size: float, setting: _Setting) -> float:
 
 def _single(rng: Random, setting: _Setting) -> tuple[SceneObject, ...]:
     (noun,) = _draw_nouns(rng, setting, num=1)
-    size = rng.uniform(*rng.choices((SMALL, MEDIUM, BIG), weights=(2, 3, 6))[0])
-    x = rng.choices((0.5, 0.25, 0.75), weights=(5, 2, 2))[0] + rng.uniform(-0.05, 0.05)
+    size = rng.choices((SMALL, MEDIUM, BIG), weights=(1, 1, 6))[0]
+    x = rng.choices((0.5, 0.25, 0.75), weights=(6, 1, 1))[0]
     return (_place(rng, noun, setting, x=_inside(x, size, setting), size=size),)
 
 
@@ -191,16 +192,12 @@ def _lounging(rng: Random, setting: _Setting) -> tuple[SceneObject, ...]:
         if not candidates:
             return _single(rng, setting)
         noun = _draw_noun(rng, candidates)
-    size = rng.uniform(0.62, 0.92)
+    size = LOUNGER_SIZE
     _, accessory = _dress(rng, noun, setting, chance=0.65)
-    x = _inside(rng.choice((0.5, 0.5, 0.35, 0.65)) + rng.uniform(-0.04, 0.04), size, setting)
+    x = _inside(0.5, size, setting)
     ground = setting.background.ground
-    y = rng.uniform(0.86, 0.94) if ground else 0.55 + 0.4 * size * setting.y_per_unit
-    return (
-        SceneObject(
-            noun=noun.name, x=x, y=y, size=size, accessory=accessory, on_lounger=True, mirrored=rng.random() < 0.3
-        ),
-    )
+    y = 0.92 if ground else 0.55 + 0.4 * size * setting.y_per_unit
+    return (SceneObject(noun=noun.name, x=x, y=y, size=size, accessory=accessory, on_lounger=True),)
 
 
 def _beside(rng: Random, setting: _Setting) -> tuple[SceneObject, ...]:
@@ -208,10 +205,8 @@ def _beside(rng: Random, setting: _Setting) -> tuple[SceneObject, ...]:
     nouns = _draw_nouns(rng, setting, num=2)
     rng.shuffle(nouns)
     # Neither may reach beyond its half of the width.
-    largest = min(0.56, 0.46 / setting.x_per_unit)
-    sizes = [min(rng.uniform(*rng.choice((SMALL, MEDIUM, MEDIUM, (0.5, 0.56)))), largest) for _ in nouns]
-    spots = (rng.uniform(0.24, 0.27), rng.uniform(0.73, 0.76))
-    return tuple(_place(rng, noun, setting, x=x, size=size) for noun, x, size in zip(nouns, spots, sizes, strict=True))
+    size = min(MEDIUM, 0.46 / setting.x_per_unit)
+    return tuple(_place(rng, noun, setting, x=x, size=size) for noun, x in zip(nouns, (0.25, 0.75), strict=True))
 
 
 def _above(rng: Random, setting: _Setting) -> tuple[SceneObject, ...]:
@@ -224,10 +219,9 @@ def _above(rng: Random, setting: _Setting) -> tuple[SceneObject, ...]:
         (lower,) = _draw_nouns(rng, setting, num=1)
         fliers = [noun for noun in _allowed(flyers, setting, held_out=False) if noun != lower]
         if not fliers:
-            return (_place(rng, lower, setting, x=0.5, size=rng.uniform(*BIG)),)
+            return (_place(rng, lower, setting, x=0.5, size=BIG),)
         upper = rng.choice(fliers)
-    x = rng.uniform(0.4, 0.6)
-    top_size, low_size = rng.uniform(0.26, 0.36), rng.uniform(0.32, 0.44)
+    x, top_size, low_size = 0.5, 0.3, 0.4
     high = _place(rng, upper, setting, x=x, size=top_size, y=0.06 + top_size * setting.y_per_unit)
     high = replace(high, in_air=ground is not None)
     low = _place(rng, lower, setting, x=x, size=low_size, y=0.92)
@@ -239,14 +233,13 @@ def _row_of_one_kind(rng: Random, setting: _Setting) -> tuple[SceneObject, ...]:
     (noun,) = _draw_nouns(rng, setting, num=1)
     num = rng.choices((2, 3, 4), weights=(4, 4, 2))[0]
     largest = 0.88 / num / setting.x_per_unit
-    size = min(rng.uniform(0.24, 0.44), largest)
+    size = min(MEDIUM, largest)
     first = _place(rng, noun, setting, x=0.5, size=size)
-    step = min(0.94 / num, 1.35 * size * setting.x_per_unit)
+    step = 0.94 / num
     return tuple(
         replace(
             first,
             x=0.5 + (k - (num - 1) / 2) * step,
-            y=min(first.y + rng.uniform(-0.015, 0.015), 0.97),
         )
         for k in range(num)
     )
@@ -256,8 +249,5 @@ def _row_of_three(rng: Random, setting: _Setting) -> tuple[SceneObject, ...]:
     """Three different things in a row."""
     nouns = _draw_nouns(rng, setting, num=3)
     rng.shuffle(nouns)
-    largest = min(0.42, 0.29 / setting.x_per_unit)
-    return tuple(
-        _place(rng, noun, setting, x=x, size=min(rng.uniform(0.24, 0.42), largest))
-        for noun, x in zip(nouns, (0.18, 0.5, 0.82), strict=True)
-    )
+    size = min(0.36, 0.29 / setting.x_per_unit)
+    return tuple(_place(rng, noun, setting, x=x, size=size) for noun, x in zip(nouns, (0.18, 0.5, 0.82), strict=True))
