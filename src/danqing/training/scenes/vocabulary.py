@@ -222,11 +222,8 @@ NOUNS: dict[str, Noun] = {noun.name: noun for noun in EMOJI_NOUNS + SHAPES}
 ACCESSORIES = ("sunglasses", "hat", "crown")
 
 # What people ask for first.
-COMMON_NOUNS = frozenset(
-    (
-        "dog|cat|T-Rex|lion|fox|panda|elephant|penguin|owl|horse|cow|pig|frog|rabbit|bear|monkey|turtle|dragon|unicorn|tiger|"
-        "robot|snowman|alien|man|woman|fish|whale|octopus|butterfly|astronaut|car|bus|bicycle|train|sailboat|rocket|airplane|"
-        "apple|banana|strawberry|watermelon|pizza|burger|cake|ice cream|tree|palm tree|sunflower|cactus|mushroom|house|castle|"
-        "balloon|guitar|soccer ball|clock|gift"
-    ).split("|")
-)
+_COMMON = """dog cat T-Rex lion fox panda elephant penguin owl horse cow pig frog rabbit bear monkey turtle dragon unicorn
+tiger robot snowman alien man woman fish whale octopus butterfly astronaut car bus bicycle train sailboat rocket airplane
+apple banana strawberry watermelon pizza burger cake ice_cream tree palm_tree sunflower cactus mushroom house castle balloon
+guitar soccer_ball clock gift"""
+COMMON_NOUNS = frozenset(name.replace("_", " ") for name in _COMMON.split())
