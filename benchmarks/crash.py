@@ -124,7 +124,6 @@ def kill_again_and_again(folder: Path, *, database_url: str | None, num_kills: i
         "DANQING_STARTING_CREDITS": str(STARTING_CREDITS),
         "DANQING_LEASE_SECONDS": str(LEASE_SECONDS),
         "DANQING_LOG_LEVEL": "warning",
-        "PYTHONPATH": str(LAUNCHER.parents[1]),
     } | ({"DANQING_DATABASE_URL": database_url} if database_url else {})
     told, key = Told(), ""
     for _ in range(num_kills):

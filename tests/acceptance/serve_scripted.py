@@ -1,25 +1,30 @@
-"""`danqing`, except that no model draws: `serve_scripted.py child serve` has a scripted drawing process, quick and
-without torch, that does what its prompt says; `serve_scripted.py inside serve` an engine in the server that answers at once.
+"""`danqing`, except that no model draws.
+
+`serve_scripted.py child serve` has a scripted drawing process, quick and without torch, that does what its prompt says;
+`serve_scripted.py inside serve` has an engine in the server itself that answers at once.
 """
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fakes import FakeEngine
-
 import danqing.app
 from danqing.cli.main import app
+from danqing.engine.interface import Engine
 from danqing.settings import Settings
 
-WORKER = Path(__file__).parents[1] / "unit" / "engine" / "fake_worker.py"
+TESTS = Path(__file__).parents[1]
+WORKER = TESTS / "unit" / "engine" / "fake_worker.py"
 
 
 def _scripted_worker(folder: Path, *, device: str, dtype: str | None) -> Sequence[str]:
     return (sys.executable, str(WORKER), "--model", str(folder), "--device", device)
 
 
-def _engine_inside(settings: Settings) -> FakeEngine:
+def _engine_inside(settings: Settings) -> Engine:
+    sys.path.insert(0, str(TESTS))
+    from fakes import FakeEngine
+
     return FakeEngine()
 
 

@@ -13,12 +13,11 @@ from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler, GetJ
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from danqing.api.issues import complain, echo
+from danqing.api.issues import NOT_UNICODE, complain, echo
 
 MAX_PROMPT_CHARACTERS = 4000
 MIN_SIDE_PX = 64
 MAX_SIDE_PX = 2048
-MAX_SEED = 2**63 - 1
 
 ALLOWED_CONTROLS = "\t\n\r"
 _SIZE = re.compile(r"([0-9]{1,9})x([0-9]{1,9})")
@@ -59,9 +58,12 @@ def _real_number(value: object) -> object:
     return value
 
 
-def _without_controls(value: str) -> str:
+def _plain_text(value: str) -> str:
     for char in value:
-        if unicodedata.category(char) == "Cc" and char not in ALLOWED_CONTROLS:
+        category = unicodedata.category(char)
+        if category == "Cs":
+            raise complain("invalid_string", NOT_UNICODE, validation="unicode")
+        if category == "Cc" and char not in ALLOWED_CONTROLS:
             message = f"Must not contain control characters other than tab and line ends; found U+{ord(char):04X}"
             raise complain("invalid_string", message, validation="regex")
     return value
@@ -97,14 +99,9 @@ def parse_size(value: str) -> tuple[int, int]:
     return width_px, height_px
 
 
-def fold_seed(seed: int) -> int:
-    """Map any integer from 1 up onto 1..2**63-1, leaving those as they are."""
-    return 1 + (seed - 1) % MAX_SEED
-
-
 WholeNumber = Annotated[int, BeforeValidator(_whole_number)]
 RealNumber = Annotated[float, BeforeValidator(_real_number)]
-Text = Annotated[str, AfterValidator(_without_controls)]
+Text = Annotated[str, AfterValidator(_plain_text)]
 # The described schema gives `negative_prompt` no maximum, so its limit is checked here and not declared.
 LimitedText = Annotated[Text, AfterValidator(_limited_prompt)]
 SizeText = Annotated[str, AfterValidator(_size)]

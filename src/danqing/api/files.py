@@ -1,6 +1,7 @@
 """Pictures by their links: no key, because the link is the secret. Ranges, ETag and caching; knows nothing of jobs."""
 
 import re
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -13,11 +14,21 @@ from danqing.storage.image_store import StoredImage
 MAX_CACHE_SECONDS = 31_536_000
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
+_PICTURE = {
+    "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("image/png", "image/jpeg")}
+}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The picture.", **_PICTURE},
+    206: {"description": "The piece of it that `Range` asked for.", **_PICTURE},
+    304: {"description": "The client has it already."},
+    416: {"description": "There is no such piece."},
+}
+
 router = APIRouter(tags=["files"])
 
 
 @router.head("/files/b/{folder}/{name}", include_in_schema=False)
-@router.get("/files/b/{folder}/{name}")
+@router.get("/files/b/{folder}/{name}", response_class=Response, responses=RESPONSES)
 async def read_file(folder: str, name: str, request: Request) -> Response:
     """Send a picture, or the asked-for piece of it."""
     services = services_of(request)

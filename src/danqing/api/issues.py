@@ -16,6 +16,7 @@ Issue = dict[str, Any]
 
 MAX_NUM_ISSUES = 50
 MAX_ECHO_CHARACTERS = 100
+NOT_UNICODE = "Must be valid Unicode; a lone surrogate is not"
 
 # Codes that our own validators raise, with everything that the issue needs in their context.
 OWN_CODES = {"invalid_enum_value", "invalid_string", "too_big", "too_small", "custom"}
@@ -114,7 +115,7 @@ def _issue(detail: Mapping[str, Any], *, schema: Mapping[str, Any], hidden: froz
     if kind == "string_unicode":
         # Without a place it is the name of an unknown field that is broken.
         path = path or [echo(value)]
-        return issue("invalid_string", path, "Must be valid Unicode; a lone surrogate is not", validation="unicode")
+        return issue("invalid_string", path, NOT_UNICODE, validation="unicode")
     if kind in EXPECTED_TYPES:
         expected, received = EXPECTED_TYPES[kind], json_type(value)
         if expected == "integer" and isinstance(value, float):

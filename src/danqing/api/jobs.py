@@ -35,7 +35,7 @@ async def cancel_job(job_id: str, request: Request, caller: ImageCaller) -> Resp
     return await _answer(job, request)
 
 
-@router.get("/{job_id}/events")
+@router.get("/{job_id}/events", response_class=EventStream)
 async def follow_job(job_id: str, request: Request, caller: ImageCaller) -> Response:
     """Follow a job: server-sent events with every step, every picture, and the end. Leaving does not stop the job."""
     job = await _find(job_id, request, caller)

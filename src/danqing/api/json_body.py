@@ -11,8 +11,8 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 
 from danqing.api.errors import BodyTooLarge, RequestTimeout, UnsupportedMediaType
-from danqing.api.fields import MAX_SEED
 from danqing.api.issues import invalid_request, issue
+from danqing.engine.interface import MAX_SEED
 from danqing.errors import InvalidRequest
 
 BODY_TIMEOUT_SECONDS = 60

@@ -9,11 +9,11 @@ from starlette.requests import Request
 from danqing.accounts.api_keys import ApiKey
 from danqing.api.answers import Delivery
 from danqing.api.context import client_request_id
-from danqing.api.fields import fold_seed
 from danqing.api.issues import echo
 from danqing.api.json_body import read_json
 from danqing.api.schema import GenerationRequest, parse_generation_request, warnings_of
 from danqing.api.services import base_url, services_of
+from danqing.engine.interface import fold_seed
 from danqing.errors import InvalidRequest
 from danqing.jobs.job import GenerationParameters, Origin, Submission
 

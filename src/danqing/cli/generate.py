@@ -84,9 +84,8 @@ def generate(
     """
     from danqing.engine.interface import DrawRequest
 
-    for name, text in (("PROMPT", prompt), ("--negative", negative)):
-        if len(text) > MAX_PROMPT_CHARACTERS:
-            fail(f"{name}: at most {MAX_PROMPT_CHARACTERS} characters are allowed", code=ExitCode.BAD_INPUT)
+    _check_text("PROMPT", prompt)
+    _check_text("--negative", negative)
     seed = 1 + secrets.randbelow(MAX_SEED) if seed is None else seed
     target = Target(
         path=_checked_file(output_file or Path(f"danqing-{seed}.png")), num_images=num_images, announce=not as_json
@@ -111,6 +110,16 @@ def generate(
         print_json({"engine": engine.status().model, "pictures": [asdict(picture) for picture in pictures]})
     if show:
         _show(pictures)
+
+
+def _check_text(name: str, text: str) -> None:
+    if len(text) > MAX_PROMPT_CHARACTERS:
+        fail(f"{name}: at most {MAX_PROMPT_CHARACTERS} characters are allowed", code=ExitCode.BAD_INPUT)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # Bytes of an argument that are not UTF-8 arrive as lone surrogates.
+        fail(f"{name}: must be valid Unicode, in UTF-8", code=ExitCode.BAD_INPUT)
 
 
 def _checked_file(path: Path) -> Path:

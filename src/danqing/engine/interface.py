@@ -7,10 +7,17 @@ from typing import Protocol
 
 from danqing.errors import ServiceError
 
+MAX_SEED = 2**63 - 1
+
+
+def fold_seed(seed: int) -> int:
+    """Map any integer from 1 up onto 1..2**63-1, leaving those as they are."""
+    return 1 + (seed - 1) % MAX_SEED
+
 
 @dataclass(frozen=True, kw_only=True)
 class DrawRequest:
-    """One request for `num_images` pictures; image i starts from the noise of `seed + i`.
+    """One request for `num_images` pictures; image i starts from the noise of `image_seed(i)`.
 
     `width_px` and `height_px` are delivered exactly; both None lets the model choose its own aspect ratio.
     `preview_every_steps` 0 means no previews.
@@ -26,6 +33,10 @@ class DrawRequest:
     num_inference_steps: int
     guidance_scale: float
     preview_every_steps: int = 0
+
+    def image_seed(self, image_index: int) -> int:
+        """Give the seed of one image: image 2 of a seed is image 1 of the next, and after the largest comes 1."""
+        return fold_seed(self.seed + image_index)
 
 
 @dataclass(frozen=True, kw_only=True)

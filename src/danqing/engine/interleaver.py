@@ -128,4 +128,4 @@ def _draw_image(
         preview = painter.preview(done) if wanted else None
         yield Progress(image_index=image_index, step=done.step, num_steps=done.num_steps, preview=preview)
     raster = painter.decode(latent, width_px=request.width_px, height_px=request.height_px)
-    yield ImageResult(image_index=image_index, seed=request.seed + image_index, raster=raster)
+    yield ImageResult(image_index=image_index, seed=request.image_seed(image_index), raster=raster)

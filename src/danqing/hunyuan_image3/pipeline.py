@@ -28,11 +28,15 @@ from danqing.hunyuan_image3.weights import load_model
 Pixels = npt.NDArray[np.uint8]  # [H, W, 3]
 MAX_CAPTION_TOKENS = 512
 PREVIEW_SIDE_PX = 512
+MAX_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextToImage:
-    """One request. Without a size the model chooses the aspect ratio; image i starts from the noise of `seed + i`."""
+    """One request. Without a size the model chooses the aspect ratio; image i starts from the noise of `seed + i`.
+
+    After the largest seed, 2**63 - 1, comes 1.
+    """
 
     prompt: str
     seed: int
@@ -105,8 +109,9 @@ class Pipeline:
     def denoise(self, prefix: Prefix, *, image_index: int = 0) -> Iterator[DenoiseStep]:
         """Draw one image of the request, a step at a time; dropping the iterator cancels."""
         request, bucket, factor = prefix.request, prefix.bucket, self.config.vae.spatial_factor
+        seed = request.seed + image_index
         noise = start_noise(
-            request.seed + image_index,
+            seed if seed <= MAX_SEED else seed - MAX_SEED,
             channels=self.config.vae.latent_channels,
             height=bucket.height_px // factor,
             width=bucket.width_px // factor,

@@ -31,7 +31,7 @@ class LocalImageStore:
         self._clock = clock
 
     async def start(self) -> None:
-        """Make the folders and remove what a crash left unfinished."""
+        """Make the folders."""
         await asyncio.to_thread(self._start)
 
     async def put(self, data: bytes, *, content_type: str, extension: str) -> str:
@@ -67,7 +67,7 @@ class LocalImageStore:
         await asyncio.to_thread((self._root / path).unlink, missing_ok=True)
 
     async def delete_expired(self) -> int:
-        """Remove every picture whose lifetime is over; return how many there were."""
+        """Remove every picture whose lifetime is over and what a crash left unfinished; return how many pictures."""
         return await asyncio.to_thread(self._delete_expired)
 
     async def check_writable(self) -> None:
@@ -77,11 +77,6 @@ class LocalImageStore:
     def _start(self) -> None:
         (self._root / PATH_PREFIX).mkdir(parents=True, exist_ok=True)
         (self._root / UNFINISHED_FOLDER).mkdir(exist_ok=True)
-        oldest_at_work = self._clock().timestamp() - LEFTOVER_SECONDS
-        for leftover in (self._root / UNFINISHED_FOLDER).iterdir():
-            # A younger one may be another process's, still being written.
-            if leftover.stat().st_mtime < oldest_at_work:
-                leftover.unlink(missing_ok=True)
 
     def _write(self, path: str, data: bytes) -> None:
         target = self._root / path
@@ -105,12 +100,21 @@ class LocalImageStore:
             raise _no_room(error) from error
 
     def _delete_expired(self) -> int:
+        self._delete_leftovers()
         num_deleted = 0
         for folder in (self._root / PATH_PREFIX).iterdir():
             if is_expired(folder.name, now=self._clock(), lifetime=self._lifetime):
                 num_deleted += len(list(folder.iterdir()))
                 shutil.rmtree(folder, ignore_errors=True)
         return num_deleted
+
+    def _delete_leftovers(self) -> None:
+        oldest_at_work = self._clock().timestamp() - LEFTOVER_SECONDS
+        for leftover in (self._root / UNFINISHED_FOLDER).iterdir():
+            # A younger one may still be being written; one that is gone was finished meanwhile.
+            with suppress(FileNotFoundError):
+                if leftover.stat().st_mtime < oldest_at_work:
+                    leftover.unlink()
 
 
 def _read(file: Path, start: int, num_bytes: int | None) -> bytes:

@@ -1,5 +1,7 @@
 """`generate` draws with the real engine and a small recorded checkpoint, and refuses bad input before it loads one."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,6 +48,15 @@ def test_a_prompt_longer_than_the_model_reads_is_bad_input(run: Run, tmp_path: P
     assert not (tmp_path / "x.png").exists()
 
 
+def test_a_prompt_that_is_not_utf_8_is_bad_input(tmp_path: Path) -> None:
+    # A process of its own: only there do arguments arrive as bytes.
+    command = [Path(sys.executable).with_name("danqing"), "generate", b"a dog \xff", "-o", tmp_path / "x.png"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 2, result.stderr
+    assert "PROMPT: must be valid Unicode" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "name"),
     [
@@ -60,6 +71,7 @@ def test_a_prompt_longer_than_the_model_reads_is_bad_input(run: Run, tmp_path: P
         (["--num-images", "5"], "num-images"),
         (["--seed", "0"], "seed"),
         (["--negative", "x" * 4001], "negative"),
+        (["--negative", "fog \udcff"], "negative"),
     ],
 )
 def test_bad_input_names_the_option(run: Run, arguments: list[str], name: str) -> None:

@@ -87,8 +87,12 @@ def test_image_i_of_a_seed_is_image_0_of_seed_plus_i(painter: PipelinePainter) -
     assert drawn[0, 2] != drawn[0, 0]
 
 
-def test_the_largest_seed_can_be_drawn_with_four_images(painter: PipelinePainter) -> None:
-    assert len(pictures(painter, request(seed=2**63 - 1, num_images=4))) == 4
+def test_after_the_largest_seed_comes_the_first(painter: PipelinePainter) -> None:
+    largest = request(seed=2**63 - 1, num_images=4)
+    drawn = pictures(painter, largest)
+    assert [largest.image_seed(i) for i in range(4)] == [2**63 - 1, 1, 2, 3]
+    for image_index in (1, 3):
+        assert drawn[0, image_index] == pictures(painter, request(seed=image_index))[0, 0]
 
 
 def test_a_prompt_that_is_too_long_is_rejected_with_both_numbers(painter: PipelinePainter) -> None:

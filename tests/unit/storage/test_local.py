@@ -1,6 +1,7 @@
 """Pictures in a folder: durable, unguessable, mortal."""
 
 import errno
+import os
 from datetime import timedelta
 
 import pytest
@@ -109,14 +110,12 @@ async def test_deleting_twice_is_no_error(store):
         await store.find(path)
 
 
-async def test_a_start_clears_what_a_crash_left_long_ago_and_spares_what_is_being_written(store, tmp_path, clock):
-    import os
-
+async def test_the_clean_up_takes_what_a_crash_left_long_ago_and_spares_what_is_being_written(store, tmp_path, clock):
     old, young = tmp_path / "unfinished" / "old.png", tmp_path / "unfinished" / "young.png"
     for file, age_seconds in ((old, 7200), (young, 60)):
         file.write_bytes(b"half")
         moment = clock().timestamp() - age_seconds
         os.utime(file, (moment, moment))
-    await store.start()
+    assert await store.delete_expired() == 0
     assert not old.exists()
     assert young.exists()

@@ -1,0 +1,68 @@
+"""Random requests against everything that /openapi.json promises: `PYTHONPATH=tests python benchmarks/fuzz.py`.
+
+Schemathesis makes them, good ones and bad ones, against a real server whose engine answers at once; first with an API
+key, which draws, then with a management key, which administers keys. Every check is on but those of LEFT_OUT.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from acceptance.server import Server, serving
+
+LAUNCHER = Path(__file__).parents[1] / "tests" / "acceptance" / "serve_scripted.py"
+SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
+LEFT_OUT: dict[str, str] = {}
+ENVIRONMENT = {
+    "DANQING_STARTING_CREDITS": str(10**12),
+    "DANQING_REQUESTS_PER_MINUTE": str(10**6),
+    "DANQING_LOG_LEVEL": "warning",
+}
+
+
+def fuzz(
+    server: Server, *, key: str, max_examples: int, folder: Path, options: tuple[str, ...] = ()
+) -> tuple[int, str]:
+    """Send requests with one key. Returns how many, and what was said; raises AssertionError with what was found."""
+    command = [
+        *(SCHEMATHESIS, "run", f"{server.url}/openapi.json", "--header", f"Authorization: Bearer {key}"),
+        *("--checks", "all", "--max-examples", str(max_examples), "--generation-deterministic", "--no-color"),
+        *(("--exclude-checks", ",".join(LEFT_OUT)) if LEFT_OUT else ()),
+        *("--continue-on-failure", *options),
+    ]
+    result = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, env=os.environ | {"NO_COLOR": "1"}
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    generated = re.search(r"(\d+) generated", result.stdout)
+    assert generated, result.stdout
+    return int(generated[1]), result.stdout
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--max-examples", type=int, default=300, help="for each operation, key and phase")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with serving(folder / "data", command=(sys.executable, LAUNCHER, "inside"), **ENVIRONMENT) as server:
+            server.wait_until_ready()
+            management = server.run("keys", "create", "--name", "fuzz", "--management").stdout.strip()
+            total = 0
+            for kind, key in (("API key", server.key), ("management key", management)):
+                num_requests, said = fuzz(server, key=key, max_examples=arguments.max_examples, folder=folder)
+                total += num_requests
+                print(f"--- {kind}: {num_requests} requests\n{said}")
+            assert server.run("credits", "check").returncode == 0
+            answered = re.findall(r'http_requests_total\{.*status="(\d)\d\d"\} ([\d.]+)', server.get("/metrics").text)
+            counts = {first: sum(float(n) for status, n in answered if status == first) for first, _ in answered}
+            print(f"{total} requests; answers by first digit: {counts}")
+            assert not counts.get("5"), counts
+
+
+if __name__ == "__main__":
+    main()
