@@ -222,8 +222,10 @@ NOUNS: dict[str, Noun] = {noun.name: noun for noun in EMOJI_NOUNS + SHAPES}
 ACCESSORIES = ("sunglasses", "hat", "crown")
 
 # What people ask for first.
-_COMMON = """dog cat T-Rex lion fox panda elephant penguin owl horse cow pig frog rabbit bear monkey turtle dragon unicorn
-tiger robot snowman alien man woman fish whale octopus butterfly astronaut car bus bicycle train sailboat rocket airplane
-apple banana strawberry watermelon pizza burger cake ice_cream tree palm_tree sunflower cactus mushroom house castle balloon
-guitar soccer_ball clock gift"""
+_COMMON = """
+dog cat T-Rex lion fox panda elephant penguin owl horse cow pig frog rabbit bear monkey turtle dragon unicorn tiger
+robot snowman alien man woman fish whale octopus butterfly astronaut car bus bicycle train sailboat rocket airplane
+apple banana strawberry watermelon pizza burger cake ice_cream tree palm_tree sunflower cactus mushroom house castle
+balloon guitar soccer_ball clock gift
+"""
 COMMON_NOUNS = frozenset(name.replace("_", " ") for name in _COMMON.split())
