@@ -31,8 +31,10 @@ bench: setup
 	$(BIN)/python benchmarks/denoise.py --config medium
 	$(BIN)/python benchmarks/latency.py
 
+# Resumable: every stage takes up where a killed run left it. The log is build/mini/*.jsonl.
 train-mini: setup
-	$(BIN)/python -m danqing.training.run --workdir build/mini
+	$(BIN)/python -m danqing.training.run all --workdir build/mini
+	cp build/mini/mini/*.json build/mini/mini/model.safetensors src/danqing/checkpoints/mini/
 
 clean:
 	rm -rf build dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
