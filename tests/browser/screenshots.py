@@ -19,6 +19,7 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 from danqing.app import BUNDLED_CHECKPOINT
 
 PROMPT = "A T-Rex relaxing on a beach, lying on a sun lounger and wearing sunglasses."
+PAINTED_PROMPT = "Mountains in the mist, a red sun above them"
 # So that there is time to look while it forms.
 PACE_SECONDS = 0.08
 READY_MILLISECONDS = 120_000
@@ -26,34 +27,36 @@ FADE_MILLISECONDS = 900
 LOOK_MILLISECONDS = 30
 
 
-async def take_all(browser: Browser, site: Site, folder: Path) -> list[Path]:
+async def take_all(browser: Browser, site: Site, folder: Path, *, prompt: str) -> list[Path]:
     """Every state of the page that the documents show."""
     folder.mkdir(parents=True, exist_ok=True)
     page = (await open_page(browser, site.link)).page
     await expect(page.locator("#engine")).to_have_attribute("data-state", "ready", timeout=READY_MILLISECONDS)
     taken = [await _take(page, folder, "rest")]
-    await _choose(page, seed=11)
+    await _choose(page, prompt, seed=11)
     taken += await _draw(page, folder, prefix="")
-    await page.get_by_label("Prompt", exact=True).fill("hardcore pornography")
+    await page.get_by_text("Fine tuning").click()
+    # The server refuses to call addresses of its own network.
+    await page.get_by_label("Webhook").fill("http://127.0.0.1/finished")
     await page.keyboard.press("Control+Enter")
     await expect(page.get_by_role("alert")).to_be_visible()
     taken.append(await _take(page, folder, "error"))
     dark = (await open_page(browser, site.link, color_scheme="dark")).page
     await expect(dark.locator("#engine")).to_have_attribute("data-state", "ready")
     await dark.get_by_label("4", exact=True).check()
-    await _choose(dark, seed=21)
+    await _choose(dark, prompt, seed=21)
     taken += await _draw(dark, folder, prefix="dark-")
     options = {"viewport": PHONE, "is_mobile": True, "has_touch": True, "device_scale_factor": 2}
     phone = (await open_page(browser, site.link, **options)).page
     await expect(phone.locator("#engine")).to_have_attribute("data-state", "ready")
     taken.append(await _take(phone, folder, "phone-rest"))
-    await _choose(phone, seed=31)
+    await _choose(phone, prompt, seed=31)
     taken += await _draw(phone, folder, prefix="phone-")
     return taken
 
 
-async def _choose(page: Page, *, seed: int) -> None:
-    await page.get_by_label("Prompt", exact=True).fill(PROMPT)
+async def _choose(page: Page, prompt: str, *, seed: int) -> None:
+    await page.get_by_label("Prompt", exact=True).fill(prompt)
     await page.get_by_label("Seed", exact=True).fill(str(seed))
     await page.get_by_role("button", name="Keep this seed").click()
 
@@ -86,7 +89,7 @@ async def main(folder: Path) -> None:
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=browser_path(), args=ARGUMENTS)
             async with serving(Path(data) / "data", engine=engine) as site:
-                for path in await take_all(browser, site, folder):
+                for path in await take_all(browser, site, folder, prompt=PROMPT if real else PAINTED_PROMPT):
                     print(path)
             await browser.close()
 

@@ -192,9 +192,8 @@ async def test_a_picture_can_be_downloaded(visit: Visit) -> None:
     await draw(page)
     await finished(page)
     seed = await page.locator("#seed").input_value()
-    await page.locator(".tile").hover()
     async with page.expect_download() as downloading:
-        await page.get_by_role("link", name="Download").click()
+        await page.get_by_role("button", name="Download").click()
     download = await downloading.value
     assert download.suggested_filename == f"mountains-in-the-mist-a-red-sun-above-them-{seed}.png"
     with Image.open(io.BytesIO((await download.path()).read_bytes())) as picture:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from browser.painter import Painter
-from browser.screenshots import PACE_SECONDS, take_all
+from browser.screenshots import PACE_SECONDS, PAINTED_PROMPT, take_all
 from browser.site import Site
 from PIL import Image
 from playwright.async_api import Browser
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 async def test_every_state_is_taken(browser: Browser, site: Site, painter: Painter, tmp_path: Path) -> None:
     painter.pace_seconds = PACE_SECONDS
-    taken = await take_all(browser, site, tmp_path)
+    taken = await take_all(browser, site, tmp_path, prompt=PAINTED_PROMPT)
     assert len({path.name for path in taken}) == len(taken) == 9
     for path in taken:
         with Image.open(path) as picture:

@@ -189,3 +189,32 @@ async def test_a_key_over_its_rate_is_told_when_to_come_back(client, body):
 async def test_the_links_follow_the_address_that_the_client_used(client, body):
     answer = (await client.post(PATH, json=body())).json()
     assert httpx.URL(answer["data"][0]["url"]).host == "danqing.test"
+
+
+@pytest.mark.parametrize(
+    ("prefer", "every_steps"),
+    [
+        ("respond-async, previews=3", 2),
+        ('respond-async; wait=5, Previews="3"', 2),
+        ("respond-async, previews=50", 1),
+        ("respond-async, previews=9999", 1),
+        ("respond-async, previews=0", 0),
+        ("respond-async, previews=many", 0),
+        ("respond-async, previews=-1", 0),
+        ("respond-async, previews", 0),
+        ("previews=3", 0),
+    ],
+)
+async def test_a_job_makes_as_many_previews_as_its_follower_prefers(client, engine, body, prefer, every_steps):
+    answer = await client.post(PATH, json=body(num_inference_steps=8), headers={"Prefer": prefer})
+    job_id = answer.headers["x-inference-id"]
+    await client.get(f"{PATH}/{job_id}/events")
+    assert engine.requests[0].preview_every_steps == every_steps
+
+
+@pytest.mark.parametrize(("header", "origin"), [("playground", "playground"), ("moon", "api"), (None, "api")])
+async def test_the_log_says_which_door_a_request_came_through(client, body, header, origin):
+    headers = {} if header is None else {"X-Danqing-Origin": header}
+    assert (await client.post(PATH, json=body(), headers=headers)).status_code == 200
+    (line,) = (await client.get("/v2/logs?period=1d")).json()["data"]
+    assert line["origin"] == origin

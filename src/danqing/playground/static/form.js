@@ -26,7 +26,7 @@ export function connectForm({ onChange }) {
 
   function setLocked(value) {
     lock.setAttribute("aria-pressed", String(value));
-    element("seed-hint").textContent = value ? "This seed is kept: the same settings give the same picture." : "A new seed for every drawing; lock it to repeat one.";
+    element("seed-hint").textContent = value ? "Kept: the same settings give the same picture." : "A new seed for every drawing; lock it to repeat one.";
   }
   function rollSeed() {
     element("seed").value = drawSeed();

@@ -208,6 +208,9 @@ function connectButtons() {
   element("cancel").addEventListener("click", cancel);
   element("open-code").addEventListener("click", () => code.open(form.read()));
   element("result-code").addEventListener("click", () => code.open(shown.settings));
+  element("download").addEventListener("click", () => {
+    for (const link of document.querySelectorAll("#tiles a[download]")) link.click();
+  });
   element("reuse").addEventListener("click", () => {
     form.write(shown.settings);
     form.setLocked(true);
