@@ -1,6 +1,7 @@
 """Jobs that are fetched later: read, follow, cancel. Knows nothing of how they are made."""
 
 import re
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
@@ -16,6 +17,11 @@ from danqing.jobs.job import JOB_ID_LENGTH, Job
 
 POLL_AGAIN_SECONDS = 1
 _JOB_ID = re.compile(rf"[0-9A-Za-z]{{{JOB_ID_LENGTH}}}")
+
+EVENTS_RESPONSE: dict[str, Any] = {
+    "description": "The events.",
+    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+}
 
 router = APIRouter(tags=["images"], prefix="/v1/images/generations")
 
@@ -35,7 +41,7 @@ async def cancel_job(job_id: str, request: Request, caller: ImageCaller) -> Resp
     return await _answer(job, request)
 
 
-@router.get("/{job_id}/events", response_class=EventStream)
+@router.get("/{job_id}/events", response_class=Response, responses={200: EVENTS_RESPONSE})
 async def follow_job(job_id: str, request: Request, caller: ImageCaller) -> Response:
     """Follow a job: server-sent events with every step, every picture, and the end. Leaving does not stop the job."""
     job = await _find(job_id, request, caller)
