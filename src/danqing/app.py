@@ -5,9 +5,11 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
@@ -37,6 +39,9 @@ from danqing.storage.image_store import ImageStore
 from danqing.storage.local import LocalImageStore
 from danqing.telemetry import Metrics
 
+if TYPE_CHECKING:
+    from danqing.tracing import Tracing
+
 logger = logging.getLogger(__name__)
 
 BUNDLED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "mini"
@@ -50,12 +55,18 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def create_app(settings: Settings, *, engine: Engine | None = None, clock: Clock = utc_now) -> FastAPI:
-    """Build the server; nothing starts before its lifespan. `engine` replaces the one that the settings name."""
+def create_app(
+    settings: Settings, *, engine: Engine | None = None, tracing: "Tracing | None" = None, clock: Clock = utc_now
+) -> FastAPI:
+    """Build the server; nothing starts before its lifespan.
+
+    `engine` and `tracing` replace those that the settings name.
+    """
     metrics = Metrics()
     database = Database(settings.effective_database_url)
     store = _image_store(settings, clock=clock)
     engine = engine or _engine(settings)
+    tracing = tracing or _tracing(settings)
     image_check = _image_check(settings)
     parts = JobParts(
         engine=engine,
@@ -65,6 +76,8 @@ def create_app(settings: Settings, *, engine: Engine | None = None, clock: Clock
         expander=_expander(settings),
         observer=_JobFigures(metrics),
     )
+    if tracing is not None:
+        parts = _traced(parts, tracing)
     price = Price(megapixel_credits=settings.price_megapixel_credits)
     jobs = JobService(database, parts=parts, limits=_job_limits(settings), price=price, clock=clock)
     metrics.watch("danqing_jobs_queued", "Jobs waiting.", lambda: jobs.num_queued)
@@ -90,9 +103,15 @@ def create_app(settings: Settings, *, engine: Engine | None = None, clock: Clock
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with _running(settings, services=services, image_check=image_check):
             yield
+        if tracing is not None:
+            await asyncio.to_thread(tracing.stop)
 
     api = build_api(services, lifespan=lifespan, version=package_version())
     api.include_router(playground_router(megapixel_credits=settings.price_megapixel_credits))
+    if tracing is not None:
+        from danqing.tracing import TracedRequests
+
+        api.add_middleware(TracedRequests, tracing=tracing)
     return api
 
 
@@ -147,6 +166,26 @@ def package_version() -> str:
 def _engine(settings: Settings) -> Engine:
     folder = settings.model or BUNDLED_CHECKPOINT
     return LocalEngine(worker_command(folder, device=settings.device, dtype=settings.dtype), model=folder.name)
+
+
+def _tracing(settings: Settings) -> "Tracing | None":
+    if settings.tracing_endpoint is None:
+        return None
+    # Here and not above: its library comes with the extra `tracing` alone.
+    from danqing.tracing import Tracing, otlp_exporter
+
+    return Tracing(otlp_exporter(str(settings.tracing_endpoint)), version=package_version())
+
+
+def _traced(parts: JobParts, tracing: "Tracing") -> JobParts:
+    from danqing.tracing import TracedEngine, TracedJobs, TracedStore
+
+    return replace(
+        parts,
+        engine=TracedEngine(parts.engine, tracing=tracing),
+        store=TracedStore(parts.store, tracing=tracing),
+        observer=TracedJobs(parts.observer, tracing=tracing),
+    )
 
 
 def _image_store(settings: Settings, *, clock: Clock) -> ImageStore:

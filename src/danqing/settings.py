@@ -71,6 +71,11 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="One JSON object a line, or plain text; `auto`: text on a terminal."
     )
+    tracing_endpoint: HttpUrl | None = Field(
+        None,
+        description="OpenTelemetry collector that takes traces over HTTP, such as `http://localhost:4318/v1/traces`"
+        " (extra `tracing`). Unset: no traces.",
+    )
 
     # Limits
     max_body_bytes: Count = Field(1_048_576, description="Largest request body; a larger one gets 413.")

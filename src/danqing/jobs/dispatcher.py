@@ -22,6 +22,7 @@ from danqing.jobs.limits import JobLimits
 from danqing.jobs.ports import JobParts
 from danqing.jobs.queue import FairQueue
 from danqing.jobs.runner import JobRunner
+from danqing.telemetry import inference_id_of_request
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +156,7 @@ class Dispatcher:
         self._jobs[job.id] = started
         self._parts.observer.job_changed(started)
         runner = JobRunner(started, parts=self._parts, publish=self._channels[job.id].publish)
-        drawing = asyncio.create_task(self._draw(runner), name=f"job-{job.id}")
+        drawing = asyncio.create_task(self._draw(job.id, runner), name=f"job-{job.id}")
         self._drawings[job.id] = drawing
         began_seconds = asyncio.get_running_loop().time()
         try:
@@ -166,7 +167,9 @@ class Dispatcher:
         seconds = asyncio.get_running_loop().time() - began_seconds
         self._job_seconds += DURATION_WEIGHT * (seconds - self._job_seconds)
 
-    async def _draw(self, runner: JobRunner) -> Drawing:
+    async def _draw(self, job_id: str, runner: JobRunner) -> Drawing:
+        # This task's own context, so that its log lines name the job.
+        inference_id_of_request.set(job_id)
         limit_seconds = self._limits.job_time_limit_seconds
         try:
             async with asyncio.timeout(limit_seconds) as time_limit:
