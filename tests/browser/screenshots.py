@@ -21,10 +21,12 @@ from danqing.app import BUNDLED_CHECKPOINT
 PROMPT = "A T-Rex relaxing on a beach, lying on a sun lounger and wearing sunglasses."
 PAINTED_PROMPT = "Mountains in the mist, a red sun above them"
 # So that there is time to look while it forms.
-PACE_SECONDS = 0.08
+PACE_SECONDS = 0.15
 READY_MILLISECONDS = 120_000
 FADE_MILLISECONDS = 900
 LOOK_MILLISECONDS = 30
+# Taking a picture takes a few steps too.
+LOOK_AT = 0.3
 
 
 async def take_all(browser: Browser, site: Site, folder: Path, *, prompt: str) -> list[Path]:
@@ -64,7 +66,7 @@ async def _choose(page: Page, prompt: str, *, seed: int) -> None:
 async def _draw(page: Page, folder: Path, *, prefix: str) -> list[Path]:
     await page.get_by_role("button", name="Draw", exact=True).click()
     # Not wait_for_function: it evaluates strings in the page, which the page's policy forbids.
-    while await page.locator("#progress-bar").evaluate("bar => bar.value") < 0.5:
+    while await page.locator("#progress-bar").evaluate("bar => bar.value") < LOOK_AT:
         await page.wait_for_timeout(LOOK_MILLISECONDS)
     halfway = await _take(page, folder, f"{prefix}halfway", settle=False)
     await expect(page.locator("#result")).to_be_visible(timeout=READY_MILLISECONDS)

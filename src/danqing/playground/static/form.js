@@ -77,6 +77,7 @@ export function connectForm({ onChange }) {
     const first = form.querySelector("[aria-invalid]");
     if (first?.closest("details")) first.closest("details").open = true;
     first?.focus();
+    first?.closest("[data-field]").scrollIntoView({ block: "center" });
   }
 
   const kept = JSON.parse(localStorage.getItem(NAME) ?? "{}");

@@ -132,6 +132,7 @@ async function show(begin) {
 async function finish(drawing) {
   shown = drawing;
   element("stage").dataset.state = "done";
+  showProgress(null);
   showResult(drawing);
   announce(`Finished: ${drawing.settings.prompt}`);
   try {
