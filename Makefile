@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup serve test lint bench train-mini clean
+.PHONY: setup serve test lint bench crash fuzz load train-mini clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -32,6 +32,16 @@ bench: setup
 	$(BIN)/python benchmarks/latency.py
 
 # Resumable: every stage takes up where a killed run left it. The log is build/mini/*.jsonl.
+# Proofs of the service that take minutes; `make test` has short versions of them.
+crash: setup
+	PYTHONPATH=tests $(BIN)/python benchmarks/crash.py
+
+fuzz: setup
+	PYTHONPATH=tests $(BIN)/python benchmarks/fuzz.py
+
+load: setup
+	PYTHONPATH=tests $(BIN)/python benchmarks/load.py
+
 train-mini: setup
 	$(BIN)/python -m danqing.training.run all --workdir build/mini
 	cp build/mini/mini/*.json build/mini/mini/model.safetensors src/danqing/checkpoints/mini/

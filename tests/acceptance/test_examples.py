@@ -137,6 +137,24 @@ def test_the_openai_sdk_in_python(quick_server: Server, tmp_path: Path) -> None:
 
 
 @needs_node
+def test_the_rest_of_the_openai_sdk_in_javascript(quick_server: Server, node_folder: Path) -> None:
+    shutil.copy(Path(__file__).with_name("openai_sdk.mjs"), node_folder / "rest.mjs")
+    management = quick_server.run("keys", "create", "--name", "sdk", "--management").stdout.strip()
+    environment = _environment(quick_server) | {"DANQING_MANAGEMENT_KEY": management}
+    result = subprocess.run(
+        ["node", "rest.mjs"],
+        cwd=node_folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=EXAMPLE_SECONDS,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "all as expected" in result.stdout
+
+
+@needs_node
 def test_the_openai_sdk_in_javascript(quick_server: Server, node_folder: Path) -> None:
     # An ES module finds its packages from where it lies.
     shutil.copy(EXAMPLES / "openai_sdk.mjs", node_folder)
