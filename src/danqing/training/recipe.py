@@ -14,11 +14,11 @@ NUM_RATIOS = 33
 
 # (width, height) of the buckets trained on, and how often each is drawn: the wire's presets first.
 BUCKET_SHARES = {
-    (640, 384): 0.32,
-    (512, 512): 0.32,
-    (384, 640): 0.12,
-    (576, 448): 0.12,
-    (448, 576): 0.12,
+    (640, 384): 0.45,
+    (512, 512): 0.25,
+    (384, 640): 0.10,
+    (576, 448): 0.10,
+    (448, 576): 0.10,
 }
 
 

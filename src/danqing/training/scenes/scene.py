@@ -65,7 +65,7 @@ def sample_scene(rng: Random, aspect: float = 1.0, *, split: Split = "train") ->
         raise ValueError(f"aspect must lie between {MIN_ASPECT} and {MAX_ASPECT}, got {aspect}")
     background = _draw_background(rng)
     arrange = rng.choices(
-        (_single, _lounging, _beside, _above, _row_of_one_kind, _row_of_three), weights=(54, 12, 20, 4, 7, 3)
+        (_single, _lounging, _beside, _above, _row_of_one_kind, _row_of_three), weights=(66, 14, 14, 2, 3, 1)
     )[0]
     if aspect < 0.75 and arrange is _row_of_three:
         arrange = _beside
@@ -125,7 +125,7 @@ def _draw_nouns(rng: Random, setting: _Setting, *, num: int, among: tuple[Noun, 
 
 def _draw_noun(rng: Random, pool: list[Noun]) -> Noun:
     # What people ask for first is drawn more often, and so are those that wear things: they have more to learn.
-    weights = [(3.0 if noun.name in COMMON_NOUNS else 1.0) * (1.4 if noun.wears_things else 1.0) for noun in pool]
+    weights = [(6.0 if noun.name in COMMON_NOUNS else 1.0) * (1.4 if noun.wears_things else 1.0) for noun in pool]
     return rng.choices(pool, weights=weights)[0]
 
 
@@ -177,8 +177,8 @@ def _inside(x: float, size: float, setting: _Setting) -> float:
 
 def _single(rng: Random, setting: _Setting) -> tuple[SceneObject, ...]:
     (noun,) = _draw_nouns(rng, setting, num=1)
-    size = rng.choices((SMALL, MEDIUM, BIG), weights=(1, 1, 6))[0]
-    x = rng.choices((0.5, 0.25, 0.75), weights=(6, 1, 1))[0]
+    size = rng.choices((SMALL, MEDIUM, BIG), weights=(1, 1, 10))[0]
+    x = rng.choices((0.5, 0.25, 0.75), weights=(10, 1, 1))[0]
     return (_place(rng, noun, setting, x=_inside(x, size, setting), size=size),)
 
 
