@@ -219,6 +219,15 @@ class _PlainSchema(GenerateJsonSchema):
         del schema
         return False
 
+    def nullable_schema(self, schema: Any) -> dict[str, Any]:
+        """Say the limits of an optional number in JSON schema's words; pydantic leaves them in its own."""
+        described = super().nullable_schema(schema)
+        for option in described.get("anyOf", ()):
+            for own, word in (("ge", "minimum"), ("le", "maximum")):
+                if own in option:
+                    option[word] = option.pop(own)
+        return described
+
 
 def _alias_conflicts(request: GenerationRequest) -> list[Issue]:
     given = request.model_fields_set
