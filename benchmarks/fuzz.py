@@ -17,6 +17,7 @@ from acceptance.server import Server, serving
 LAUNCHER = Path(__file__).parents[1] / "tests" / "acceptance" / "serve_scripted.py"
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
+MAX_EXAMPLES = 300  # of an operation, before the next one has its turn
 ENVIRONMENT = {
     "DANQING_STARTING_CREDITS": str(10**12),
     "DANQING_REQUESTS_PER_MINUTE": str(10**6),
@@ -43,7 +44,9 @@ def fuzz(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--max-examples", type=int, default=300, help="for each operation, key and phase")
+    parser.add_argument(
+        "--seconds", type=int, default=300, help="for each key; until then it goes on with new requests"
+    )
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -53,11 +56,12 @@ def main() -> None:
             management = server.run("keys", "create", "--name", "fuzz", "--management").stdout.strip()
             total = 0
             for kind, key in (("API key", server.key), ("management key", management)):
+                budget = ("--max-time", str(arguments.seconds))
                 num_requests, said = fuzz(
-                    server, key=key, max_examples=arguments.max_examples, seed=arguments.seed, folder=folder
+                    server, key=key, max_examples=MAX_EXAMPLES, seed=arguments.seed, folder=folder, options=budget
                 )
                 total += num_requests
-                print(f"--- {kind}: {num_requests} requests\n{said}")
+                print(f"--- {kind}: {num_requests} requests\n{said}", flush=True)
             assert server.run("credits", "check").returncode == 0
             answered = re.findall(r'http_requests_total\{.*status="(\d)\d\d"\} ([\d.]+)', server.get("/metrics").text)
             counts = {first: sum(float(n) for status, n in answered if status == first) for first, _ in answered}
