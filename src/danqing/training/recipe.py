@@ -14,11 +14,11 @@ NUM_RATIOS = 33
 
 # (width, height) of the buckets trained on, and how often each is drawn: the wire's presets first.
 BUCKET_SHARES = {
-    (640, 384): 0.45,
-    (512, 512): 0.25,
-    (384, 640): 0.10,
-    (576, 448): 0.10,
-    (448, 576): 0.10,
+    (640, 384): 0.55,
+    (512, 512): 0.36,
+    (384, 640): 0.03,
+    (576, 448): 0.03,
+    (448, 576): 0.03,
 }
 
 

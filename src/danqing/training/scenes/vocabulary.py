@@ -221,11 +221,9 @@ NOUNS: dict[str, Noun] = {noun.name: noun for noun in EMOJI_NOUNS + SHAPES}
 
 ACCESSORIES = ("sunglasses", "hat", "crown")
 
-# What people ask for first.
+# What the first checkpoint learns well; the others it has only met.
 _COMMON = """
-dog cat T-Rex lion fox panda elephant penguin owl horse cow pig frog rabbit bear monkey turtle dragon unicorn tiger
-robot snowman alien man woman fish whale octopus butterfly astronaut car bus bicycle train sailboat rocket airplane
-apple banana strawberry watermelon pizza burger cake ice_cream tree palm_tree sunflower cactus mushroom house castle
-balloon guitar soccer_ball clock gift
+T-Rex dog cat lion penguin panda fox owl octopus fish robot snowman astronaut car rocket balloon
+burger pizza apple tree palm_tree mushroom house castle
 """
 COMMON_NOUNS = frozenset(name.replace("_", " ") for name in _COMMON.split())
