@@ -1,7 +1,7 @@
 """Trains the checkpoint's decoder and encoder to write and read the linear code. Knows nothing of prompts.
 
 The decoder sees the code of half-size pictures and must draw them at full size. It starts as the best linear decoder
-(decoder_start.py) and learns to sharpen. A little noise
+(decoder_start.py) and learns to sharpen. Some noise
 on the code keeps it calm about the small errors of generated latents.
 """
 
@@ -26,7 +26,7 @@ BATCH_SIZE = 8
 # The residual blocks learn; the linear decoder around them, which is nearly right, only gives way a little.
 BLOCK_RATE, LINEAR_RATE = 1e-3, 1e-5
 NUM_WARMUP_STEPS = 50
-CODE_NOISE = 0.1
+CODE_NOISE = 0.5
 EDGE_WEIGHT = 1.0
 # Drawing pictures does not need the encoder, so it gets the smaller part of the time.
 STEPS_PER_ENCODER_STEP = 4
