@@ -59,6 +59,14 @@ def is_linear(name: str) -> bool:
     return name.startswith("decoder.") and ".block" not in name and ".attn" not in name
 
 
+def new_adam(vae: Vae) -> torch.optim.AdamW:
+    """Two groups, each with its `peak` rate."""
+    linear = [p for name, p in vae.named_parameters() if is_linear(name)]
+    blocks = [p for name, p in vae.named_parameters() if not is_linear(name)]
+    groups = [{"params": blocks, "peak": BLOCK_RATE}, {"params": linear, "peak": LINEAR_RATE}]
+    return torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0)
+
+
 class AutoencoderTraining:
     """One run in one folder: `autoencoder.pt` is its state, `autoencoder.jsonl` its log."""
 
@@ -67,10 +75,7 @@ class AutoencoderTraining:
         self.folder, self.dtype, self.device = folder, dtype, device
         self.vae = Vae(model_config(recipe).vae).to(device)
         self.code = LinearCode.load(folder / "code.safetensors")
-        linear = [p for name, p in self.vae.named_parameters() if is_linear(name)]
-        blocks = [p for name, p in self.vae.named_parameters() if not is_linear(name)]
-        groups = [{"params": blocks, "peak": BLOCK_RATE}, {"params": linear, "peak": LINEAR_RATE}]
-        self.adam = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0)
+        self.adam = new_adam(self.vae)
         self.num_seen = 0
         self._encoder_error = float("nan")
         self._state_path = folder / "autoencoder.pt"
