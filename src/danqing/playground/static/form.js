@@ -66,7 +66,7 @@ export function connectForm({ onChange }) {
   }
   function mark(issues) {
     for (const field of form.querySelectorAll("[data-field]")) {
-      const messages = issues.filter(({ path }) => path[0] === field.dataset.field).map(({ message }) => message);
+      const messages = issues.filter(({ path }) => path[0] === field.dataset.field).map(({ message }) => message.replace(`${field.dataset.field}: `, ""));
       const problem = field.querySelector(".problem");
       if (problem) problem.textContent = messages.join(" ");
       for (const input of field.querySelectorAll("input, textarea")) {
