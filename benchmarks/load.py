@@ -11,7 +11,6 @@ import os
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -67,13 +66,25 @@ class Client:
     def first_event(self, job_id: str, *, of: str) -> float:
         """Follow a job; return when the first event of this kind arrived."""
         self._connection.request("GET", f"{PATH}/{job_id}/events", headers=self._headers)
-        response = self._connection.getresponse()
-        while of.encode() not in response.readline():
-            pass
-        return time.perf_counter()
+        with self._connection.getresponse() as response:
+            while of.encode() not in response.readline():
+                pass
+            return time.perf_counter()
 
     def hang_up(self) -> None:
         self._connection.close()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+
+def draw_once(server: Server, key: str) -> Answer:
+    """One picture over a connection of its own."""
+    with Client(server, key) as client:
+        return client.draw()
 
 
 @contextmanager
@@ -119,8 +130,7 @@ def _percentile(values: list[float], percent: float) -> float:
 
 def added_time(num_requests: int) -> None:
     """An engine that answers at once: what is left is the service."""
-    with _server("inside") as server:
-        client = Client(server, server.key)
+    with _server("inside") as server, Client(server, server.key) as client:
         for _ in range(20):
             client.draw()
         cpu = _cpu_seconds(server)
@@ -135,9 +145,9 @@ def added_time(num_requests: int) -> None:
         cpu, began = _cpu_seconds(server), time.perf_counter()
 
         def many() -> Answer:
-            own = Client(server, server.key)
-            assert all(own.draw().status == 200 for _ in range(each - 1))
-            return own.draw()
+            with Client(server, server.key) as own:
+                assert all(own.draw().status == 200 for _ in range(each - 1))
+                return own.draw()
 
         _at_once([many] * num_clients)
         total, seconds_all = each * num_clients, time.perf_counter() - began
@@ -159,7 +169,7 @@ def many_clients(num_rounds: int) -> None:
         rss_mib = [_rss_mib(server)]
         for _ in range(num_rounds):
             began = time.perf_counter()
-            answers = _at_once([lambda key=key: Client(server, key).draw() for key in keys])
+            answers = _at_once([lambda key=key: draw_once(server, key) for key in keys])
             seconds = time.perf_counter() - began
             assert [answer.status for answer in answers] == [200] * NUM_CLIENTS, {answer.status for answer in answers}
             assert len({json.loads(answer.body)["data"][0]["url"] for answer in answers}) == NUM_CLIENTS
@@ -199,28 +209,31 @@ def _tell_fairness(server: Server) -> None:
     print(f"median wait {waited['default']:.2f} s and {waited['second']:.2f} s")
 
 
+def _wait_after_hang_up(server: Server, leaver: Client, waiter: Client, watcher: Client) -> float:
+    """Seconds from the hang-up to the first step of the job that waited."""
+    leaver.begin(prompt="slow", num_inference_steps=50, num_images=4)
+    while b"danqing_jobs_running 1.0" not in server.get("/metrics").content:
+        time.sleep(0.005)
+    job_id = json.loads(waiter.draw(prompt="slow", num_inference_steps=1, prefer="respond-async").body)["id"]
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(watcher.first_event, job_id, of="image_generation.progress")
+        time.sleep(0.3)
+        began = time.perf_counter()
+        leaver.hang_up()
+        return first.result(60) - began
+
+
 def hang_ups(num_trials: int) -> None:
     """The engine takes one job at a time, and the next waits for a client that hangs up in mid-drawing."""
     with _server("child", DANQING_MAX_CONCURRENT_JOBS="1") as server:
         waits = []
         for _ in range(num_trials):
-            leaver, waiter, watcher = (Client(server, server.key) for _ in range(3))
-            leaver.begin(prompt="slow", num_inference_steps=50, num_images=4)
-            while b"danqing_jobs_running 1.0" not in server.get("/metrics").content:
-                time.sleep(0.005)
-            job_id = json.loads(waiter.draw(prompt="slow", num_inference_steps=1, prefer="respond-async").body)["id"]
-            first: list[float] = []
-            watching = threading.Thread(
-                target=lambda watcher=watcher, job_id=job_id, first=first: first.append(
-                    watcher.first_event(job_id, of="image_generation.progress")
-                )
-            )
-            watching.start()
-            time.sleep(0.3)
-            began = time.perf_counter()
-            leaver.hang_up()
-            watching.join(60)
-            waits.append(first[0] - began)
+            with (
+                Client(server, server.key) as leaver,
+                Client(server, server.key) as waiter,
+                Client(server, server.key) as watcher,
+            ):
+                waits.append(_wait_after_hang_up(server, leaver, waiter, watcher))
         print(
             f"a client hangs up in mid-drawing: the next job's first step, which takes {1000 * STEP_SECONDS:.0f} ms,",
             end=" ",
