@@ -109,10 +109,14 @@ def test_the_body_is_timestep_image_and_end(template: PromptTemplate, tokenizer:
     assert body[:5] == ids_of(tokenizer, "<timestep>", "<img>", "<img>", "<img>", "<eoi>")
 
 
-def test_a_caption_is_asked_for_with_its_tag(template: PromptTemplate, tokenizer: Tokenizer) -> None:
-    question = template.recaption_question(Prompt(text="a cat"))
-    assert question[-1] == tokenizer.special("<recaption>")
-    assert tokenizer.image_begin not in question
+def test_a_caption_is_asked_for_with_its_tag(
+    pretrain: PromptTemplate, instruct: PromptTemplate, tokenizer: Tokenizer
+) -> None:
+    assert pretrain.recaption_prefix("a cat") == ids_of(tokenizer, "<|startoftext|>", "a cat", "<recaption>")
+    assert instruct.recaption_prefix("a cat") == ids_of(
+        tokenizer, "<|startoftext|>", "User: ", "a cat", "\n\n", "Assistant: ", "<recaption>"
+    )
+    assert pretrain.recaption_end_id == instruct.recaption_end_id == tokenizer.special("</recaption>")
 
 
 def test_a_prompt_cannot_forge_the_sequence(template: PromptTemplate, tokenizer: Tokenizer) -> None:

@@ -158,9 +158,9 @@ class Pipeline:
     @torch.inference_mode()
     def recaption(self, prompt: str, *, seed: int, temperature: float, top_p: float) -> str:
         """The prompt rewritten as a detailed caption by the model itself, in text mode. Raises PromptTooLong."""
-        question = self.template.recaption_question(Prompt(text=prompt))
+        question = self.template.recaption_prefix(prompt)
         self._check_length(len(question) + MAX_CAPTION_TOKENS)
-        stops = [self.tokenizer.special(text) for text in ("</recaption>", "</answer>", "<|endoftext|>")]
+        stops = [self.template.recaption_end_id, self.tokenizer.special("</answer>"), self.tokenizer.end]
         new_ids = continue_text(
             self.model, question, stop_ids=stops, max_new_tokens=MAX_CAPTION_TOKENS,
             temperature=temperature, top_p=top_p, seed=seed,

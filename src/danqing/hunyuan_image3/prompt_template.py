@@ -67,10 +67,16 @@ class PromptTemplate:
         """The sequence whose next token is the model's own choice of `<img_ratio_R>`."""
         return [*_join(self._segments(prompt)), *self._image_head(None)]
 
-    def recaption_question(self, prompt: Prompt) -> list[int]:
-        """The sequence that the model continues with a detailed caption, up to `</recaption>`."""
+    def recaption_prefix(self, prompt_text: str) -> list[int]:
+        """The sequence that the model continues with a detailed caption, up to `recaption_end_id`."""
+        prompt = Prompt(text=prompt_text)
         segments = self._user_turn(prompt) if self._name == "instruct" else self._pretrain(prompt)
         return [*_join(segments), self._tokenizer.special("<recaption>")]
+
+    @property
+    def recaption_end_id(self) -> int:
+        """What ends a caption: `</recaption>`."""
+        return self._tokenizer.special("</recaption>")
 
     def _image_head(self, bucket: Bucket | None) -> list[int]:
         head = [self._tokenizer.image_begin, self._tokenizer.image_size(self._base_size_px)]
