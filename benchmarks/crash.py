@@ -32,8 +32,9 @@ from danqing.jobs.tables import jobs
 
 LAUNCHER = Path(__file__).parents[1] / "tests" / "acceptance" / "serve_scripted.py"
 STARTING_CREDITS = 10**12
-LEASE_SECONDS = 3
-MAX_UPTIME_SECONDS = 0.6
+# So short that the next server takes jobs over while it is used, and is killed in the midst of that too.
+LEASE_SECONDS = 1
+MAX_UPTIME_SECONDS = 1.5
 NUM_CLIENTS = 8
 # Ten steps of the prompt `slow` take 0.2 s: there is always something in the engine to be killed.
 BODY = {"model": MODEL_ID, "prompt": "slow", "size": "64x64", "num_inference_steps": 10}
@@ -41,10 +42,14 @@ BODY = {"model": MODEL_ID, "prompt": "slow", "size": "64x64", "num_inference_ste
 
 @dataclass
 class Told:
-    """What the clients saw: jobs whose pictures arrived, idempotency keys that were never answered."""
+    """What the clients saw: jobs whose pictures arrived, idempotency keys that were never answered.
+
+    `wrong` is every answer that nobody should get: which server gave it, when in its life, to what, and what it said.
+    """
 
     drawn: set[str] = field(default_factory=set)
     open_keys: set[str] = field(default_factory=set)
+    num_lives: int = 0
     num_cut_off: int = 0
     wrong: list[str] = field(default_factory=list)
 
@@ -54,6 +59,7 @@ class Clients:
 
     def __init__(self, server: Server, told: Told) -> None:
         self._server, self._told = server, told
+        self._began = time.monotonic()
         self._headers = {"Authorization": f"Bearer {server.key}"}
         self._url = f"{server.url}/v1/images/generations"
         self.answered = threading.Event()
@@ -81,8 +87,14 @@ class Clients:
     def _expect(self, response: requests.Response, *statuses: int) -> bool:
         # 503: the drawing process is not there yet.
         if response.status_code not in (*statuses, 503):
-            self._told.wrong.append(f"{response.status_code}: {response.text}")
+            self._wrong(response)
         return response.status_code in statuses
+
+    def _wrong(self, response: requests.Response) -> None:
+        seconds = time.monotonic() - self._began
+        when = f"server {self._told.num_lives}, {seconds:.2f} s after it was ready"
+        request = f"{response.request.method} {response.request.path_url}"
+        self._told.wrong.append(f"{when}: {request}: {response.status_code} {response.text}")
 
     def _wait(self, session: requests.Session) -> None:
         response = self._post(session)
@@ -92,8 +104,12 @@ class Clients:
 
     def _stream(self, session: requests.Session) -> None:
         response = self._post(session, stream=True, partial_images=1)
-        if self._expect(response, 200) and "image_generation.completed" in response.text:
-            self._told.drawn.add(response.headers["x-inference-id"])
+        if self._expect(response, 200):
+            # A stream that was cut does not come here.
+            if "image_generation.completed" in response.text:
+                self._told.drawn.add(response.headers["x-inference-id"])
+            else:
+                self._wrong(response)
 
     def _collect(self, session: requests.Session) -> None:
         response = self._post(session, headers={"Prefer": "respond-async"})
@@ -101,10 +117,10 @@ class Clients:
             return
         job = f"{self._url}/{response.json()['id']}"
         if random.random() < 0.5:
-            session.delete(job, headers=self._headers, timeout=20)
+            self._expect(session.delete(job, headers=self._headers, timeout=20), 200)
         else:
             time.sleep(random.uniform(0, 0.3))
-            session.get(job, headers=self._headers, timeout=20)
+            self._expect(session.get(job, headers=self._headers, timeout=20), 200)
 
     def _repeat(self, session: requests.Session) -> None:
         """As an SDK does: after a cut connection the same request with the same key, to the next server too."""
@@ -129,6 +145,7 @@ def kill_again_and_again(folder: Path, *, database_url: str | None, num_kills: i
     for _ in range(num_kills):
         with _running(folder, environment, key) as server:
             key = server.key
+            told.num_lives += 1
             clients = Clients(server, told)
             assert clients.answered.wait(60), f"no picture arrived: {told.wrong}"
             time.sleep(random.uniform(0, MAX_UPTIME_SECONDS))
@@ -178,7 +195,7 @@ def _compare(folder: Path, *, database_url: str | None, told: Told) -> dict[str,
 
 
 def _compare_jobs(finished: dict[str, Job], told: Told, *, available_credits: int) -> None:
-    assert told.wrong == [], told.wrong
+    assert told.wrong == [], "\n".join(told.wrong)
     unfinished = [job.id for job in finished.values() if not job.status.finished]
     assert not unfinished, f"in between: {unfinished}"
     assert all(bool(job.images) == (job.charged_credits > 0) for job in finished.values())

@@ -265,8 +265,10 @@ class Dispatcher:
     async def _recover(self) -> None:
         limit = max(0, self.queue.num_free)
         now = self._clock()
+        # On a machine that stalls, leases of ours may run out before they are renewed; we are alive all the same.
+        at_work = list(self._jobs)
         recovered = await self._database.run_write(
-            lambda conn: lifecycle.recover(conn, lease=self.lease(), now=now, limit=limit)
+            lambda conn: lifecycle.recover(conn, lease=self.lease(), at_work=at_work, now=now, limit=limit)
         )
         for job in recovered.requeued:
             self._take_on(job)

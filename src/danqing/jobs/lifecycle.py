@@ -3,7 +3,7 @@
 Knows nothing of queues, engines or time: the caller brings the connection and the clock's reading.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -177,15 +177,15 @@ def hand_back(conn: Connection, job: Job, *, lease_owner: str, now: datetime) ->
     return _move(conn, job.id, JobStatus.QUEUED, owner=lease_owner, values=values)
 
 
-def recover(conn: Connection, *, lease: Lease, now: datetime, limit: int) -> Recovered:
-    """Take over, or end, at most `limit` jobs whose owner has not renewed its lease.
+def recover(conn: Connection, *, lease: Lease, at_work: Collection[str], now: datetime, limit: int) -> Recovered:
+    """Take over, or end, at most `limit` jobs whose owner has not renewed its lease, but none that we are `at_work` on.
 
     A job is tried once more. One whose result nobody could collect, because its connection died with its owner,
     ends instead: drawing it would charge for a picture that nobody gets. Forgets old idempotency keys as well.
     """
     queries.delete_idempotency_keys(conn, created_before=now - IDEMPOTENCY_LIFETIME)
     requeued, failed = [], []
-    lost = queries.lock_lost_jobs(conn, now=now, limit=limit)
+    lost = queries.lock_lost_jobs(conn, now=now, without=at_work, limit=limit)
     # Every process settles in the order of accounts, so that two of them never wait for each other.
     for job in sorted(lost, key=lambda job: (job.account_id, job.created_at)):
         if job.collectable and job.num_attempts < MAX_ATTEMPTS:

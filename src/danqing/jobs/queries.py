@@ -53,9 +53,9 @@ def renew_leases(
     return set(renewed.scalars())
 
 
-def lock_lost_jobs(conn: Connection, *, now: datetime, limit: int) -> list[Job]:
+def lock_lost_jobs(conn: Connection, *, now: datetime, without: Collection[str], limit: int) -> list[Job]:
     """Read unfinished jobs whose lease ran out, oldest first, and keep other processes from doing the same."""
-    lost = and_(jobs.c.lease_expires_at < now, jobs.c.status.in_(UNFINISHED))
+    lost = and_(jobs.c.lease_expires_at < now, jobs.c.status.in_(UNFINISHED), jobs.c.id.not_in(without))
     oldest = select(jobs).where(lost).order_by(jobs.c.created_at).limit(limit).with_for_update(skip_locked=True)
     return [job_from_row(row) for row in conn.execute(oldest)]
 

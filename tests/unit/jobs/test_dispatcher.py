@@ -101,6 +101,17 @@ async def test_heartbeats_keep_a_long_job_from_being_taken_over(house):
         assert (await other.wait(job.id, account_id="acme")).num_attempts == 1
 
 
+async def test_a_process_that_stalled_beyond_its_lease_does_not_end_its_own_jobs(house):
+    house.engine.gate = asyncio.Event()
+    async with house.running() as service:
+        job = await service.submit(house.submission())
+        await _until(lambda: service.num_running == 1)
+        house.clock.advance(seconds=16)
+        await service._dispatcher._recover()
+        house.engine.gate.set()
+        assert (await service.wait(job.id, account_id="acme")).status is JobStatus.COMPLETED
+
+
 async def test_a_job_cancelled_through_another_process_stops_here(house):
     house.engine.gate = asyncio.Event()
     async with house.running(lease_seconds=QUICK_LEASE_SECONDS) as worker, house.running() as other:

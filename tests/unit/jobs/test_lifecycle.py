@@ -76,9 +76,11 @@ class Desk:
         with self.house.database.write() as conn:
             return lifecycle.hand_back(conn, job, lease_owner=owner, now=self.house.clock())
 
-    def recover(self, owner="other", limit=100):
+    def recover(self, owner="other", *, at_work=(), limit=100):
         with self.house.database.write() as conn:
-            return lifecycle.recover(conn, lease=self.lease(owner), now=self.house.clock(), limit=limit)
+            return lifecycle.recover(
+                conn, lease=self.lease(owner), at_work=at_work, now=self.house.clock(), limit=limit
+            )
 
 
 @pytest.fixture
@@ -274,6 +276,13 @@ def test_recovering_leaves_alone_what_has_a_lease(desk, house):
     house.clock.advance(seconds=15)
     assert desk.recover() == lifecycle.Recovered(requeued=(), failed=())
     desk.cancel(job)
+
+
+def test_recovering_leaves_alone_what_is_at_work_though_its_lease_ran_out(desk, house):
+    mine, lost = desk.submit(), desk.submit()
+    house.clock.advance(seconds=16)
+    assert [job.id for job in desk.recover("me", at_work=[mine.id]).failed] == [lost.id]
+    desk.cancel(mine)
 
 
 def test_recovering_is_bounded(desk, house):
