@@ -4,6 +4,7 @@ SQLite by default (one writer at a time, WAL, foreign keys on), PostgreSQL by UR
 """
 
 import asyncio
+import logging
 import sqlite3
 import ssl
 from collections.abc import Callable, Iterator
@@ -16,7 +17,13 @@ from typing import Any, TypeVar
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, Connection, DateTime, Dialect, Engine, MetaData, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.types import TypeDecorator
+
+from danqing.errors import Overloaded
+
+logger = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_SECONDS = 30
 MAX_CONNECTIONS = 8
@@ -24,6 +31,14 @@ POSTGRESQL_DRIVER = "postgresql+pg8000"
 SSL_MODES = ("disable", "require", "verify-full")
 # Any number will do, as long as every server of one database uses the same.
 MIGRATION_LOCK_ID = 0x64616E71
+
+# What a caller can only wait for. SQLite: locked all the time, no room, a file that cannot be opened, read or written.
+SQLITE_OUTAGES = frozenset(
+    {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
+)
+# The same in PostgreSQL's classes of errors: connection, resources, operator, system.
+POSTGRESQL_OUTAGES = ("08", "53", "57", "58")
+OUTAGE_RETRY_SECONDS = 30
 
 MIGRATIONS_FOLDER = Path(__file__).parent / "migrations"
 
@@ -102,11 +117,11 @@ class Database:
             yield conn
 
     async def run_read(self, work: Callable[[Connection], Result]) -> Result:
-        """Do `work` in a reading transaction in a thread."""
+        """Do `work` in a reading transaction in a thread. Raises Overloaded when the database is away."""
         return await _in_thread(self._readers, self._work_reading, work)
 
     async def run_write(self, work: Callable[[Connection], Result]) -> Result:
-        """Do `work` in a writing transaction in a thread.
+        """Do `work` in a writing transaction in a thread. Raises Overloaded when the database is away or full.
 
         A cancelled caller still waits for the transaction, so that it always knows whether it happened.
         """
@@ -119,12 +134,38 @@ class Database:
         self.engine.dispose()
 
     def _work_reading(self, work: Callable[[Connection], Result]) -> Result:
-        with self.read() as conn:
+        with _outages_told(), self.read() as conn:
             return work(conn)
 
     def _work_writing(self, work: Callable[[Connection], Result]) -> Result:
-        with self.write() as conn:
+        with _outages_told(), self.write() as conn:
             return work(conn)
+
+
+@contextmanager
+def _outages_told() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        if not _is_outage(error):
+            raise
+        logger.exception("the database cannot be used")
+        message = "The database cannot be reached or has no room; try again later."
+        raise Overloaded(message, retry_after_seconds=OUTAGE_RETRY_SECONDS) from error
+
+
+def _is_outage(error: SQLAlchemyError) -> bool:
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, NoConnectionFree)
+    cause = error.orig
+    if isinstance(cause, sqlite3.Error):
+        # The low byte is the kind, what is above it the particulars.
+        return cause.sqlite_errorcode & 0xFF in SQLITE_OUTAGES
+    told = cause.args[0] if cause is not None and cause.args else None
+    if isinstance(told, dict):
+        return str(told.get("C", "")).startswith(POSTGRESQL_OUTAGES)
+    # What the driver says in words of its own is about the connection.
+    return isinstance(error, InterfaceError)
 
 
 async def _in_thread(

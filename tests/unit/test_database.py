@@ -1,6 +1,7 @@
 """The database: transactions, moments, migrations."""
 
 import asyncio
+import shutil
 import ssl
 import sys
 import threading
@@ -9,12 +10,13 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Column, Integer, MetaData, Table, insert, make_url, select, text
+from sqlalchemy import Column, Integer, MetaData, Table, event, insert, make_url, select, text
 from sqlalchemy.exc import DatabaseError
 
 import danqing.accounts.tables
 import danqing.jobs.tables
 from danqing.database import Database, UtcDateTime, _postgresql_connect_args, metadata
+from danqing.errors import Overloaded
 
 
 def test_the_migrations_make_exactly_the_tables_that_the_code_describes(empty_database_url):
@@ -123,6 +125,39 @@ async def test_many_writers_at_once_lose_nothing(database):
     assert total == 100
 
 
+async def test_a_database_without_room_is_overloaded_and_changes_nothing(migrated_sqlite_file, tmp_path):
+    shutil.copy(migrated_sqlite_file, tmp_path / "danqing.db")
+    database = Database(f"sqlite:///{tmp_path / 'danqing.db'}")
+    # A limit below the present size stands for a disk that has no page left.
+    event.listen(database.engine, "connect", lambda connection, _: connection.execute("PRAGMA max_page_count = 1"))
+    with pytest.raises(Overloaded, match="has no room"):
+        await database.run_write(lambda conn: _add_account(conn, "a", name="x" * 100_000))
+    ids = await database.run_read(lambda conn: conn.execute(text("SELECT id FROM accounts")).scalars().all())
+    database.close()
+    assert ids == []
+
+
+@pytest.mark.parametrize("url", ["sqlite:////nowhere/danqing.db", "postgresql://postgres@/danqing?host=/nowhere"])
+async def test_a_database_that_cannot_be_reached_is_overloaded(url):
+    database = Database(url)
+    with pytest.raises(Overloaded, match="cannot be reached"):
+        await database.run_read(lambda conn: conn.execute(text("SELECT 1")))
+    database.close()
+
+
+async def test_a_connection_that_the_server_ends_is_overloaded_and_the_next_one_works(empty_postgresql_url):
+    database = Database(empty_postgresql_url)
+    with pytest.raises(Overloaded):
+        await database.run_read(lambda conn: conn.execute(text("SELECT pg_terminate_backend(pg_backend_pid())")))
+    assert await database.run_read(lambda conn: conn.execute(text("SELECT 1")).scalar()) == 1
+    database.close()
+
+
+async def test_a_mistake_of_ours_is_not_taken_for_an_outage(database):
+    with pytest.raises(DatabaseError):
+        await database.run_read(lambda conn: conn.execute(text("SELECT nothing FROM nowhere")))
+
+
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
@@ -149,12 +184,12 @@ def test_without_the_driver_the_error_says_what_to_install(monkeypatch):
         Database("postgresql://host/db")
 
 
-def _add_account(conn, account_id):
+def _add_account(conn, account_id, *, name="A"):
     now = datetime.now(UTC)
     conn.execute(
         insert(danqing.accounts.tables.accounts).values(
             id=account_id,
-            name="A",
+            name=name,
             webhook_secret="s",
             available_credits=0,
             held_credits=0,

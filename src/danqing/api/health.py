@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 from danqing.api.errors import error_response
 from danqing.api.services import Services, services_of
 from danqing.engine.interface import EngineState
-from danqing.errors import Overloaded
+from danqing.errors import Overloaded, ServiceError
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 READY_RETRY_AFTER_SECONDS = 2
@@ -48,12 +48,17 @@ async def _obstacles(services: Services) -> list[str]:
     try:
         await services.database.run_write(_touch)
     except Exception as error:  # whatever stops a write makes us unready
-        found.append(f"the database cannot be written ({type(error).__name__})")
+        found.append(f"the database cannot be written ({_reason(error)})")
     try:
         await services.store.check_writable()
     except Exception as error:
-        found.append(f"the picture store cannot be written ({type(error).__name__})")
+        found.append(f"the picture store cannot be written ({_reason(error)})")
     return found
+
+
+def _reason(error: Exception) -> str:
+    # What is not meant for callers may hold addresses and paths.
+    return error.message if isinstance(error, ServiceError) else type(error).__name__
 
 
 def _touch(conn: Connection) -> None:
