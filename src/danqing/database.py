@@ -159,8 +159,8 @@ def _is_outage(error: SQLAlchemyError) -> bool:
         return isinstance(error, NoConnectionFree)
     cause = error.orig
     if isinstance(cause, sqlite3.Error):
-        # The low byte is the kind, what is above it the particulars.
-        return cause.sqlite_errorcode & 0xFF in SQLITE_OUTAGES
+        # The low byte is the kind, what is above it the particulars; what the driver itself minds has none.
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in SQLITE_OUTAGES
     told = cause.args[0] if cause is not None and cause.args else None
     if isinstance(told, dict):
         return str(told.get("C", "")).startswith(POSTGRESQL_OUTAGES)
