@@ -96,12 +96,21 @@ def stored_tensors(model: HunyuanImage3) -> dict[str, Tensor]:
 
 
 def write_checkpoint(
-    folder: Path, values: Mapping[str, Any], tensors: Mapping[str, Tensor], *, template: str = "pretrain"
+    folder: Path,
+    values: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    *,
+    template: str = "pretrain",
+    generation: Mapping[str, Any] | None = None,
 ) -> Path:
-    """A whole folder with one weights file; the tokenizer is the recorded cases' own."""
+    """A whole folder with one weights file; the tokenizer is the recorded cases' own.
+
+    `generation` adds keys to `generation_config.json`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(values))
-    shutil.copy(PARITY / template / "generation_config.json", folder)
+    published = json.loads((PARITY / template / "generation_config.json").read_text())
+    (folder / "generation_config.json").write_text(json.dumps({**published, **(generation or {})}))
     shutil.copy(PARITY / template / "tokenizer.json", folder)
     save_file(dict(tensors), folder / "model.safetensors")
     return folder

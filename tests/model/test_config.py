@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 from tiny_checkpoints import PARITY, config_values, vae_values
 
-from danqing.hunyuan_image3.config import LayerConfig, parse_generation_config, parse_model_config, read_json
+from danqing.hunyuan_image3.config import (
+    GREEDY,
+    LayerConfig,
+    TextSampling,
+    parse_generation_config,
+    parse_model_config,
+    read_json,
+)
 from danqing.hunyuan_image3.errors import CheckpointError
 
 GENERATION = {"diff_infer_steps": 50, "diff_guidance_scale": 7.5, "flow_shift": 3.0, "sequence_template": "pretrain"}
@@ -156,6 +163,40 @@ def test_an_unknown_template_is_refused_with_the_allowed_ones() -> None:
 
 def test_a_whole_number_serves_as_a_fraction() -> None:
     assert parse_generation_config({**GENERATION, "flow_shift": 3}).flow_shift == 3.0
+
+
+@pytest.mark.parametrize(("template", "learned"), [("pretrain", False), ("instruct", True)])
+def test_a_checkpoint_says_whether_it_rewrites_prompts_or_its_template_does(template: str, learned: bool) -> None:
+    values = {**GENERATION, "sequence_template": template}
+    assert parse_generation_config(values).recaption is learned
+    assert parse_generation_config({**values, "recaption": not learned}).recaption is not learned
+
+
+def test_text_is_greedy_unless_the_checkpoint_asks_for_a_lot() -> None:
+    published = {"temperature": 0.6, "top_k": 1024, "top_p": 0.95}
+    assert parse_generation_config({**GENERATION, **published}).sampling == GREEDY
+    asked = parse_generation_config({**GENERATION, **published, "do_sample": True})
+    assert asked.sampling == TextSampling(temperature=0.6, top_k=1024, top_p=0.95)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("recaption", "true"),
+        ("recaption", 1),
+        ("do_sample", None),
+        ("temperature", 0),
+        ("temperature", "0.6"),
+        ("top_k", -1),
+        ("top_k", 0.5),
+        ("top_p", 0),
+        ("top_p", 1.1),
+        ("repetition_penalty", 1.05),
+    ],
+)
+def test_a_wrong_value_about_text_is_named(key: str, value: object) -> None:
+    with pytest.raises(CheckpointError, match=rf"generation_config\.json.*{key}"):
+        parse_generation_config({**GENERATION, "do_sample": True, key: value})
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe", b"3", json.dumps("x").encode()])

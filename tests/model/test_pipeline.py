@@ -12,6 +12,7 @@ from tiny_checkpoints import config_values, stored_tensors, write_checkpoint
 from danqing.hunyuan_image3.errors import CheckpointError, PromptTooLong
 from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.hunyuan_image3.pipeline import Pipeline, TextToImage
+from danqing.hunyuan_image3.resolution import all_buckets
 from danqing.hunyuan_image3.sampler import DenoiseStep
 
 REQUEST = TextToImage(
@@ -180,6 +181,28 @@ def test_steps_are_counted_and_a_dropped_drawing_harms_nothing(pipeline: Pipelin
     assert [step.step for step in pipeline.denoise(prefix)] == [1, 2, 3]
 
 
+def test_without_a_size_the_likeliest_usable_ratio_is_drawn(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unusable = next(b for b in all_buckets(128) if b not in pipeline.buckets.usable)
+    wanted = pipeline.buckets.usable[3]
+    logits = torch.zeros(pipeline.config.vocabulary_size)
+    logits[pipeline.tokenizer.end] = 9.0
+    logits[pipeline.tokenizer.image_ratio(unusable.ratio_index)] = 8.0
+    logits[pipeline.tokenizer.image_ratio(wanted.ratio_index)] = 7.0
+    monkeypatch.setattr(pipeline.model, "next_token_logits", lambda hidden: logits)
+    prefix = pipeline.prefill(changed(width_px=None, height_px=None))
+    assert prefix.bucket == wanted
+    *_, last = pipeline.denoise(prefix)
+    pixels = pipeline.decode(last.latent, width_px=None, height_px=None)
+    assert pixels.shape == (wanted.height_px, wanted.width_px, 3)
+
+
+def test_the_question_of_size_is_put_to_the_network_with_the_prompt(pipeline: Pipeline) -> None:
+    prompts = [f"a {colour} {thing}" for colour in ("red", "blue", "green") for thing in ("cat", "tower", "road", "x")]
+    assert len({pipeline.choose_bucket(prompt) for prompt in prompts}) > 1
+
+
 def test_a_preview_is_small_and_heads_for_the_picture(pipeline: Pipeline) -> None:
     steps = list(drawing(pipeline, REQUEST))
     preview = pipeline.preview(steps[0])
@@ -187,19 +210,6 @@ def test_a_preview_is_small_and_heads_for_the_picture(pipeline: Pipeline) -> Non
     assert max(preview.shape[:2]) <= 512
     # The last step's aim is the picture itself.
     assert pipeline.preview(steps[-1]).tobytes() == picture(pipeline, REQUEST).tobytes()
-
-
-def test_a_new_caption_follows_its_seed_and_needs_room(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("danqing.hunyuan_image3.pipeline.MAX_CAPTION_TOKENS", 40)
-
-    def caption(prompt: str, *, seed: int) -> str:
-        return pipeline.recaption(prompt, seed=seed, temperature=1.0, top_p=0.9)
-
-    first = caption("a cat", seed=1)
-    assert caption("a cat", seed=1) == first
-    assert caption("a cat", seed=2) != first
-    with pytest.raises(PromptTooLong):
-        caption("zebra " * 600, seed=1)
 
 
 def test_it_describes_itself(pipeline: Pipeline) -> None:

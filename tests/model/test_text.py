@@ -3,27 +3,29 @@
 import pytest
 import torch
 
+from danqing.hunyuan_image3.config import GREEDY, TextSampling
 from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.hunyuan_image3.text import continue_text, pick_token
 
 QUESTION = [3, 141, 59, 26]
 
 
-def pick(logits: list[float], *, temperature: float = 1.0, top_p: float = 1.0, seed: int = 0) -> int:
-    generator = torch.Generator().manual_seed(seed)
-    return pick_token(torch.tensor(logits), temperature=temperature, top_p=top_p, generator=generator)
+def pick(logits: list[float], *, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, seed: int = 0) -> int:
+    sampling = TextSampling(temperature=temperature, top_k=top_k, top_p=top_p)
+    return pick_token(torch.tensor(logits), sampling=sampling, generator=torch.Generator().manual_seed(seed))
 
 
 def sampled(model: HunyuanImage3, *, seed: int, num_tokens: int = 12) -> list[int]:
+    sampling = TextSampling(temperature=1.0, top_k=0, top_p=0.9)
     with torch.inference_mode():
-        return continue_text(
-            model, QUESTION, stop_ids=[], max_new_tokens=num_tokens, temperature=1.0, top_p=0.9, seed=seed
-        )
+        text = continue_text(model, QUESTION, stop_ids=[], max_new_tokens=num_tokens, sampling=sampling, seed=seed)
+        return list(text)
 
 
 def greedy(model: HunyuanImage3, *, stop_ids: list[int], num_tokens: int) -> list[int]:
     with torch.inference_mode():
-        return continue_text(model, QUESTION, stop_ids=stop_ids, max_new_tokens=num_tokens)
+        text = continue_text(model, QUESTION, stop_ids=stop_ids, max_new_tokens=num_tokens, sampling=GREEDY, seed=1)
+        return list(text)
 
 
 def test_greedy_text_is_the_likeliest_token_again_and_again(tiny_model: HunyuanImage3) -> None:
@@ -50,11 +52,11 @@ def test_the_same_seed_writes_the_same_text(tiny_model: HunyuanImage3) -> None:
     assert sampled(tiny_model, seed=6) != first
 
 
-def test_text_ends_before_its_stop_token(tiny_model: HunyuanImage3) -> None:
+def test_text_ends_with_its_stop_token(tiny_model: HunyuanImage3) -> None:
     free = greedy(tiny_model, stop_ids=[], num_tokens=8)
     stop = next(i for i, token in enumerate(free) if i > 0 and token not in free[:i])
-    assert greedy(tiny_model, stop_ids=[free[stop]], num_tokens=8) == free[:stop]
-    assert greedy(tiny_model, stop_ids=[free[0]], num_tokens=8) == []
+    assert greedy(tiny_model, stop_ids=[free[stop]], num_tokens=8) == free[: stop + 1]
+    assert greedy(tiny_model, stop_ids=[free[0]], num_tokens=8) == free[:1]
 
 
 @pytest.mark.parametrize("num_tokens", [1, 5])
@@ -71,6 +73,16 @@ def test_top_p_keeps_the_smallest_set_that_reaches_it() -> None:
     logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log().tolist()
     assert {pick(logits, top_p=0.75, seed=seed) for seed in range(60)} == {0, 1}
     assert {pick(logits, top_p=0.85, seed=seed) for seed in range(60)} == {0, 1, 2}
+
+
+def test_top_k_keeps_so_many_of_the_likeliest_and_top_p_is_measured_among_them() -> None:
+    logits = torch.tensor([0.4, 0.3, 0.2, 0.1]).log().tolist()
+    assert {pick(logits, top_k=3, seed=seed) for seed in range(60)} == {0, 1, 2}
+    # Of all, the first two hold 0.7; of the first three, 0.78.
+    assert {pick(logits, top_p=0.75, seed=seed) for seed in range(60)} == {0, 1, 2}
+    assert {pick(logits, top_k=3, top_p=0.75, seed=seed) for seed in range(60)} == {0, 1}
+    assert {pick(logits, top_k=1, seed=seed) for seed in range(20)} == {0}
+    assert {pick(logits, top_k=9, seed=seed) for seed in range(60)} == {0, 1, 2, 3}
 
 
 def test_a_full_top_p_draws_every_token_about_as_often_as_it_is_likely() -> None:

@@ -12,7 +12,7 @@ from rich.table import Table
 from danqing.cli.terminal import AsJson, ExitCode, fail, output, print_json
 
 if TYPE_CHECKING:
-    from danqing.hunyuan_image3.config import ModelConfig
+    from danqing.hunyuan_image3.config import GenerationConfig, ModelConfig
     from danqing.hunyuan_image3.summary import CheckpointSummary
 
 app = typer.Typer(no_args_is_help=True, help="Checkpoints: folders in the published HunyuanImage-3.0 layout.")
@@ -60,6 +60,7 @@ def _table(folder: Path, summary: CheckpointSummary) -> Table:
         "on disk": f"{summary.size_bytes / 2**20:,.1f} MiB in {summary.num_files} file{'s'[: summary.num_files != 1]}",
         "autoencoder": f"{config.vae.latent_channels} channels, 1/{config.vae.spatial_factor} of each side",
         "template": generation.template,
+        "prompt expansion": _writing(generation),
         "its defaults": f"{generation.num_steps} steps, guidance {generation.guidance_scale:g}",
         f"{len(summary.buckets)} buckets": f"{sizes} (width x height)",
     }
@@ -69,6 +70,15 @@ def _table(folder: Path, summary: CheckpointSummary) -> Table:
     for name, value in rows.items():
         table.add_row(name, value)
     return table
+
+
+def _writing(generation: GenerationConfig) -> str:
+    if not generation.recaption:
+        return "not learned"
+    sampling = generation.sampling
+    if sampling.temperature == 0:
+        return "native, the likeliest words"
+    return f"native, by lot: temperature {sampling.temperature:g}, top k {sampling.top_k}, top p {sampling.top_p:g}"
 
 
 def _architecture(config: ModelConfig) -> str:

@@ -74,13 +74,30 @@ class ModelConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TextSampling:
+    """How a next token is chosen: the likeliest at `temperature` 0, else by lot.
+
+    The lot is drawn among the `top_k` likeliest (0: all), and of those the fewest that together hold `top_p`.
+    """
+
+    temperature: float
+    top_k: int
+    top_p: float
+
+
+GREEDY = TextSampling(temperature=0.0, top_k=0, top_p=1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class GenerationConfig:
-    """The checkpoint's own defaults for drawing."""
+    """The checkpoint's own defaults; `recaption` says whether it has learned to rewrite a prompt in detail."""
 
     num_steps: int
     guidance_scale: float
     flow_shift: float
     template: str
+    recaption: bool
+    sampling: TextSampling
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -232,9 +249,22 @@ def parse_generation_config(values: Mapping[str, Any]) -> GenerationConfig:
     template = _take(values, "sequence_template", str, where=where)
     if template not in TEMPLATES:
         raise CheckpointError(f"{where}: 'sequence_template' is {template!r}; allowed are {TEMPLATES}")
+    _require(values, "repetition_penalty", 1.0, default=1.0, where=where)
+    # `recaption` is ours: of the published weights, which lack it, those with the `instruct` template have learned to.
+    values = {"recaption": template == "instruct", "do_sample": False, **values}
     return GenerationConfig(
         num_steps=_count(values, "diff_infer_steps", where=where),
         guidance_scale=_take(values, "diff_guidance_scale", float, where=where),
         flow_shift=_take(values, "flow_shift", float, where=where),
         template=template,
+        recaption=_take(values, "recaption", bool, where=where),
+        sampling=_sampling(values, where=where) if _take(values, "do_sample", bool, where=where) else GREEDY,
     )
+
+
+def _sampling(values: Mapping[str, Any], *, where: str) -> TextSampling:
+    values = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, **values}
+    temperature, top_p = (_take(values, key, float, where=where) for key in ("temperature", "top_p"))
+    if temperature <= 0 or not 0 < top_p <= 1:
+        raise CheckpointError(f"{where}: 'temperature' must be above 0 and 'top_p' above 0 and at most 1")
+    return TextSampling(temperature=temperature, top_k=_count(values, "top_k", where=where, minimum=0), top_p=top_p)

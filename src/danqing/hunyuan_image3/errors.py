@@ -1,8 +1,12 @@
-"""What can be wrong with a checkpoint or with a prompt. Each message names the file, the key or the limit."""
+"""What can be wrong with a checkpoint, a prompt or a caption. Each message names the file, the key or the limit."""
 
 
 class CheckpointError(ValueError):
     """The folder is not a checkpoint this runtime can load; the message names the file or key."""
+
+
+class CaptionError(ValueError):
+    """The model has no detailed caption to give; the message says why."""
 
 
 class PromptTooLong(ValueError):

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from danqing.hunyuan_image3.config import parse_generation_config, parse_model_config, read_json
-from danqing.hunyuan_image3.errors import PromptTooLong
+from danqing.hunyuan_image3.errors import CaptionError, PromptTooLong
 from danqing.hunyuan_image3.model import Branch
 from danqing.hunyuan_image3.precision import fastest_dtype
 from danqing.hunyuan_image3.prompt_template import Prompt, PromptTemplate
@@ -155,17 +155,33 @@ class Pipeline:
         answers = [self.tokenizer.image_ratio(bucket.ratio_index) for bucket in self.buckets.usable]
         return self.buckets.usable[int(logits[answers].argmax())]
 
+    def recaption(self, prompt: str, *, seed: int) -> str:
+        """The prompt rewritten as a detailed caption by the model itself. Raises CaptionError, PromptTooLong."""
+        return self.read_caption(list(self.write_caption(prompt, seed=seed)))
+
     @torch.inference_mode()
-    def recaption(self, prompt: str, *, seed: int, temperature: float, top_p: float) -> str:
-        """The prompt rewritten as a detailed caption by the model itself, in text mode. Raises PromptTooLong."""
-        question = self.template.recaption_prefix(prompt)
-        self._check_length(len(question) + MAX_CAPTION_TOKENS)
-        stops = [self.template.recaption_end_id, self.tokenizer.special("</answer>"), self.tokenizer.end]
-        new_ids = continue_text(
-            self.model, question, stop_ids=stops, max_new_tokens=MAX_CAPTION_TOKENS,
-            temperature=temperature, top_p=top_p, seed=seed,
-        )  # fmt: skip
-        return self.tokenizer.decode(new_ids).strip()
+    def write_caption(self, prompt: str, *, seed: int) -> Iterator[int]:
+        """The same, a token at a time; dropping the iterator cancels."""
+        if not self.generation.recaption:
+            raise CaptionError("This checkpoint has not learned to rewrite prompts.")
+        prefix = self.template.recaption_prefix(prompt)
+        self._check_length(len(prefix) + 1)
+        yield from continue_text(
+            self.model,
+            prefix,
+            # Any special token ends the text, so that none is left out of the caption unseen.
+            stop_ids=self.tokenizer.special_ids,
+            max_new_tokens=min(MAX_CAPTION_TOKENS, self.config.max_positions - len(prefix)),
+            sampling=self.generation.sampling,
+            seed=seed,
+        )
+
+    def read_caption(self, token_ids: Sequence[int]) -> str:
+        """The caption that was written. Raises CaptionError unless the model itself ended it."""
+        *caption, end = token_ids
+        if end != self.template.recaption_end_id:
+            raise CaptionError(f"The model did not end its caption within {len(token_ids)} tokens.")
+        return self.tokenizer.decode(caption).strip()
 
     def _picture(self, latent: Tensor) -> Image.Image:
         pixels = self.model.vae.decode(latent.to(self.model.dtype)).float()
@@ -180,7 +196,7 @@ class Pipeline:
     def _check_length(self, num_tokens: int) -> None:
         if num_tokens > self.config.max_positions:
             raise PromptTooLong(
-                f"prompt: it and the picture need {num_tokens} tokens; this checkpoint has {self.config.max_positions}"
+                f"prompt: it and what follows need {num_tokens} tokens; this checkpoint has {self.config.max_positions}"
             )
 
 

@@ -47,6 +47,11 @@ class Tokenizer:
             raise CheckpointError(f"tokenizer.json: special token {text!r} is missing")
         return int(token_id)
 
+    @property
+    def special_ids(self) -> frozenset[int]:
+        """Ids of all special tokens."""
+        return frozenset(self._bpe.get_added_tokens_decoder())
+
     def image_size(self, base_size_px: int) -> int:
         """Id of `<img_size_B>`."""
         return self.special(f"<img_size_{base_size_px}>")

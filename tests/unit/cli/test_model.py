@@ -18,8 +18,11 @@ def checkpoint(tmp_path: Path) -> Path:
     return Path(shutil.copytree(CHECKPOINTS / "pretrain", tmp_path / "checkpoint"))
 
 
-@pytest.mark.parametrize(("name", "patch", "widest"), [("pretrain", 1, "256x64"), ("instruct", 2, "512x128")])
-def test_it_describes_a_checkpoint(run: Run, name: str, patch: int, widest: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "patch", "widest", "writing"),
+    [("pretrain", 1, "256x64", "not learned"), ("instruct", 2, "512x128", "native, the likeliest words")],
+)
+def test_it_describes_a_checkpoint(run: Run, name: str, patch: int, widest: str, writing: str) -> None:
     result = run("model", "info", str(CHECKPOINTS / name))
     assert result.exit_code == 0
     values = json.loads((CHECKPOINTS / name / "config.json").read_text())
@@ -32,8 +35,18 @@ def test_it_describes_a_checkpoint(run: Run, name: str, patch: int, widest: str)
         name,
         "17 buckets",
         widest,
+        writing,
     ):
         assert part in result.stdout
+
+
+def test_it_says_how_a_checkpoint_writes(run: Run, checkpoint: Path) -> None:
+    path = checkpoint / "generation_config.json"
+    asked = {"recaption": True, "do_sample": True, "temperature": 0.6, "top_k": 1024, "top_p": 0.95}
+    path.write_text(json.dumps(json.loads(path.read_text()) | asked))
+    assert "native, by lot: temperature 0.6, top k 1024, top p 0.95" in run("model", "info", str(checkpoint)).stdout
+    described = json.loads(run("model", "info", str(checkpoint), "--json").stdout)
+    assert described["generation"]["recaption"] is True
 
 
 def test_a_missing_folder_is_named(run: Run, tmp_path: Path) -> None:
