@@ -66,3 +66,10 @@ def test_the_shown_curl_is_one_shell_command() -> None:
     words = shlex.split(_curl("http://127.0.0.1:8000", "k" * 32))
     assert words[:2] == ["curl", "http://127.0.0.1:8000/v1/images/generations"]
     assert "Authorization: Bearer " + "k" * 32 in words
+
+
+def test_an_answer_in_two_pieces_does_not_wait_for_the_first_to_be_confirmed() -> None:
+    with _listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
