@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, and_, case, func, insert, literal, select, update
+from sqlalchemy import Connection, Executable, Row, Table, and_, case, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from danqing.accounts.tables import accounts, api_keys, holds, key_spending, settlements, transfers
@@ -97,7 +98,8 @@ def add_spending(conn: Connection, *, api_key_id: str, day: date, amount_credits
         total = key_spending.c.spent_credits + amount_credits
         conn.execute(update(key_spending).where(key_day).values(spent_credits=total))
         return
-    statement = _dialect_insert(conn, key_spending).values(api_key_id=api_key_id, day=day, spent_credits=amount_credits)
+    statement = _dialect_insert(conn.dialect.name, key_spending)
+    statement = statement.values(api_key_id=api_key_id, day=day, spent_credits=amount_credits)
     conn.execute(
         statement.on_conflict_do_update(
             index_elements=["api_key_id", "day"],
@@ -185,9 +187,15 @@ def recompute_spending(conn: Connection) -> tuple[dict[tuple[str, date], int], d
     return stored, computed
 
 
-def _dialect_insert(conn: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    return sqlite.insert(table) if conn.dialect.name == "sqlite" else postgresql.insert(table)
+def _dialect_insert(dialect_name: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+    return sqlite.insert(table) if dialect_name == "sqlite" else postgresql.insert(table)
+
+
+@cache
+def _insertion(dialect_name: str, table: Table) -> Executable:
+    # Kept: to build it takes longer than to run it, and every request makes several.
+    return _dialect_insert(dialect_name, table).on_conflict_do_nothing()
 
 
 def _insert_once(conn: Connection, table: Table, values: Values) -> bool:
-    return conn.execute(_dialect_insert(conn, table).values(values).on_conflict_do_nothing()).rowcount == 1
+    return conn.execute(_insertion(conn.dialect.name, table), dict(values)).rowcount == 1

@@ -5,6 +5,7 @@ Knows nothing of jobs or stores. The prompt is not written into the file.
 
 import io
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from xml.sax.saxutils import quoteattr
 
@@ -73,6 +74,12 @@ def _image(raster: Raster) -> Image.Image:
     return Image.frombytes("RGB", (raster.width_px, raster.height_px), raster.rgb)
 
 
+@cache
+def _own_version() -> str:
+    # Looked up once: it reads the installed package's files.
+    return version("danqing")
+
+
 def _xmp(provenance: Provenance) -> str:
     return (
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
@@ -83,7 +90,7 @@ def _xmp(provenance: Provenance) -> str:
         ' xmlns:danqing="urn:danqing:provenance:1"'
         f" Iptc4xmpExt:DigitalSourceType={quoteattr(TRAINED_ALGORITHMIC_MEDIA)}"
         f" Iptc4xmpExt:AISystemUsed={quoteattr(provenance.model)}"
-        f" Iptc4xmpExt:AISystemVersionUsed={quoteattr('danqing ' + version('danqing'))}"
+        f" Iptc4xmpExt:AISystemVersionUsed={quoteattr('danqing ' + _own_version())}"
         f' danqing:Seed="{provenance.seed}"/>'
         '</rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
     )
