@@ -4,7 +4,15 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
-from danqing.engine.interface import DrawRequest, EngineState, EngineStatus, ImageResult, Progress, Raster
+from danqing.engine.interface import (
+    DrawRequest,
+    EngineState,
+    EngineStatus,
+    ImageResult,
+    NoCaption,
+    Progress,
+    Raster,
+)
 from danqing.errors import ServiceError
 from danqing.jobs.job import GenerationParameters, Job
 from danqing.prompts.expander import ExpandedPrompt
@@ -85,6 +93,9 @@ class FakeEngine:
                 yield ImageResult(image_index=image_index, seed=seed, raster=raster)
         finally:
             self.num_open -= 1
+
+    async def recaption(self, prompt: str, *, seed: int) -> str:
+        raise NoCaption("The fake draws only.")
 
 
 @dataclass

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from danqing.hunyuan_image3.config import parse_model_config
 from danqing.hunyuan_image3.model import HunyuanImage3
+from danqing.hunyuan_image3.prompt_template import PromptTemplate
+from danqing.hunyuan_image3.tokenizer import Tokenizer
 
 PARITY = Path(__file__).parent / "data" / "parity"
 
@@ -114,6 +116,30 @@ def write_checkpoint(
     shutil.copy(PARITY / template / "tokenizer.json", folder)
     save_file(dict(tensors), folder / "model.safetensors")
     return folder
+
+
+def write_answering(
+    folder: Path,
+    prompt: str,
+    caption: str,
+    *,
+    end: str = "</recaption>",
+    template: str = "pretrain",
+    generation: Mapping[str, Any] | None = None,
+) -> Path:
+    """A random network whose head is solved so that it rewrites this prompt as this caption, and stops with `end`."""
+    base_size_px = 128 if template == "pretrain" else 256
+    values = config_values(image_base_size=base_size_px)
+    model = random_model(values)
+    tokenizer = Tokenizer.from_file(PARITY / template / "tokenizer.json")
+    prefix = PromptTemplate(tokenizer, name=template, base_size_px=base_size_px).recaption_prefix(prompt)
+    ids = [*tokenizer.encode(caption), tokenizer.special(end)]
+    hidden = model.read([*prefix, *ids[:-1]], model.new_cache(len(prefix) + len(ids)))
+    asked = model.model.ln_f(hidden[0, len(prefix) - 1 :])
+    logits = 20 * torch.nn.functional.one_hot(torch.tensor(ids), values["vocab_size"]).float()
+    model.lm_head.weight.copy_((torch.linalg.pinv(asked) @ logits).T)
+    learned = {"recaption": True, **(generation or {})}
+    return write_checkpoint(folder, values, stored_tensors(model), template=template, generation=learned)
 
 
 def write_sharded(folder: Path, shards: Mapping[str, Mapping[str, Tensor]]) -> Path:

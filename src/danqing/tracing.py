@@ -132,7 +132,7 @@ class TracedJobs:
 
 
 class TracedEngine:
-    """An `Engine` with a span around each drawing."""
+    """An `Engine` with a span around each drawing and each rewriting of a prompt."""
 
     def __init__(self, engine: Engine, *, tracing: Tracing) -> None:
         self._engine = engine
@@ -157,6 +157,13 @@ class TracedEngine:
             async with aclosing(self._engine.generate(request)) as events:
                 async for event in events:
                     yield event
+
+    async def recaption(self, prompt: str, *, seed: int) -> str:
+        """Rewrite a prompt in detail."""
+        with self._tracing.span("recaption", inference_id=inference_id_of_request.get() or "") as attributes:
+            caption = await self._engine.recaption(prompt, seed=seed)
+            attributes["danqing.num_characters"] = len(caption)
+            return caption
 
 
 class TracedStore:

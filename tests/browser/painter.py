@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from danqing.engine.interface import DrawRequest, EngineState, EngineStatus, ImageResult, Progress, Raster
+from danqing.engine.interface import (
+    DrawRequest,
+    EngineState,
+    EngineStatus,
+    ImageResult,
+    NoCaption,
+    Progress,
+    Raster,
+)
 from danqing.errors import ServiceError
 
 NUM_RANGES = 5
@@ -61,6 +69,9 @@ class Painter:
             finished = True
         finally:
             self.num_cancelled += not finished
+
+    async def recaption(self, prompt: str, *, seed: int) -> str:
+        raise NoCaption("The painter cannot write.")
 
 
 def progress_of(request: DrawRequest, picture: np.ndarray, *, image_index: int, step: int) -> Progress:

@@ -1,11 +1,10 @@
 """A checkpoint rewrites a prompt: the caption it has learned, reproducibly, or a clear word why there is none."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
-from tiny_checkpoints import config_values, random_model, stored_tensors, write_checkpoint
+from tiny_checkpoints import write_answering
 
 from danqing.hunyuan_image3.errors import CaptionError, PromptTooLong
 from danqing.hunyuan_image3.pipeline import Pipeline
@@ -16,23 +15,14 @@ CAPTION = "A fat red cat sits in snow, 雪."
 BY_LOT = {"do_sample": True, "temperature": 0.6, "top_k": 1024, "top_p": 0.95}
 
 
-def answering(folder: Path, answer: Sequence[int], *, template: str = "pretrain", **generation: object) -> Pipeline:
-    """A random network whose head is solved so that it continues PROMPT with these tokens."""
-    values = config_values(image_base_size=256) if template == "instruct" else config_values()
-    model = random_model(values)
-    generation = {"recaption": True, **generation}
-    write_checkpoint(folder, values, stored_tensors(model), template=template, generation=generation)
-    prefix = Pipeline.load(folder, dtype=torch.float32).template.recaption_prefix(PROMPT)
-    hidden = model.read([*prefix, *answer[:-1]], model.new_cache(len(prefix) + len(answer)))
-    asked = model.model.ln_f(hidden[0, len(prefix) - 1 :])
-    logits = 20 * torch.nn.functional.one_hot(torch.tensor(answer), values["vocab_size"]).float()
-    model.lm_head.weight.copy_((torch.linalg.pinv(asked) @ logits).T)
-    write_checkpoint(folder, values, stored_tensors(model), template=template, generation=generation)
+def loaded(folder: Path) -> Pipeline:
     return Pipeline.load(folder, dtype=torch.float32)
 
 
-def ids_of(tokenizer: Tokenizer, text: str, end: str) -> list[int]:
-    return [*tokenizer.encode(text), tokenizer.special(end)]
+@pytest.fixture(scope="module")
+def writer(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """A checkpoint that rewrites PROMPT as CAPTION."""
+    return loaded(write_answering(tmp_path_factory.mktemp("writer"), PROMPT, CAPTION))
 
 
 @pytest.mark.parametrize("template", ["pretrain", "instruct"])
@@ -40,14 +30,15 @@ def ids_of(tokenizer: Tokenizer, text: str, end: str) -> list[int]:
 def test_the_caption_that_was_learned_is_written(
     tmp_path: Path, tokenizer: Tokenizer, template: str, generation: dict[str, object]
 ) -> None:
-    answer = ids_of(tokenizer, CAPTION, "</recaption>")
-    pipeline = answering(tmp_path, answer, template=template, **generation)
-    assert list(pipeline.write_caption(PROMPT, seed=7)) == answer
+    pipeline = loaded(write_answering(tmp_path, PROMPT, CAPTION, template=template, generation=generation))
+    written = list(pipeline.write_caption(PROMPT, seed=7))
+    assert written == [*tokenizer.encode(CAPTION), pipeline.template.recaption_end_id]
     assert pipeline.recaption(PROMPT, seed=7) == CAPTION
 
 
-def test_a_caption_by_lot_follows_its_seed(tiny_folder: Path, tmp_path: Path, tokenizer: Tokenizer) -> None:
-    pipeline = answering(tmp_path, ids_of(tokenizer, CAPTION, "</recaption>"), **{**BY_LOT, "temperature": 9.0})
+def test_a_caption_by_lot_follows_its_seed(tmp_path: Path) -> None:
+    generation = {**BY_LOT, "temperature": 9.0}
+    pipeline = loaded(write_answering(tmp_path, PROMPT, CAPTION, generation=generation))
 
     def first_tokens(seed: int) -> list[int]:
         return [token_id for token_id, _ in zip(pipeline.write_caption(PROMPT, seed=seed), range(8), strict=False)]
@@ -58,37 +49,31 @@ def test_a_caption_by_lot_follows_its_seed(tiny_folder: Path, tmp_path: Path, to
     assert first_tokens(2) != first
 
 
-def test_drawing_between_two_tokens_changes_neither(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    pipeline = answering(tmp_path, ids_of(tokenizer, CAPTION, "</recaption>"))
-    buckets, token_ids = [], []
-    for token_id in pipeline.write_caption(PROMPT, seed=1):
-        token_ids.append(token_id)
-        buckets.append(pipeline.choose_bucket("a tower"))
-    assert pipeline.read_caption(token_ids) == CAPTION
-    assert set(buckets) == {pipeline.choose_bucket("a tower")}
+def test_two_texts_at_once_read_the_same_as_alone(writer: Pipeline) -> None:
+    other = "a tower by the sea"
+    both = zip(writer.write_caption(PROMPT, seed=1), writer.write_caption(other, seed=1), strict=False)
+    mine, others = zip(*both, strict=True)
+    assert writer.read_caption(mine) == CAPTION
+    alone = list(writer.write_caption(other, seed=1))
+    assert list(others) == alone[: len(others)]
 
 
 @pytest.mark.parametrize("end", ["<|endoftext|>", "</answer>", "<img>", "<boi>"])
 def test_any_other_mark_ends_the_text_and_leaves_no_caption(tmp_path: Path, tokenizer: Tokenizer, end: str) -> None:
-    answer = ids_of(tokenizer, "A cat", end)
-    pipeline = answering(tmp_path, answer)
-    assert list(pipeline.write_caption(PROMPT, seed=1)) == answer
+    pipeline = loaded(write_answering(tmp_path, PROMPT, "A cat", end=end))
+    assert list(pipeline.write_caption(PROMPT, seed=1))[-1] == tokenizer.special(end)
     with pytest.raises(CaptionError, match="did not end"):
         pipeline.recaption(PROMPT, seed=1)
 
 
-def test_a_text_without_end_is_cut_off_and_is_no_caption(
-    tmp_path: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_text_without_end_is_cut_off_and_is_no_caption(writer: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("danqing.hunyuan_image3.pipeline.MAX_CAPTION_TOKENS", 5)
-    pipeline = answering(tmp_path, ids_of(tokenizer, CAPTION, "</recaption>"))
-    assert len(list(pipeline.write_caption(PROMPT, seed=1))) == 5
+    assert len(list(writer.write_caption(PROMPT, seed=1))) == 5
     with pytest.raises(CaptionError, match="within 5 tokens"):
-        pipeline.recaption(PROMPT, seed=1)
+        writer.recaption(PROMPT, seed=1)
 
 
-def test_a_caption_gets_what_room_the_prompt_leaves(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    writer = answering(tmp_path, ids_of(tokenizer, CAPTION, "</recaption>"))
+def test_a_caption_gets_what_room_the_prompt_leaves(writer: Pipeline) -> None:
     # One token a letter.
     num_letters = writer.config.max_positions - len(writer.template.recaption_prefix(""))
     assert 1 <= len(list(writer.write_caption("x" * (num_letters - 3), seed=1))) <= 3

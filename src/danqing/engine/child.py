@@ -16,6 +16,7 @@ from danqing.engine.drawing import ChildDied, Drawing
 from danqing.engine.interface import DrawRequest
 from danqing.engine.messages import (
     Cancel,
+    Command,
     Draw,
     Drew,
     Ended,
@@ -24,6 +25,7 @@ from danqing.engine.messages import (
     Message,
     ProtocolError,
     Ready,
+    Write,
     encode,
     receive,
 )
@@ -101,13 +103,14 @@ class Child:
         self, request: DrawRequest, *, image_indexes: Sequence[int], on_end: Callable[[], None] | None = None
     ) -> Drawing:
         """Begin a drawing; `on_end` is called once when the process is done with it. Raises Overloaded."""
-        if len(self._drawings) >= MAX_DRAWINGS:
-            raise Overloaded("The engine has too many drawings at once.", retry_after_seconds=5)
-        drawing = Drawing(next(self._draw_ids), on_end=on_end)
-        if not self._drawings:
-            self._heard()
-        self._drawings[drawing.draw_id] = drawing
+        drawing = self._begin(on_end)
         self._send(Draw(draw_id=drawing.draw_id, request=request, image_indexes=tuple(image_indexes)))
+        return drawing
+
+    def write(self, prompt: str, *, seed: int) -> Drawing:
+        """Begin to rewrite a prompt: a drawing without events, whose end brings the caption. Raises Overloaded."""
+        drawing = self._begin()
+        self._send(Write(draw_id=drawing.draw_id, prompt=prompt, seed=seed))
         return drawing
 
     def cancel(self, drawing: Drawing) -> None:
@@ -134,6 +137,15 @@ class Child:
             # Reading what is already buffered never pauses by itself; readers of the drawings must get a chance.
             await asyncio.sleep(0)
 
+    def _begin(self, on_end: Callable[[], None] | None = None) -> Drawing:
+        if len(self._drawings) >= MAX_DRAWINGS:
+            raise Overloaded("The engine has too many drawings at once.", retry_after_seconds=5)
+        drawing = Drawing(next(self._draw_ids), on_end=on_end)
+        if not self._drawings:
+            self._heard()
+        self._drawings[drawing.draw_id] = drawing
+        return drawing
+
     def _take(self, message: Message) -> None:
         match message:
             case Drew(draw_id=draw_id, event=event) if draw_id in self._drawings:
@@ -146,7 +158,7 @@ class Child:
             case _:
                 raise ProtocolError(f"unexpected {type(message).__name__}")
 
-    def _send(self, message: Draw | Cancel) -> None:
+    def _send(self, message: Command) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
         # Not awaited: MAX_DRAWINGS bounds what can pile up when the process does not read.

@@ -71,6 +71,11 @@ class Drawing:
         """Why it was rejected or failed."""
         return self._end.reason if isinstance(self._end, Ended) else ""
 
+    @property
+    def caption(self) -> str:
+        """What was written instead of drawn."""
+        return self._end.caption if isinstance(self._end, Ended) else ""
+
     def _drop_oldest_step(self) -> None:
         for index, event in enumerate(self._events):
             if isinstance(event, Progress):

@@ -92,6 +92,10 @@ class EngineCrashed(ServiceError):
     code = "engine_crashed"
 
 
+class NoCaption(ServiceError):
+    """The model could not rewrite this prompt."""
+
+
 class Engine(Protocol):
     """Draws. Closing the generator of `generate` cancels its job within one denoising step."""
 
@@ -109,4 +113,11 @@ class Engine(Protocol):
 
         Raises EngineCrashed when the drawing process died twice, Overloaded when the engine is not ready,
         InvalidRequest when the prompt does not fit the model's limits.
+        """
+
+    async def recaption(self, prompt: str, *, seed: int) -> str:
+        """Rewrite a prompt in detail, the same way for the same seed. Cancelling ends the work within a few tokens.
+
+        Raises NoCaption, with the reason, when the model cannot; EngineCrashed when its process died meanwhile;
+        Overloaded when the engine is not ready.
         """

@@ -1,11 +1,12 @@
-"""Takes turns between drawings: one step of one image at a time, so that a short job never waits for a long one.
+"""Takes turns between drawings: one step of one image, or a few tokens of text, so that a short job never waits for
+a long one.
 
 Knows nothing of processes, pipes, threads or torch.
 """
 
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, Protocol
 
 from danqing.engine.interface import DrawRequest, ImageResult, Progress, Raster
@@ -14,8 +15,12 @@ from danqing.engine.messages import Drew, Ended, Outcome
 logger = logging.getLogger(__name__)
 
 
+# So many take about as long as a step.
+TOKENS_PER_TURN = 8
+
+
 class PromptRejected(Exception):
-    """The prompt does not fit the model; the message is safe to show."""
+    """The model cannot draw or rewrite this prompt; the message is safe to show."""
 
 
 class DenoisedStep(Protocol):
@@ -51,8 +56,15 @@ class Painter(Protocol):
     def preview(self, step: Any) -> Raster:
         """Make a small picture of a running image from one of its steps."""
 
+    def write(self, prompt: str, *, seed: int) -> Iterator[int]:
+        """Rewrite the prompt in detail, a token at a time. Raises PromptRejected."""
 
-_Turns = Iterator[Progress | ImageResult | None]
+    def caption(self, token_ids: Sequence[int]) -> str:
+        """Turn what was written into text. Raises PromptRejected when it is no caption."""
+
+
+# Worth a caption in the end, or nothing.
+_Turns = Generator[Progress | ImageResult | None, None, str | None]
 
 
 class Interleaver:
@@ -70,8 +82,11 @@ class Interleaver:
 
     def add(self, draw_id: int, *, request: DrawRequest, image_indexes: Sequence[int]) -> None:
         """Put a drawing at the end of the round."""
-        self._turns[draw_id] = _draw(self._painter, request, image_indexes)
-        self._order.append(draw_id)
+        self._append(draw_id, _draw(self._painter, request, image_indexes))
+
+    def add_text(self, draw_id: int, *, prompt: str, seed: int) -> None:
+        """Put the rewriting of a prompt at the end of the round."""
+        self._append(draw_id, _write(self._painter, prompt, seed))
 
     def cancel(self, draw_id: int) -> Ended | None:
         """Drop a drawing at once; None when it is already over."""
@@ -90,19 +105,32 @@ class Interleaver:
             event = next(self._turns[draw_id])
         except self._painter.fatal_errors:
             raise
-        except StopIteration:
-            return self._end(draw_id, Outcome.COMPLETED)
+        except StopIteration as stop:
+            return self._end(draw_id, Outcome.COMPLETED, caption=stop.value or "")
         except PromptRejected as error:
-            return self._end(draw_id, Outcome.REJECTED, str(error))
+            return self._end(draw_id, Outcome.REJECTED, reason=str(error))
         except Exception as error:
             logger.exception("drawing failed")
-            return self._end(draw_id, Outcome.FAILED, f"{type(error).__name__}: {error}")
+            return self._end(draw_id, Outcome.FAILED, reason=f"{type(error).__name__}: {error}")
         self._order.append(draw_id)
         return None if event is None else Drew(draw_id=draw_id, event=event)
 
-    def _end(self, draw_id: int, outcome: Outcome, reason: str = "") -> Ended:
+    def _append(self, draw_id: int, turns: _Turns) -> None:
+        self._turns[draw_id] = turns
+        self._order.append(draw_id)
+
+    def _end(self, draw_id: int, outcome: Outcome, *, reason: str = "", caption: str = "") -> Ended:
         del self._turns[draw_id]
-        return Ended(draw_id=draw_id, outcome=outcome, reason=reason)
+        return Ended(draw_id=draw_id, outcome=outcome, reason=reason, caption=caption)
+
+
+def _write(painter: Painter, prompt: str, seed: int) -> _Turns:
+    token_ids = []
+    for token_id in painter.write(prompt, seed=seed):
+        token_ids.append(token_id)
+        if len(token_ids) % TOKENS_PER_TURN == 0:
+            yield None
+    return painter.caption(token_ids)
 
 
 def _draw(painter: Painter, request: DrawRequest, image_indexes: Sequence[int]) -> _Turns:
@@ -115,6 +143,7 @@ def _draw(painter: Painter, request: DrawRequest, image_indexes: Sequence[int]) 
         if event is not None:
             images.append(image)
             yield event
+    return None
 
 
 def _draw_image(

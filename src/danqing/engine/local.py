@@ -17,6 +17,7 @@ from danqing.engine.interface import (
     EngineState,
     EngineStatus,
     ImageResult,
+    NoCaption,
     Progress,
 )
 from danqing.engine.messages import LoadFailed, Loading, Outcome, Ready
@@ -98,6 +99,25 @@ class LocalEngine:
                     return
                 logger.warning("job %s was interrupted: the drawing process %s", request.job_id, died)
         raise EngineCrashed
+
+    async def recaption(self, prompt: str, *, seed: int) -> str:
+        """Rewrite a prompt in detail. A crash is told at once: whoever asks can go on without."""
+        child = await self._ready_child(self._limits.ready_wait_seconds)
+        writing = child.write(prompt, seed=seed)
+        try:
+            async for _ in writing:
+                pass
+        except ChildDied as died:
+            logger.warning("the rewriting of a prompt was interrupted: the drawing process %s", died)
+            raise EngineCrashed("The drawing process ended unexpectedly.") from died
+        finally:
+            child.cancel(writing)
+        if writing.outcome is Outcome.REJECTED:
+            raise NoCaption(writing.reason)
+        if writing.outcome is Outcome.FAILED:
+            logger.error("the rewriting of a prompt failed: %s", writing.reason)
+            raise NoCaption
+        return writing.caption
 
     async def _begin(self, request: DrawRequest, missing: Sequence[int]) -> tuple[Child, Drawing]:
         child = await self._ready_child(self._limits.ready_wait_seconds)

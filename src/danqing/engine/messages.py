@@ -42,6 +42,15 @@ class Draw:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Write:
+    """To the child: rewrite this prompt in detail. It counts as a drawing without events, whose end brings the text."""
+
+    draw_id: int
+    prompt: str
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cancel:
     """To the child: stop this drawing; answered by `Ended`."""
 
@@ -81,18 +90,20 @@ class Drew:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """To the parent: nothing more comes of this drawing."""
+    """To the parent: nothing more comes of this drawing; `caption` is what was written, for a `Write`."""
 
     draw_id: int
     outcome: Outcome
     reason: str = ""
+    caption: str = ""
 
 
-Command = Draw | Cancel
+Command = Draw | Write | Cancel
 Report = Loading | Ready | LoadFailed | Drew | Ended
 Message = Command | Report
 
 _PLAIN: dict[str, Callable[..., Message]] = {
+    "write": Write,
     "cancel": Cancel,
     "loading": Loading,
     "ready": Ready,

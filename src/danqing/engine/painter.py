@@ -3,7 +3,8 @@
 The only module of the engine that reaches torch; the worker imports it when it loads the model.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from danqing.engine.interface import DrawRequest, Raster
 from danqing.engine.interleaver import PromptRejected
-from danqing.hunyuan_image3.errors import PromptTooLong
+from danqing.hunyuan_image3.errors import CaptionError, PromptTooLong
 from danqing.hunyuan_image3.pipeline import Pipeline, Prefix, TextToImage
 from danqing.hunyuan_image3.sampler import DenoiseStep
 
@@ -53,10 +54,8 @@ class PipelinePainter:
             num_inference_steps=request.num_inference_steps,
             guidance_scale=request.guidance_scale,
         )
-        try:
+        with _rejections():
             return self._pipeline.prefill(text_to_image)
-        except PromptTooLong as error:
-            raise PromptRejected(str(error)) from error
 
     def denoise(self, prefix: Prefix, *, image_index: int) -> Iterator[DenoiseStep]:
         """Denoise one image, a step at a time."""
@@ -69,6 +68,24 @@ class PipelinePainter:
     def preview(self, step: DenoiseStep) -> Raster:
         """Turn a running step into a small picture of what the image is heading for."""
         return _raster(self._pipeline.preview(step))
+
+    def write(self, prompt: str, *, seed: int) -> Iterator[int]:
+        """Rewrite the prompt in detail, a token at a time. Raises PromptRejected."""
+        with _rejections():
+            yield from self._pipeline.write_caption(prompt, seed=seed)
+
+    def caption(self, token_ids: Sequence[int]) -> str:
+        """Turn what was written into text. Raises PromptRejected when it is no caption."""
+        with _rejections():
+            return self._pipeline.read_caption(token_ids)
+
+
+@contextmanager
+def _rejections() -> Iterator[None]:
+    try:
+        yield
+    except (PromptTooLong, CaptionError) as error:
+        raise PromptRejected(str(error)) from error
 
 
 def _raster(picture_HWC: NDArray[np.uint8]) -> Raster:

@@ -26,6 +26,7 @@ from danqing.engine.messages import (
     ProtocolError,
     Ready,
     Report,
+    Write,
     encode,
     read,
 )
@@ -115,6 +116,8 @@ def _obey(interleaver: Interleaver, command: Command, send: Callable[[Report], N
     match command:
         case Draw(draw_id=draw_id, request=request, image_indexes=image_indexes):
             interleaver.add(draw_id, request=request, image_indexes=image_indexes)
+        case Write(draw_id=draw_id, prompt=prompt, seed=seed):
+            interleaver.add_text(draw_id, prompt=prompt, seed=seed)
         case Cancel(draw_id=draw_id):
             ended = interleaver.cancel(draw_id)
             if ended is not None:
@@ -125,7 +128,7 @@ def _read_commands(stream: BinaryIO, commands: "queue.Queue[Command]") -> None:
     """Queue commands until the parent closes the pipe, then leave at once, whatever is being drawn."""
     try:
         while (message := read(stream)) is not None:
-            if not isinstance(message, Draw | Cancel):
+            if not isinstance(message, Command):
                 raise ProtocolError(f"{type(message).__name__} is no command")
             commands.put(message)
     except ProtocolError:

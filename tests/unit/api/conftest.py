@@ -13,7 +13,15 @@ import uvicorn
 from fastapi import FastAPI
 
 from danqing.app import create_app, prepare
-from danqing.engine.interface import DrawRequest, EngineState, EngineStatus, ImageResult, Progress, Raster
+from danqing.engine.interface import (
+    DrawRequest,
+    EngineState,
+    EngineStatus,
+    ImageResult,
+    NoCaption,
+    Progress,
+    Raster,
+)
 from danqing.errors import ServiceError
 from danqing.settings import Settings
 
@@ -23,12 +31,16 @@ PATH = "/v1/images/generations"
 
 @dataclass
 class FakeEngine:
-    """Draws grey at once. `gate` closed: every step waits; `error` set: raised after the first step."""
+    """Draws grey at once. `gate` closed: every step waits; `error` set: raised after the first step.
+
+    `caption`: what every prompt is rewritten as, followed by the seed; an exception is raised instead.
+    """
 
     error: ServiceError | None = None
     state: EngineState = EngineState.READY
     requests: list[DrawRequest] = field(default_factory=list)
     num_closed: int = 0
+    caption: str | Exception = field(default_factory=lambda: NoCaption("It draws only."))
 
     def __post_init__(self) -> None:
         self.gate = asyncio.Event()
@@ -61,6 +73,11 @@ class FakeEngine:
         finally:
             self.num_closed += 1
             self.closed.set()
+
+    async def recaption(self, prompt: str, *, seed: int) -> str:
+        if isinstance(self.caption, Exception):
+            raise self.caption
+        return f"{self.caption} {seed}"
 
     def _progress(self, request: DrawRequest, image_index: int, step: int) -> Progress:
         due = request.preview_every_steps and step % request.preview_every_steps == 0

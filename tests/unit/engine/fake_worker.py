@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,10 @@ class AcceleratorLost(Exception):
 
 
 class FakePainter:
-    """Prompts: `slow`, `crash`, `crash once`, `hang`, `too long`, `bug`, `lost`, `print`; anything else just draws."""
+    """Prompts: `slow`, `crash`, `crash once`, `hang`, `too long`, `bug`, `lost`, `print`; anything else just draws.
+
+    A text repeats the prompt and the seed; its tokens are its letters. `endless` is no caption.
+    """
 
     description = "fake (0 parameters)"
     fatal_errors: tuple[type[Exception], ...] = (AcceleratorLost,)
@@ -57,8 +60,21 @@ class FakePainter:
     def preview(self, step: FakeStep) -> Raster:
         return Raster(width_px=1, height_px=1, rgb=step.latent * 3)
 
+    def write(self, prompt: str, *, seed: int) -> Iterator[int]:
+        if prompt == "too long":
+            raise PromptRejected("prompt: 9 tokens, at most 8 are allowed")
+        for position, letter in enumerate(f"{prompt}, in detail {seed}"):
+            self._misbehave(prompt, step=position, image_index=0)
+            yield ord(letter)
+
+    def caption(self, token_ids: Sequence[int]) -> str:
+        text = "".join(map(chr, token_ids))
+        if text.startswith("endless"):
+            raise PromptRejected(f"The model did not end its caption within {len(token_ids)} tokens.")
+        return text
+
     def _misbehave(self, prompt: str, *, step: int, image_index: int) -> None:
-        if prompt == "slow":
+        if prompt.startswith("slow"):
             time.sleep(0.02)
         elif prompt == "crash" and step == 2:
             os.kill(os.getpid(), signal.SIGSEGV)

@@ -1,12 +1,12 @@
 """Turns are fair, cancelling is immediate, and one bad drawing harms no other."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pytest
 
 from danqing.engine.interface import DrawRequest, ImageResult, Progress, Raster
-from danqing.engine.interleaver import Interleaver, PromptRejected
+from danqing.engine.interleaver import TOKENS_PER_TURN, Interleaver, PromptRejected
 from danqing.engine.messages import Drew, Ended, Outcome
 
 
@@ -28,6 +28,7 @@ class Painter:
     def __init__(self) -> None:
         self.num_prefills = 0
         self.num_steps_done = 0
+        self.num_tokens_written = 0
 
     def prefill(self, request: DrawRequest) -> DrawRequest:
         self.num_prefills += 1
@@ -49,6 +50,21 @@ class Painter:
 
     def preview(self, step: Step) -> Raster:
         return Raster(width_px=1, height_px=1, rgb=step.latent.to_bytes(3))
+
+    def write(self, prompt: str, *, seed: int) -> Iterator[int]:
+        if prompt == "too long":
+            raise PromptRejected("9 tokens, at most 8 are allowed")
+        for token_id in range(seed, seed + NUM_TOKENS):
+            self.num_tokens_written += 1
+            if prompt == "bug" and self.num_tokens_written == 2:
+                raise RuntimeError("no such kernel")
+            yield token_id
+
+    def caption(self, token_ids: Sequence[int]) -> str:
+        return " ".join(map(str, token_ids))
+
+
+NUM_TOKENS = 2 * TOKENS_PER_TURN + 3
 
 
 def request(*, prompt: str = "a cat", num_steps: int = 3, seed: int = 7, preview_every_steps: int = 0) -> DrawRequest:
@@ -198,6 +214,46 @@ def test_an_unexpected_error_fails_its_drawing_alone() -> None:
     reports = run(interleaver)
     assert outcome_of(reports, 1) is Outcome.FAILED
     assert outcome_of(reports, 2) is Outcome.COMPLETED
+
+
+def test_a_text_is_told_once_with_its_end() -> None:
+    interleaver = Interleaver(Painter())
+    interleaver.add_text(1, prompt="a cat", seed=100)
+    caption = " ".join(str(100 + i) for i in range(NUM_TOKENS))
+    assert run(interleaver) == [Ended(draw_id=1, outcome=Outcome.COMPLETED, caption=caption)]
+
+
+def test_a_text_takes_turns_with_drawings_a_few_tokens_at_a_time() -> None:
+    painter = Painter()
+    interleaver = Interleaver(painter)
+    interleaver.add(1, request=request(num_steps=10), image_indexes=[0])
+    interleaver.add_text(2, prompt="a cat", seed=1)
+    tokens_at_step = {}
+    while not interleaver.idle:
+        interleaver.turn()
+        tokens_at_step[painter.num_steps_done] = painter.num_tokens_written
+    assert tokens_at_step[1] == 2 * TOKENS_PER_TURN
+    assert (tokens_at_step[0], tokens_at_step[2]) == (TOKENS_PER_TURN, NUM_TOKENS)
+
+
+def test_a_cancelled_text_writes_no_further_token() -> None:
+    painter = Painter()
+    interleaver = Interleaver(painter)
+    interleaver.add_text(1, prompt="a cat", seed=1)
+    interleaver.turn()
+    assert interleaver.cancel(1) == Ended(draw_id=1, outcome=Outcome.CANCELLED)
+    assert interleaver.idle
+    assert painter.num_tokens_written == TOKENS_PER_TURN
+
+
+def test_a_text_that_is_refused_or_fails_harms_no_drawing() -> None:
+    interleaver = Interleaver(Painter())
+    interleaver.add_text(1, prompt="too long", seed=1)
+    interleaver.add_text(2, prompt="bug", seed=1)
+    interleaver.add(3, request=request(), image_indexes=[0])
+    reports = run(interleaver)
+    assert reports[0] == Ended(draw_id=1, outcome=Outcome.REJECTED, reason="9 tokens, at most 8 are allowed")
+    assert [outcome_of(reports, draw_id) for draw_id in (2, 3)] == [Outcome.FAILED, Outcome.COMPLETED]
 
 
 def test_a_fatal_error_is_passed_on() -> None:

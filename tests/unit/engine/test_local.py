@@ -17,6 +17,7 @@ from danqing.engine.interface import (
     EngineCrashed,
     EngineState,
     ImageResult,
+    NoCaption,
     Progress,
 )
 from danqing.engine.local import LocalEngine, LocalLimits
@@ -233,6 +234,81 @@ async def test_what_a_library_prints_does_not_reach_the_pipe(start_engine: Start
     engine = await start_engine()
     assert images_of(await draw(engine, request("print")))
     assert num_loads(tmp_path) == 1
+
+
+async def test_it_rewrites_a_prompt_the_same_way_for_the_same_seed(start_engine: StartEngine) -> None:
+    engine = await start_engine()
+    captions = await asyncio.gather(*(engine.recaption("狗 🐕", seed=seed) for seed in (2**63 - 1, 3, 3)))
+    assert captions == [f"狗 🐕, in detail {2**63 - 1}", "狗 🐕, in detail 3", "狗 🐕, in detail 3"]
+
+
+async def test_a_text_does_not_wait_for_a_drawing_nor_a_drawing_for_a_text(start_engine: StartEngine) -> None:
+    engine = await start_engine()
+    async with aclosing(engine.generate(request("slow", num_steps=1000))) as long_job:
+        await anext(long_job)
+        async with asyncio.timeout(5):
+            assert await engine.recaption("a cat", seed=1) == "a cat, in detail 1"
+            long_text = asyncio.ensure_future(engine.recaption(f"slow {'x' * 1000}", seed=1))
+            assert images_of(await draw(engine, request(num_steps=3)))
+            assert not long_text.done()
+            long_text.cancel()
+
+
+async def test_giving_up_a_text_frees_the_engine(start_engine: StartEngine) -> None:
+    engine = await start_engine()
+    await eventually(lambda: engine.status().state is EngineState.READY)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await engine.recaption("slow", seed=1)
+    child = engine._child
+    assert child is not None
+    await eventually(lambda: not child._drawings, limit_seconds=2)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        ("too long", "prompt: 9 tokens, at most 8 are allowed"),
+        ("endless", "The model did not end its caption within 20 tokens."),
+        ("bug", "The model could not rewrite this prompt."),
+    ],
+)
+async def test_a_prompt_that_cannot_be_rewritten_is_told_and_costs_no_restart(
+    start_engine: StartEngine, tmp_path: Path, prompt: str, message: str
+) -> None:
+    engine = await start_engine()
+    with pytest.raises(NoCaption) as caught:
+        await engine.recaption(prompt, seed=1)
+    assert caught.value.message == message
+    assert images_of(await draw(engine, request()))
+    assert num_loads(tmp_path) == 1
+
+
+@pytest.mark.parametrize("prompt", ["crash", "lost"])
+async def test_a_crash_while_writing_is_told_and_the_engine_draws_on(
+    start_engine: StartEngine, tmp_path: Path, prompt: str
+) -> None:
+    engine = await start_engine()
+    bystander = asyncio.ensure_future(draw(engine, request("slow", num_steps=20)))
+    with pytest.raises(EngineCrashed, match="ended unexpectedly"):
+        await engine.recaption(prompt, seed=1)
+    assert images_of(await bystander)
+    assert num_loads(tmp_path) == 2
+
+
+async def test_a_child_that_hangs_while_writing_is_replaced(start_engine: StartEngine) -> None:
+    limits = LocalLimits(child=ChildLimits(draw_silence_seconds=0.5, exit_seconds=1), first_backoff_seconds=0.01)
+    engine = await start_engine(limits=limits)
+    await eventually(lambda: engine.status().state is EngineState.READY)
+    with pytest.raises(EngineCrashed):
+        await engine.recaption("hang", seed=1)
+    assert await engine.recaption("a cat", seed=1)
+
+
+async def test_an_engine_that_has_failed_rewrites_nothing(start_engine: StartEngine, tmp_path: Path) -> None:
+    engine = await start_engine(folder=tmp_path / "nowhere")
+    with pytest.raises(Overloaded):
+        await engine.recaption("a cat", seed=1)
 
 
 async def test_a_missing_checkpoint_is_a_failure_with_its_reason_and_no_restart(

@@ -19,6 +19,7 @@ from danqing.engine.messages import (
     Outcome,
     ProtocolError,
     Ready,
+    Write,
     encode,
     read,
     receive,
@@ -38,10 +39,12 @@ REQUEST = DrawRequest(
 )
 MESSAGES: list[Message] = [
     Draw(draw_id=1, request=REQUEST, image_indexes=(0, 1)),
+    Write(draw_id=2, prompt="丹青 🦖", seed=2**63 - 1),
     Cancel(draw_id=1),
     Loading(num_done=1, num_total=2),
     Ready(model="mini"),
     LoadFailed(reason="no such file", permanent=True),
+    Ended(draw_id=2, outcome=Outcome.COMPLETED, caption="红色的恐龙 🦖"),
     Drew(draw_id=1, event=Progress(image_index=0, step=1, num_steps=2)),
     Drew(draw_id=1, event=Progress(image_index=0, step=1, num_steps=2, preview=RASTER)),
     Drew(draw_id=1, event=ImageResult(image_index=1, seed=8, raster=RASTER)),

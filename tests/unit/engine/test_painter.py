@@ -100,6 +100,16 @@ def test_a_prompt_that_is_too_long_is_rejected_with_both_numbers(painter: Pipeli
         painter.prefill(request(prompt="dog " * 5000))
 
 
+def test_a_checkpoint_that_has_not_learned_to_write_says_so(painter: PipelinePainter) -> None:
+    with pytest.raises(PromptRejected, match="has not learned"):
+        next(painter.write("a dog", seed=1))
+
+
+def test_a_text_without_its_end_is_no_caption(painter: PipelinePainter) -> None:
+    with pytest.raises(PromptRejected, match="within 3 tokens"):
+        painter.caption([1, 2, 3])
+
+
 def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="nowhere"):
         PipelinePainter.load(tmp_path / "nowhere", device="cpu", dtype=None, on_progress=lambda done, total: None)
