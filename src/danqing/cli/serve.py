@@ -103,8 +103,8 @@ def _listen(host: str, port: int) -> socket.socket:
         fail(f"cannot listen on {host}:{port}: {error.strerror}")
     except OSError as error:
         fail(f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}")
-    # Connections inherit it. Without it the body of an answer, sent after its head, waits 40 ms for the client to confirm
-    # the head; asyncio sees to that only for listeners that it made itself.
+    # Connections inherit it. Without it the body of an answer, sent after its head, waits 40 ms for the client to
+    # confirm the head; asyncio sees to that only for listeners that it made itself.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
