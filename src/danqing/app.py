@@ -30,6 +30,7 @@ from danqing.jobs.service import JobService
 from danqing.jobs.webhooks import WebhookSender
 from danqing.playground.page import playground_router
 from danqing.prompts.expander import NoExpander, PromptExpander
+from danqing.prompts.native import NativeExpander
 from danqing.prompts.remote import ChatEndpoint, RemoteExpander
 from danqing.safety.classifier_check import ClassifierImageCheck
 from danqing.safety.image_check import ImageCheck, NoImageCheck
@@ -67,13 +68,15 @@ def create_app(
     store = _image_store(settings, clock=clock)
     engine = engine or _engine(settings)
     tracing = tracing or _tracing(settings)
+    if tracing is not None:
+        engine = _traced_engine(engine, tracing)
     image_check = _image_check(settings)
     parts = JobParts(
         engine=engine,
         store=store,
         prompt_check=PolicyPromptCheck(),
         image_check=image_check,
-        expander=_expander(settings),
+        expander=prompt_expander(settings, engine),
         observer=_JobFigures(metrics),
     )
     if tracing is not None:
@@ -155,6 +158,25 @@ def prepare(settings: Settings, *, clock: Clock = utc_now) -> FirstStart | None:
         database.close()
 
 
+def prompt_expander(settings: Settings, engine: Engine) -> PromptExpander:
+    """The expander that the settings name; `engine` is the one that would write natively."""
+    if settings.expander == "none":
+        return NoExpander()
+    if settings.expander == "native":
+        return NativeExpander(engine, timeout_seconds=settings.expander_timeout_seconds)
+    assert settings.expander_url is not None
+    assert settings.expander_model is not None
+    api_key = settings.expander_api_key
+    return RemoteExpander(
+        ChatEndpoint(
+            base_url=str(settings.expander_url),
+            model=settings.expander_model,
+            api_key=api_key.get_secret_value() if api_key else None,
+            timeout_seconds=settings.expander_timeout_seconds,
+        )
+    )
+
+
 def package_version() -> str:
     """The installed version; a source tree that was never installed has none."""
     try:
@@ -177,12 +199,17 @@ def _tracing(settings: Settings) -> "Tracing | None":
     return Tracing(otlp_exporter(str(settings.tracing_endpoint)), version=package_version())
 
 
+def _traced_engine(engine: Engine, tracing: "Tracing") -> Engine:
+    from danqing.tracing import TracedEngine
+
+    return TracedEngine(engine, tracing=tracing)
+
+
 def _traced(parts: JobParts, tracing: "Tracing") -> JobParts:
-    from danqing.tracing import TracedEngine, TracedJobs, TracedStore
+    from danqing.tracing import TracedJobs, TracedStore
 
     return replace(
         parts,
-        engine=TracedEngine(parts.engine, tracing=tracing),
         store=TracedStore(parts.store, tracing=tracing),
         observer=TracedJobs(parts.observer, tracing=tracing),
     )
@@ -201,22 +228,6 @@ def _image_check(settings: Settings) -> ImageCheck:
     if settings.image_classifier is None:
         return NoImageCheck()
     return ClassifierImageCheck(settings.image_classifier, threshold=settings.image_classifier_threshold)
-
-
-def _expander(settings: Settings) -> PromptExpander:
-    if settings.expander == "none":
-        return NoExpander()
-    assert settings.expander_url is not None
-    assert settings.expander_model is not None
-    api_key = settings.expander_api_key
-    return RemoteExpander(
-        ChatEndpoint(
-            base_url=str(settings.expander_url),
-            model=settings.expander_model,
-            api_key=api_key.get_secret_value() if api_key else None,
-            timeout_seconds=settings.expander_timeout_seconds,
-        )
-    )
 
 
 def _webhook_base_url(settings: Settings) -> str:

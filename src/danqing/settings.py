@@ -103,9 +103,10 @@ class Settings(BaseSettings):
     low_balance_credits: int = Field(10_000, ge=0, description="Balance under which `lowBalance` is reported.")
 
     # Prompt expansion
-    expander: Literal["none", "remote"] = Field(
-        "none",
-        description="Who answers `enable_prompt_expansion`: nobody (said in `meta.warnings`) or a chat endpoint.",
+    expander: Literal["native", "remote", "none"] = Field(
+        "native",
+        description="Who answers `enable_prompt_expansion`: the model itself, if its checkpoint has learned to;"
+        " a chat endpoint; nobody. A prompt that is not expanded is drawn as given, and `meta.warnings` says so.",
     )
     expander_url: HttpUrl | None = Field(
         None, description="Base URL of an OpenAI-compatible API, such as `http://localhost:11434/v1`; for `remote`."
@@ -113,7 +114,7 @@ class Settings(BaseSettings):
     expander_model: str | None = Field(None, description="Model that the chat endpoint is asked for; for `remote`.")
     expander_api_key: SecretStr | None = Field(None, description="Key of the chat endpoint, if it wants one.")
     expander_timeout_seconds: Seconds = Field(
-        20, description="Longest wait for the chat endpoint, each of two attempts."
+        20, description="Longest wait for the model, or for the chat endpoint in each of two attempts."
     )
 
     @model_validator(mode="after")

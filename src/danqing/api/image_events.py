@@ -89,6 +89,8 @@ async def _ending(job: Job, services: Services) -> AsyncGenerator[bytes, None]:
                 "safety": dict(job.safety),
             },
         }
+        if image.revised_prompt is not None:
+            fields["revised_prompt"] = image.revised_prompt
         yield _image_event("completed", job, fields, image=image)
 
 

@@ -1,7 +1,15 @@
 """What a rewritten prompt is, and the answer of a server that cannot rewrite. Knows nothing of models or HTTP."""
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Protocol
+
+# What the service takes as a prompt.
+MAX_PROMPT_CHARACTERS = 4000
+
+
+class BadAnswer(Exception):
+    """What was answered is no prompt; the message is safe to show."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +33,22 @@ class NoExpander:
     async def expand(self, prompt: str, *, seed: int) -> ExpandedPrompt:
         """Return the prompt with the warning."""
         del seed
-        return ExpandedPrompt(
-            prompt=prompt,
-            warning="enable_prompt_expansion: this server has no prompt expander; the prompt was drawn as given",
-        )
+        return as_given(prompt, reason="This server has no prompt expander.")
+
+
+def as_given(prompt: str, *, reason: str) -> ExpandedPrompt:
+    """The prompt, and a warning that it is still the old one; `reason` is a sentence."""
+    return ExpandedPrompt(prompt=prompt, warning=f"enable_prompt_expansion: the prompt was drawn as given. {reason}")
+
+
+def on_one_line(text: str) -> str:
+    """Only what may stand in a prompt: no control characters, nothing that cannot be encoded."""
+    clean = "".join(" " if unicodedata.category(char) in ("Cc", "Cs") else char for char in text)
+    return " ".join(clean.split())
+
+
+def checked_length(text: str) -> str:
+    """The same text. Raises BadAnswer when it is empty or too long for a prompt."""
+    if not text or len(text) > MAX_PROMPT_CHARACTERS:
+        raise BadAnswer(f"The answer has {len(text)} characters; 1 to {MAX_PROMPT_CHARACTERS} are allowed.")
+    return text

@@ -6,21 +6,18 @@ Knows nothing of jobs; the text it returns is checked by whoever asked.
 import asyncio
 import json
 import logging
-import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from danqing.prompts.expander import ExpandedPrompt
+from danqing.prompts.expander import BadAnswer, ExpandedPrompt, as_given, checked_length, on_one_line
 
 logger = logging.getLogger(__name__)
 
 NUM_ATTEMPTS = 2
 MAX_ANSWER_BYTES = 65_536
 MAX_ANSWER_TOKENS = 400
-# What the service takes as a prompt.
-MAX_PROMPT_CHARACTERS = 4000
 # Of larger seeds some endpoints make floating-point numbers.
 MAX_SENT_SEED = 2**31 - 1
 
@@ -29,10 +26,6 @@ INSTRUCTIONS = (
     " in quotes exactly; add concrete visual detail: composition, light, material, style. Write one paragraph of at"
     " most 120 words in the language of the prompt. Answer with the rewritten prompt alone."
 )
-
-
-class BadAnswer(Exception):
-    """The endpoint answered with something that is no prompt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +59,7 @@ class RemoteExpander:
                 logger.warning("prompt expansion failed: %s", reason)
                 if isinstance(error, httpx.HTTPStatusError) and error.response.status_code < 500:
                     break
-        return ExpandedPrompt(
-            prompt=prompt,
-            warning="enable_prompt_expansion: the prompt was drawn as given, because the expander failed",
-        )
+        return as_given(prompt, reason="The expander failed.")
 
     async def _ask(self, prompt: str, *, seed: int) -> str:
         endpoint = self._endpoint
@@ -107,9 +97,4 @@ def _read_answer(data: bytes) -> str:
         raise BadAnswer("the answer is not a chat completion") from None
     if not isinstance(text, str):
         raise BadAnswer("the answer holds no text")
-    # Only what may stand in a prompt: no control characters, nothing that cannot be encoded.
-    clean = "".join(" " if unicodedata.category(char) in ("Cc", "Cs") else char for char in text)
-    expanded = " ".join(clean.split()).strip('"“” ')
-    if not expanded or len(expanded) > MAX_PROMPT_CHARACTERS:
-        raise BadAnswer(f"the answer has {len(expanded)} characters; 1 to {MAX_PROMPT_CHARACTERS} are allowed")
-    return expanded
+    return checked_length(on_one_line(text).strip('"“” '))

@@ -5,6 +5,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from danqing.app import create_app
+from danqing.engine.interface import EngineCrashed
 from danqing.errors import Overloaded
 from danqing.tracing import INFERENCE_ID, Tracing
 
@@ -49,3 +50,13 @@ async def test_a_refused_request_has_no_job(settings, engine, key, body):
     ((span,),) = await spans_after(settings, engine, key, body(n=9))
     assert span.attributes["http.response.status_code"] == 400
     assert span.status.status_code is StatusCode.UNSET
+
+
+async def test_the_rewriting_of_a_prompt_is_in_the_trace_of_its_request(settings, engine, key, body):
+    engine.caption = "a large red square,"
+    ((*spans,),) = await spans_after(settings, engine, key, body(enable_prompt_expansion=True, seed=7))
+    (span,) = [span for span in spans if span.name == "recaption"]
+    assert span.attributes["danqing.num_characters"] == len("a large red square, 7")
+    engine.caption = EngineCrashed()
+    ((*spans,),) = await spans_after(settings, engine, key, body(enable_prompt_expansion=True))
+    assert [span.status.status_code for span in spans if span.name == "recaption"] == [StatusCode.ERROR]
