@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 from contextlib import aclosing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,6 +74,7 @@ def generate(
     guidance: Annotated[float, typer.Option(min=1, max=20, help="How closely to follow the prompt.")] = 7.5,
     negative: Annotated[str, typer.Option(help="What to avoid.")] = "",
     num_images: Annotated[int, typer.Option(min=1, max=4, help="Image i starts from seed + i.")] = 1,
+    expand: Annotated[bool, typer.Option("--expand", help="Have the prompt rewritten in detail first.")] = False,
     model: Annotated[Path | None, typer.Option(help="Checkpoint folder. [default: the bundled mini]")] = None,
     show: Annotated[bool, typer.Option(help="Show the picture here too, where the terminal can.")] = True,
     as_json: AsJson = False,
@@ -105,9 +106,11 @@ def generate(
     # What goes wrong in the engine is said once, by this command.
     logging.getLogger("danqing").setLevel(logging.CRITICAL)
     engine = _engine(model)
-    pictures = asyncio.run(_run(engine, request, target))
+    drawn, pictures = asyncio.run(_run(engine, request, target, expand=expand))
     if as_json:
-        print_json({"engine": engine.status().model, "pictures": [asdict(picture) for picture in pictures]})
+        revised_prompt = drawn.prompt if drawn.prompt != prompt else None
+        report = {"engine": engine.status().model, "revised_prompt": revised_prompt}
+        print_json({**report, "pictures": [asdict(picture) for picture in pictures]})
     if show:
         _show(pictures)
 
@@ -167,7 +170,10 @@ def _show(pictures: list[Picture]) -> None:
         show_picture(picture.path, notes, protocol=protocol)
 
 
-async def _run(engine: LocalEngine, request: DrawRequest, target: Target) -> list[Picture]:
+async def _run(
+    engine: LocalEngine, request: DrawRequest, target: Target, *, expand: bool
+) -> tuple[DrawRequest, list[Picture]]:
+    """Draw; the request comes back with the prompt that was drawn."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -181,8 +187,10 @@ async def _run(engine: LocalEngine, request: DrawRequest, target: Target) -> lis
         with notes.status("Loading the model") as line:
             await _load(engine, line)
         notes.print(f"[dim]{escape(engine.status().model)}, seed {request.seed}[/]")
+        if expand:
+            request = await _expanded(engine, request)
         with Progress(*columns, console=notes, transient=True) as bar:
-            return await _draw(engine, request, target, bar)
+            return request, await _draw(engine, request, target, bar)
     finally:
         await engine.stop()
 
@@ -195,6 +203,18 @@ async def _load(engine: LocalEngine, line: Status) -> None:
             fail(engine.status().detail, code=ExitCode.ENGINE_FAILED)
         line.update(f"Loading the model: {escape(engine.status().detail)}")
         await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _expanded(engine: LocalEngine, request: DrawRequest) -> DrawRequest:
+    from danqing.app import prompt_expander
+
+    with notes.status("Expanding the prompt"):
+        expanded = await prompt_expander(read_settings(), engine).expand(request.prompt, seed=request.seed)
+    if expanded.warning is not None:
+        notes.print(f"[yellow]{escape(expanded.warning)}[/]")
+    else:
+        notes.print(f"Expanded to: {escape(expanded.prompt)}", soft_wrap=True)
+    return replace(request, prompt=expanded.prompt)
 
 
 async def _draw(engine: LocalEngine, request: DrawRequest, target: Target, bar: Progress) -> list[Picture]:

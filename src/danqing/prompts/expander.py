@@ -33,7 +33,7 @@ class NoExpander:
     async def expand(self, prompt: str, *, seed: int) -> ExpandedPrompt:
         """Return the prompt with the warning."""
         del seed
-        return as_given(prompt, reason="This server has no prompt expander.")
+        return as_given(prompt, reason="There is no prompt expander here.")
 
 
 def as_given(prompt: str, *, reason: str) -> ExpandedPrompt:

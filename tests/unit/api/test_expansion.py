@@ -74,5 +74,5 @@ async def test_a_crash_while_writing_does_not_cost_the_picture(client, engine, b
 async def test_a_server_told_not_to_expand_does_not_ask_the_model(client, engine, body):
     engine.caption = "a large red square,"
     answer = (await client.post(PATH, json=body(enable_prompt_expansion=True))).json()
-    assert answer["meta"]["warnings"] == [f"{GIVEN}This server has no prompt expander."]
+    assert answer["meta"]["warnings"] == [f"{GIVEN}There is no prompt expander here."]
     assert engine.requests[0].prompt == body()["prompt"]

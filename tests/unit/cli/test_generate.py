@@ -1,5 +1,6 @@
 """`generate` draws with the real engine and a small recorded checkpoint, and refuses bad input before it loads one."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from tiny_checkpoints import write_answering
 from typer.testing import Result
 
 Run = Callable[..., Result]
@@ -25,6 +27,26 @@ def test_it_draws_files_of_exactly_the_size_asked_for_and_the_same_for_the_same_
     assert (tmp_path / "both-1.png").read_bytes() != (tmp_path / "both-2.png").read_bytes()
     with Image.open(tmp_path / "both-1.png") as picture:
         assert picture.size == (200, 100)
+
+
+def test_it_has_the_prompt_rewritten_first_and_draws_what_it_tells(run: Run, tmp_path: Path) -> None:
+    folder = write_answering(tmp_path / "writer", "a cat", "A fat [red] cat in snow.")
+    quick = ["--seed", "7", "--model", str(folder), "--steps", "2", "--size", "64x64"]
+    expanded = run("generate", "a cat", "-o", str(tmp_path / "expanded.png"), "--expand", *quick)
+    assert expanded.exit_code == 0, expanded.output
+    assert "Expanded to: A fat [red] cat in snow." in expanded.stderr
+    run("generate", "A fat [red] cat in snow.", "-o", str(tmp_path / "same.png"), *quick)
+    assert (tmp_path / "expanded.png").read_bytes() == (tmp_path / "same.png").read_bytes()
+    report = json.loads(run("generate", "a cat", "-o", str(tmp_path / "x.png"), "--expand", "--json", *quick).stdout)
+    assert report["revised_prompt"] == "A fat [red] cat in snow."
+
+
+def test_a_checkpoint_that_cannot_rewrite_says_so_and_draws(run: Run, tmp_path: Path) -> None:
+    result = run("generate", "a dog", "-o", str(tmp_path / "dog.png"), "--expand", "--json", *QUICK)
+    assert result.exit_code == 0, result.output
+    assert "has not learned to rewrite prompts" in result.stderr
+    assert json.loads(result.stdout)["revised_prompt"] is None
+    assert (tmp_path / "dog.png").exists()
 
 
 def test_the_name_of_the_file_decides_its_format(run: Run, tmp_path: Path) -> None:
