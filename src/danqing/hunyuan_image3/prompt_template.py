@@ -73,6 +73,10 @@ class PromptTemplate:
         segments = self._user_turn(prompt) if self._name == "instruct" else self._pretrain(prompt)
         return [*_join(segments), self._tokenizer.special("<recaption>")]
 
+    def encode(self, text: str) -> list[int]:
+        """One piece of text, without special tokens."""
+        return self._tokenizer.encode(text)
+
     @property
     def recaption_end_id(self) -> int:
         """What ends a caption: `</recaption>`."""

@@ -1,49 +1,92 @@
-"""Scenes as training examples: latents and token ids, made once, kept in shards, served in batches.
+"""Scenes as training examples: latents, texts and layouts, made once, kept in shards, served in batches.
 
-Every shard has one bucket, every batch one bucket and one text length, so nothing is ever padded.
+Every shard has one grid. The prompts of a batch differ in length: shorter ones are padded on the left, where a mask
+hides the padding and relative positions do not feel it.
+
+Letters: B samples, C channels, h x w cells, L text tokens.
 """
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from danqing.hunyuan_image3.prompt_template import Prompt, PromptTemplate
-from danqing.hunyuan_image3.resolution import Buckets
-from danqing.training.latents import LinearCode, half_size
-from danqing.training.recipe import BASE_SIZE_PX, BUCKET_SHARES, PIXELS_PER_TOKEN
-from danqing.training.scenes.captions import caption
+from danqing.training.latents import BLOCK_PX, LinearCode, to_pixels
+from danqing.training.layout_labels import layout_labels
+from danqing.training.recipe import BUCKETS, GRID_SHARES, PIXELS_PER_TOKEN
+from danqing.training.scenes.captions import caption, short_prompt
+from danqing.training.scenes.chinese import chinese_caption
+from danqing.training.scenes.details import detailed_caption
+from danqing.training.scenes.grid import Grid
+from danqing.training.scenes.layout import sample_scene
 from danqing.training.scenes.render import render
-from danqing.training.scenes.scene import sample_scene
+from danqing.training.scenes.scene import Scene
 
 SHARD_SIZE = 1024
 RENDER_BATCH = 64
-BUCKETS = Buckets(base_size_px=BASE_SIZE_PX, pixels_per_token=PIXELS_PER_TOKEN)
+CAPTIONS_PER_SCENE = 3
+DETAILED_SHARE, CHINESE_SHARE = 0.12, 0.10
+# The target of tokens that are not to be learned.
+IGNORED = -1
+# Batches are cut from pools of this many batches sorted by length.
+BATCHES_PER_POOL = 8
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Text ids up to the token before `<timestep>`, conditional and unconditional, int64 [B, L]; latents."""
+    """Text ids up to the token before `<timestep>`, conditional and unconditional, int64 [B, L], of which the first
+    `num_pads_B` are padding; latents; layout labels [B, h, w, 2]."""
 
     token_ids_BL: Tensor
     unconditional_ids_BL: Tensor
+    num_pads_B: Tensor
     latent_BChw: Tensor
+    labels_Bhw2: Tensor
+
+    def share(self, rank: int, size: int) -> "Batch":
+        """The part of one of `size` processes."""
+        return Batch(*(getattr(self, field.name)[rank::size] for field in fields(self)))
 
 
-def draw_samples(rng: random.Random, count: int, *, width_px: int, height_px: int) -> tuple[np.ndarray, list[str]]:
-    """Render random training scenes: uint8 [count, H, W, 3] and their captions."""
-    pictures = np.empty((count, height_px, width_px, 3), np.uint8)
-    captions = []
-    for i in range(count):
-        scene = sample_scene(rng, aspect=width_px / height_px, split="train")
-        pictures[i] = render(scene, width_px=width_px, height_px=height_px)
-        captions.append(caption(scene, rng))
-    return pictures, captions
+@dataclass(frozen=True)
+class TextBatch:
+    """Short prompts with their detailed captions, int64 [B, L], padded on the right; `targets_BL` holds the next
+    token where it is part of the caption and IGNORED elsewhere."""
+
+    token_ids_BL: Tensor
+    targets_BL: Tensor
+
+
+@dataclass(frozen=True)
+class _Sample:
+    shard: int
+    index: int
+    texts: Sequence[str]
+
+
+def draw_scenes(rng: random.Random, count: int, grid: Grid) -> list[Scene]:
+    """Random training scenes."""
+    return [sample_scene(rng, grid) for _ in range(count)]
+
+
+def draw_pictures(scenes: Sequence[Scene], cell_px: int) -> Tensor:
+    """Float32 [B, 3, H, W] in -1..1."""
+    return to_pixels(np.stack([render(scene, cell_px) for scene in scenes]))
+
+
+def training_text(scene: Scene, rng: random.Random) -> str:
+    """One of a scene's texts: mostly a caption, sometimes the detailed one, sometimes Chinese."""
+    pick = rng.random()
+    if pick < DETAILED_SHARE:
+        return detailed_caption(scene)
+    return chinese_caption(scene, rng) if pick < DETAILED_SHARE + CHINESE_SHARE else caption(scene, rng)
 
 
 def make_shard(shard_index: int, folder: Path, *, code: LinearCode) -> Path:
@@ -52,27 +95,45 @@ def make_shard(shard_index: int, folder: Path, *, code: LinearCode) -> Path:
     if path.exists():
         return path
     rng = random.Random(shard_index)
-    sizes, shares = list(BUCKET_SHARES), list(BUCKET_SHARES.values())
-    width_px, height_px = rng.choices(sizes, shares)[0]
-    latents, captions = [], []
+    grid = rng.choices(list(GRID_SHARES), list(GRID_SHARES.values()))[0]
+    latents: list[Tensor] = []
+    scenes: list[Scene] = []
     for _ in range(SHARD_SIZE // RENDER_BATCH):
-        pictures, texts = draw_samples(rng, RENDER_BATCH, width_px=width_px, height_px=height_px)
-        latents.append(code.encode(half_size(pictures)).to(torch.bfloat16))
-        captions += texts
+        drawn = draw_scenes(rng, RENDER_BATCH, grid)
+        latents.append(code.encode(draw_pictures(drawn, BLOCK_PX)).to(torch.bfloat16))
+        scenes += drawn
+    shard = {
+        "latent": torch.cat(latents),
+        "labels": torch.stack([layout_labels(scene) for scene in scenes]),
+        "texts": [[training_text(scene, rng) for _ in range(CAPTIONS_PER_SCENE)] for scene in scenes],
+        "recaptions": [_recaption(scene, rng) for scene in scenes],
+        "grid": (grid.columns, grid.rows),
+    }
     partial = path.with_suffix(".partial")
-    torch.save({"latent": torch.cat(latents), "captions": captions, "size": (width_px, height_px)}, partial)
+    torch.save(shard, partial)
     partial.rename(path)
     return path
 
 
+def _recaption(scene: Scene, rng: random.Random) -> tuple[str, str]:
+    pick = rng.random()
+    if pick < 0.6:
+        short = short_prompt(scene, rng)
+    else:
+        short = caption(scene, rng) if pick < 0.85 else chinese_caption(scene, rng)
+    return short, detailed_caption(scene)
+
+
 class Dataset:
-    """All shards of a folder, in memory, grouped by bucket and text length."""
+    """All shards of a folder, in memory."""
 
     def __init__(self, folder: Path, template: PromptTemplate) -> None:
         self._folder, self._template = folder, template
         self._latents: list[Tensor] = []
+        self._labels: list[Tensor] = []
+        self._recaptions: list[tuple[str, str]] = []
         self._loaded: set[Path] = set()
-        self._groups: dict[tuple[tuple[int, int], int], list[tuple[int, int, list[int], list[int]]]] = defaultdict(list)
+        self._samples: dict[Grid, list[_Sample]] = defaultdict(list)
 
     def refresh(self) -> int:
         """Take in shards that have appeared since; returns how many samples there are."""
@@ -82,29 +143,53 @@ class Dataset:
                 self._take(torch.load(path))
         return sum(len(latents) for latents in self._latents)
 
-    def _take(self, shard: dict[str, Tensor | list[str] | tuple[int, int]]) -> None:
-        size, captions, latents = shard["size"], shard["captions"], shard["latent"]
-        assert isinstance(size, tuple)
-        assert isinstance(captions, list)
-        assert isinstance(latents, Tensor)
-        bucket = BUCKETS.nearest(width_px=size[0], height_px=size[1])
-        self._latents.append(latents)
-        for i, text in enumerate(captions):
-            ids = self._template.image_prefix(Prompt(text=text), bucket)
-            masked = self._template.unconditional_prefix(Prompt(text=text), bucket)
-            self._groups[size, len(ids)].append((len(self._latents) - 1, i, ids, masked))
+    def _take(self, shard: dict[str, Any]) -> None:
+        grid = Grid(*shard["grid"])
+        self._samples[grid] += [_Sample(len(self._latents), i, texts) for i, texts in enumerate(shard["texts"])]
+        self._latents.append(shard["latent"])
+        self._labels.append(shard["labels"])
+        self._recaptions += [tuple(pair) for pair in shard["recaptions"]]
 
     def epoch(self, rng: random.Random, *, batch_size: int) -> Iterator[Batch]:
-        """Every sample about once, in random batches; small remainders of a group wait for the next epoch."""
-        plan = []
-        for members in self._groups.values():
-            order = rng.sample(members, len(members))
-            batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
-            plan += [batch for batch in batches if len(batch) >= batch_size // 2]
+        """Every sample about once, each with one of its texts; the last few of a grid wait for the next epoch."""
+        plan: list[tuple[Grid, list[tuple[_Sample, str]]]] = []
+        for grid, members in self._samples.items():
+            order = [(sample, rng.choice(sample.texts)) for sample in rng.sample(members, len(members))]
+            pool_size = batch_size * BATCHES_PER_POOL
+            for start in range(0, len(order), pool_size):
+                pool = sorted(order[start : start + pool_size], key=lambda pair: len(pair[1]))
+                batches = [pool[i : i + batch_size] for i in range(0, len(pool), batch_size)]
+                plan += [(grid, batch) for batch in batches if len(batch) >= batch_size // 2]
         rng.shuffle(plan)
-        for members in plan:
-            yield Batch(
-                torch.tensor([ids for _, _, ids, _ in members]),
-                torch.tensor([masked for _, _, _, masked in members]),
-                torch.stack([self._latents[shard][i] for shard, i, _, _ in members]),
-            )
+        for grid, members_of_batch in plan:
+            yield self._batch(grid, members_of_batch)
+
+    def _batch(self, grid: Grid, members: Sequence[tuple[_Sample, str]]) -> Batch:
+        bucket = BUCKETS.nearest(width_px=grid.columns * PIXELS_PER_TOKEN, height_px=grid.rows * PIXELS_PER_TOKEN)
+        prompts = [Prompt(text=text) for _, text in members]
+        ids = [self._template.image_prefix(prompt, bucket) for prompt in prompts]
+        masked = [self._template.unconditional_prefix(prompt, bucket) for prompt in prompts]
+        longest = max(map(len, ids))
+        return Batch(
+            torch.tensor([[0] * (longest - len(row)) + row for row in ids]),
+            torch.tensor([[0] * (longest - len(row)) + row for row in masked]),
+            torch.tensor([longest - len(row) for row in ids]),
+            torch.stack([self._latents[sample.shard][sample.index] for sample, _ in members]),
+            torch.stack([self._labels[sample.shard][sample.index] for sample, _ in members]).long(),
+        )
+
+    def text_batch(self, rng: random.Random, *, batch_size: int) -> TextBatch:
+        """Random pairs of a short prompt and its detailed caption."""
+        rows = []
+        for short, detailed in rng.sample(self._recaptions, batch_size):
+            prefix = self._template.recaption_prefix(short)
+            continuation = [*self._template.encode(detailed), self._template.recaption_end_id]
+            rows.append((prefix, continuation))
+        longest = max(len(prefix) + len(continuation) for prefix, continuation in rows)
+        token_ids = torch.zeros(batch_size, longest, dtype=torch.long)
+        targets = torch.full((batch_size, longest), IGNORED)
+        for b, (prefix, continuation) in enumerate(rows):
+            both = prefix + continuation
+            token_ids[b, : len(both)] = torch.tensor(both)
+            targets[b, len(prefix) - 1 : len(both) - 1] = torch.tensor(continuation)
+        return TextBatch(token_ids, targets)

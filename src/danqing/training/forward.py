@@ -2,7 +2,8 @@
 
 Uses the runtime's own modules, so what is trained is what is served; a test holds the two paths together.
 
-Letters: B samples, L text tokens, N image tokens, S = L + 1 + N, D hidden size, E experts, V vocabulary.
+Letters: B samples, L text tokens, N image tokens, S = L + 1 + N, D hidden size, E experts, V vocabulary, H key-value
+heads, G query heads of each, Q = G * S.
 """
 
 from dataclasses import dataclass
@@ -20,29 +21,34 @@ from danqing.hunyuan_image3.rope import Rotation, image_positions, rotation, tex
 @dataclass(frozen=True)
 class Output:
     """`velocity` [B, C, h, w]; `text_logits` [B, L, V] (the token after each text token); `balance` is 1 when every
-    expert gets the same share of tokens, and grows to E."""
+    expert gets the same share of tokens, and grows to E; `probed` [B, N, D] is what the probe reads."""
 
     velocity: Tensor
     text_logits: Tensor
     balance: Tensor
+    probed: Tensor
 
 
-def sequence_mask(num_text: int, num_image: int) -> Tensor:
-    """True where a token (row) sees another: causal, image tokens see all."""
+def sequence_mask(num_text: int, num_image: int, num_pads_B: Tensor) -> Tensor:
+    """True where a token (row) sees another, [B, S, S]: causal, image tokens see all, nobody sees padding before it.
+
+    Padding sees itself, so that no row is empty.
+    """
     size = num_text + 1 + num_image
-    mask = torch.ones(size, size, dtype=torch.bool).tril()
+    mask = torch.ones(size, size, dtype=torch.bool, device=num_pads_B.device).tril()
     mask[num_text + 1 :] = True
-    return mask
+    is_token = torch.arange(size, device=num_pads_B.device) >= num_pads_B[:, None]
+    return (mask & is_token[:, None, :]) | torch.eye(size, dtype=torch.bool, device=num_pads_B.device)
 
 
-def attention(layer: Attention, x_BSD: Tensor, turn: Rotation, mask_SS: Tensor) -> Tensor:
-    """Masked attention over whole sequences."""
+def attention(layer: Attention, x_BSD: Tensor, turn: Rotation, bias_BSS: Tensor) -> Tensor:
+    """Masked attention over whole sequences; the bias is 0 where a token sees another and -inf elsewhere."""
     query_BHGSd, key_BHSd, value_BHSd = layer.project(x_BSD, turn)
-    query_BHSd = query_BHGSd.flatten(2, 3) * layer.head_size**-0.5
+    query_BHQd = query_BHGSd.flatten(2, 3) * layer.head_size**-0.5
     # Written out: on a CPU the fused kernel's backward pass takes ten times as long as these products.
-    score = query_BHSd @ key_BHSd.mT
-    score = score.masked_fill(~mask_SS.repeat(layer.group_size, 1), float("-inf"))
-    return layer.merge((score.softmax(-1) @ value_BHSd).view_as(query_BHGSd))
+    score_BHQS = query_BHQd @ key_BHSd.mT
+    score_BHQS = score_BHQS + bias_BSS.repeat(1, layer.group_size, 1)[:, None]
+    return layer.merge((score_BHQS.softmax(-1) @ value_BHSd).view_as(query_BHGSd))
 
 
 def mixture(layer: MixtureOfExperts, x_TD: Tensor) -> tuple[Tensor, Tensor]:
@@ -54,23 +60,40 @@ def mixture(layer: MixtureOfExperts, x_TD: Tensor) -> tuple[Tensor, Tensor]:
     return layer.shared_mlp(x_TD) + layer.experts(x_TD, weight_TK, expert_TK), balance
 
 
-def forward(model: HunyuanImage3, token_ids_BL: Tensor, latent_BChw: Tensor, t_B: Tensor) -> Output:
+def run_layers(model: HunyuanImage3, x_BSD: Tensor, positions_S2: Tensor, mask_BSS: Tensor) -> tuple[list[Tensor], Tensor]:
+    """What every layer writes, [B, S, D] each, and the mean balance."""
+    turn = rotation(positions_S2, head_size=model.config.head_size, base=model.config.rope_base)
+    turn = Rotation(turn.cos_Td.to(x_BSD.device), turn.sin_Td.to(x_BSD.device))
+    bias_BSS = torch.zeros(mask_BSS.shape, dtype=x_BSD.dtype, device=x_BSD.device).masked_fill(~mask_BSS, float("-inf"))
+    outs, balances, x = [], [], x_BSD
+    for layer in model.model.layers:
+        x = x + attention(layer.self_attn, layer.input_layernorm(x), turn, bias_BSS)
+        assert isinstance(layer.mlp, MixtureOfExperts)
+        out, balance = mixture(layer.mlp, layer.post_attention_layernorm(x).flatten(0, 1))
+        x = x + out.view_as(x)
+        outs.append(x)
+        balances.append(balance)
+    return outs, torch.stack(balances).mean()
+
+
+def forward(
+    model: HunyuanImage3, token_ids_BL: Tensor, num_pads_B: Tensor, latent_BChw: Tensor, t_B: Tensor, *, probe_layer: int
+) -> Output:
     """Predict the velocity at t = 1000 sigma for every sample."""
     L = token_ids_BL.shape[1]
     height, width = (side // model.config.patch_size for side in latent_BChw.shape[2:])
     tokens = model.patch_embed(latent_BChw.to(model.dtype), model.time_embed(t_B))
     x = torch.cat([model.model.wte(token_ids_BL), model.timestep_emb(t_B)[:, None], tokens], dim=1)
     positions = torch.cat([text_positions(0, L + 1), image_positions(L + 1, height=height, width=width)])
-    turn = rotation(positions, head_size=model.config.head_size, base=model.config.rope_base)
-    turn = Rotation(turn.cos_Td.to(x.device), turn.sin_Td.to(x.device))
-    mask = sequence_mask(L, height * width).to(x.device)
-    balances = []
-    for layer in model.model.layers:
-        x = x + attention(layer.self_attn, layer.input_layernorm(x), turn, mask)
-        assert isinstance(layer.mlp, MixtureOfExperts)
-        out, balance = mixture(layer.mlp, layer.post_attention_layernorm(x).flatten(0, 1))
-        x = x + out.view_as(x)
-        balances.append(balance)
-    velocity = model.final_layer(x[:, L + 1 :], model.time_embed_2(t_B), height=height, width=width)
-    logits = model.lm_head(model.model.ln_f(x[:, :L]))
-    return Output(velocity.float(), logits.float(), torch.stack(balances).mean())
+    outs, balance = run_layers(model, x, positions, sequence_mask(L, height * width, num_pads_B))
+    velocity = model.final_layer(outs[-1][:, L + 1 :], model.time_embed_2(t_B), height=height, width=width)
+    logits = model.lm_head(model.model.ln_f(outs[-1][:, :L]))
+    return Output(velocity.float(), logits.float(), balance, outs[probe_layer][:, L + 1 :])
+
+
+def forward_text(model: HunyuanImage3, token_ids_BL: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits of the token after each, float32 [B, L, V], and the balance."""
+    B, L = token_ids_BL.shape
+    mask = torch.ones(L, L, dtype=torch.bool, device=token_ids_BL.device).tril().expand(B, L, L)
+    outs, balance = run_layers(model, model.model.wte(token_ids_BL), text_positions(0, L), mask)
+    return model.lm_head(model.model.ln_f(outs[-1])).float(), balance

@@ -1,6 +1,6 @@
 """A fixed linear code for pictures, so that the transformer can start before any autoencoder is trained.
 
-The principal components of 32 x 32 blocks of half-size pictures, partly whitened. The convolutional encoder and
+The principal components of 32 x 32 blocks of pictures at half size, partly whitened. The convolutional encoder and
 decoder of the checkpoint are then trained to read and write this code. Knows nothing of scenes or of the transformer.
 
 Letters: B pictures, C channels, h x w blocks.
@@ -22,10 +22,9 @@ BLOCK_PX = 32
 WHITENING = 0.5
 
 
-def half_size(pictures: npt.NDArray[np.uint8]) -> Tensor:
-    """uint8 [B, H, W, 3] to float32 [B, 3, H/2, W/2] in -1..1."""
-    pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
-    return F.avg_pool2d(pixels, 2)
+def to_pixels(pictures: npt.NDArray[np.uint8]) -> Tensor:
+    """uint8 [B, H, W, 3] to float32 [B, 3, H, W] in -1..1."""
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def blocks(pixels: Tensor) -> Tensor:

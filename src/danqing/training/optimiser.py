@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from danqing.training.team import Team
+
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 NUM_ITERATIONS = 5
 MOMENTUM = 0.95
@@ -38,14 +40,16 @@ class Optimiser:
 
     def __init__(
         self,
-        model: nn.Module,
+        parameters: Mapping[str, nn.Parameter],
         *,
         muon_rate: float,
         adam_rate: float,
         adam_betas: tuple[float, float],
         ema_decay: float,
+        team: Team,
     ) -> None:
-        self._parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self._team = team
+        self._parameters = {name: p for name, p in parameters.items() if p.requires_grad}
         self._masters = {name: p.detach().float().clone() for name, p in self._parameters.items()}
         self._average = {name: master.clone() for name, master in self._masters.items()}
         self._momenta = {n: torch.zeros_like(m) for n, m in self._masters.items() if is_matrix(n, m)}
@@ -56,17 +60,24 @@ class Optimiser:
     @torch.no_grad()
     def step(self, *, rate_share: float, step_index: int) -> None:
         """Move by the gradients, at `rate_share` of the full rates, and clear them."""
-        for name, parameter in self._parameters.items():
-            gradient, master = parameter.grad, self._masters[name]
-            if gradient is None:
-                continue
-            if name in self._momenta:
-                momentum = self._momenta[name].lerp_(gradient.float(), 1 - MOMENTUM)
-                update = orthogonalise(gradient.float().lerp(momentum, MOMENTUM))
-                scale = max(1.0, master.shape[-2] / master.shape[-1]) ** 0.5
-                master.add_(update, alpha=-self._muon_rate * rate_share * scale)
-            else:
-                master.grad = gradient.float()
+        gradients = {name: p.grad for name, p in self._parameters.items() if p.grad is not None}
+        self._team.add_up(list(gradients.values()))
+        gradients = {name: gradient.float() / self._team.size for name, gradient in gradients.items()}
+        updates = {}
+        for i, (name, momentum) in enumerate(self._momenta.items()):
+            gradient = gradients[name]
+            momentum.lerp_(gradient, 1 - MOMENTUM)
+            # Each process turns its share of the matrices; the others have zeros there.
+            mine = i % self._team.size == self._team.rank
+            updates[name] = orthogonalise(gradient.lerp(momentum, MOMENTUM)) if mine else torch.zeros_like(momentum)
+        self._team.add_up(list(updates.values()))
+        for name, update in updates.items():
+            master = self._masters[name]
+            scale = max(1.0, master.shape[-2] / master.shape[-1]) ** 0.5
+            master.add_(update, alpha=-self._muon_rate * rate_share * scale)
+        for name, gradient in gradients.items():
+            if name not in self._momenta:
+                self._masters[name].grad = gradient
         self._adam.param_groups[0]["lr"] = self._adam_rate * rate_share
         self._adam.step()
         # Short memory at first, so that the average does not remember the random start.

@@ -7,33 +7,36 @@ from dataclasses import dataclass
 from typing import Any
 
 from danqing.hunyuan_image3.config import ModelConfig, parse_model_config
+from danqing.hunyuan_image3.resolution import Buckets
+from danqing.training.scenes.grid import Grid
 
 BASE_SIZE_PX = 512
 PIXELS_PER_TOKEN = 64
 NUM_RATIOS = 33
 
-# (width, height) of the buckets trained on, and how often each is drawn: the wire's presets first.
-BUCKET_SHARES = {
-    (640, 384): 0.55,
-    (512, 512): 0.36,
-    (384, 640): 0.03,
-    (576, 448): 0.03,
-    (448, 576): 0.03,
-}
+BUCKETS = Buckets(base_size_px=BASE_SIZE_PX, pixels_per_token=PIXELS_PER_TOKEN)
+# How often each grid is drawn; the wire's presets first, then all the others.
+PRESET_SHARES = {Grid(10, 6): 0.40, Grid(8, 8): 0.27, Grid(6, 10): 0.08, Grid(9, 7): 0.08, Grid(7, 9): 0.07}
+OTHERS = [
+    grid
+    for bucket in BUCKETS.usable
+    if (grid := Grid(bucket.width_px // PIXELS_PER_TOKEN, bucket.height_px // PIXELS_PER_TOKEN)) not in PRESET_SHARES
+]
+GRID_SHARES = PRESET_SHARES | {grid: 0.10 / len(OTHERS) for grid in OTHERS}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Sizes and rates; the defaults are the shipped checkpoint's."""
 
-    vocabulary_size: int = 1024
+    vocabulary_size: int = 1536
     hidden_size: int = 256
-    num_layers: int = 8
+    num_layers: int = 6
     num_experts: int = 4
     num_experts_per_token: int = 2
-    expert_width: int = 192
-    patch_embed_hidden_size: int = 128
-    latent_channels: int = 128
+    expert_width: int = 256
+    patch_embed_hidden_size: int = 192
+    latent_channels: int = 64
     vae_block_channels: tuple[int, ...] = (64, 64, 64, 128, 128)
 
     batch_size: int = 64
@@ -45,6 +48,12 @@ class Recipe:
     ema_decay: float = 0.99
     balance_weight: float = 0.01
     text_weight: float = 0.02
+    # The probe reads what this layer writes.
+    probe_layer_index: int = 2
+    probe_weight: float = 0.1
+    # Short prompts with their detailed captions: one such batch every so many steps.
+    steps_per_text_batch: int = 4
+    recaption_weight: float = 0.1
     unconditional_share: float = 0.1
     # Noise levels are logit-normal. Layout is decided above sigma 0.9, so the centre is high; what is left of the noise
     # below 0.4 stays in the picture as grain, so the spread is wide.
@@ -76,7 +85,7 @@ def config_json(recipe: Recipe) -> dict[str, Any]:
         "norm_type": "rms",
         "num_experts": recipe.num_experts,
         "use_mixed_mlp_moe": True,
-        "num_shared_expert": [2] * num_layers,
+        "num_shared_expert": [1] * num_layers,
         "moe_topk": [recipe.num_experts_per_token] * num_layers,
         "norm_topk_prob": True,
         "moe_drop_tokens": False,

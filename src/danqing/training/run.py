@@ -8,7 +8,6 @@ import random
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import torch
 import typer
 from tqdm import trange
@@ -17,16 +16,16 @@ from danqing.hunyuan_image3.precision import fastest_dtype
 from danqing.hunyuan_image3.prompt_template import PromptTemplate
 from danqing.hunyuan_image3.tokenizer import Tokenizer
 from danqing.training.autoencoder_training import AutoencoderTraining
-from danqing.training.dataset import Dataset, draw_samples, make_shard
+from danqing.training.dataset import Dataset, draw_pictures, draw_scenes, make_shard, training_text
 from danqing.training.export import export
-from danqing.training.latents import LinearCode, half_size
-from danqing.training.recipe import BASE_SIZE_PX, BUCKET_SHARES, NUM_RATIOS, Recipe
-from danqing.training.scenes.captions import caption
-from danqing.training.scenes.scene import sample_scene
+from danqing.training.latents import BLOCK_PX, LinearCode
+from danqing.training.recipe import BASE_SIZE_PX, GRID_SHARES, NUM_RATIOS, PRESET_SHARES, Recipe
+from danqing.training.scenes.layout import sample_scene
+from danqing.training.team import Team
 from danqing.training.transformer_training import TransformerTraining
 from danqing.training.vocabulary_training import train_tokenizer
 
-NUM_CODE_PICTURES = 1500
+NUM_CODE_PICTURES = 2500
 NUM_VOCABULARY_CAPTIONS = 40_000
 
 app = typer.Typer(add_completion=False, help=__doc__)
@@ -41,19 +40,19 @@ def code(workdir: Workdir) -> None:
     checkpoint.mkdir(parents=True, exist_ok=True)
     if not (checkpoint / "tokenizer.json").exists():
         rng = random.Random(0)
-        captions = [caption(sample_scene(rng), rng) for _ in range(NUM_VOCABULARY_CAPTIONS)]
+        grids = rng.choices(list(GRID_SHARES), list(GRID_SHARES.values()), k=NUM_VOCABULARY_CAPTIONS)
+        texts = (training_text(sample_scene(rng, grid), rng) for grid in grids)
         tokenizer = train_tokenizer(
-            captions, vocabulary_size=recipe.vocabulary_size, base_size_px=BASE_SIZE_PX, num_ratios=NUM_RATIOS
+            texts, vocabulary_size=recipe.vocabulary_size, base_size_px=BASE_SIZE_PX, num_ratios=NUM_RATIOS
         )
         tokenizer.save(str(checkpoint / "tokenizer.json"))
     if not (workdir / "code.safetensors").exists():
         rng = random.Random(1)
-        share = NUM_CODE_PICTURES // len(BUCKET_SHARES)
-        rows = []
-        for width_px, height_px in BUCKET_SHARES:
-            pictures, _ = draw_samples(rng, share, width_px=width_px, height_px=height_px)
-            rows.append(half_size(np.ascontiguousarray(pictures)))
-        LinearCode.fit(rows, num_channels=recipe.latent_channels).save(workdir / "code.safetensors")
+        pictures = [
+            draw_pictures(draw_scenes(rng, round(NUM_CODE_PICTURES * share), grid), BLOCK_PX)
+            for grid, share in PRESET_SHARES.items()
+        ]
+        LinearCode.fit(pictures, num_channels=recipe.latent_channels).save(workdir / "code.safetensors")
 
 
 @app.command()
@@ -73,7 +72,8 @@ def transformer(workdir: Workdir, num_samples: int = 400_000, device: str = "cpu
     template = PromptTemplate(
         Tokenizer.from_file(workdir / "mini" / "tokenizer.json"), name="pretrain", base_size_px=BASE_SIZE_PX
     )
-    training = TransformerTraining(Recipe(), workdir, dtype=fastest_dtype(where), device=where)
+    team = Team.from_environment()
+    training = TransformerTraining(Recipe(), workdir, dtype=fastest_dtype(where), device=where, team=team)
     training.run(Dataset(workdir / "shards", template), num_samples=num_samples)
 
 

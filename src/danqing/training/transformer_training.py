@@ -13,12 +13,15 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from danqing.hunyuan_image3.model import HunyuanImage3
-from danqing.training.dataset import Batch, Dataset
-from danqing.training.forward import forward
+from danqing.training.dataset import IGNORED, Batch, Dataset, TextBatch
+from danqing.training.forward import forward, forward_text
+from danqing.training.layout_labels import NUM_NAMES, NUM_PARTS
 from danqing.training.optimiser import Optimiser
 from danqing.training.recipe import Recipe, model_config
+from danqing.training.team import Team
 
 STEPS_PER_SAVE = 200
+PROBE = "probe"
 STEPS_PER_LOG = 20
 # Attention and shared experts start as nothing, and so do the first predictions.
 ZERO_AT_START = ("o_proj.weight", "down_proj.weight")
@@ -48,21 +51,62 @@ def noise_levels(count: int, *, centre: float, spread: float, generator: torch.G
     return torch.sigmoid(centre + spread * torch.randn(count, generator=generator))
 
 
-def loss_of(model: HunyuanImage3, batch: Batch, recipe: Recipe, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The training loss and, apart, its velocity term."""
-    B = len(batch.latent_BChw)
+class LayoutProbe(nn.Module):
+    """Reads from the middle of the network what each image token shows; thrown away after training."""
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.read = nn.Linear(hidden_size, NUM_NAMES + NUM_PARTS)
+
+    def loss(self, probed_BND: Tensor, labels_Bhw2: Tensor) -> Tensor:
+        """Cross entropy of the names, plus that of the parts."""
+        names, parts = self.read(probed_BND.float()).split([NUM_NAMES, NUM_PARTS], dim=-1)
+        name_BN, part_BN = labels_Bhw2.flatten(1, 2).unbind(-1)
+        return F.cross_entropy(names.flatten(0, 1), name_BN.flatten()) + F.cross_entropy(
+            parts.flatten(0, 1), part_BN.flatten()
+        )
+
+
+@dataclass(frozen=True)
+class Losses:
+    """`total` is trained; the others are parts of it, for the log."""
+
+    total: Tensor
+    velocity: Tensor
+    probe: Tensor
+
+
+def loss_of(
+    model: HunyuanImage3, probe: LayoutProbe, batch: Batch, recipe: Recipe, *, generator: torch.Generator
+) -> Losses:
+    """Velocity, next token of the prompt, experts' balance and layout of one batch."""
+    B, device = len(batch.latent_BChw), model.device
     sigma_B = noise_levels(B, centre=recipe.noise_centre, spread=recipe.noise_spread, generator=generator)
     clean = batch.latent_BChw.float()
     noise = torch.randn(clean.shape, generator=generator)
     sigma = sigma_B[:, None, None, None]
     noisy = (1 - sigma) * clean + sigma * noise
     dropped_B1 = torch.rand(B, 1, generator=generator) < recipe.unconditional_share
-    ids = torch.where(dropped_B1, batch.unconditional_ids_BL, batch.token_ids_BL).to(model.device)
-    out = forward(model, ids, noisy.to(model.device), (1000 * sigma_B).to(model.device))
-    velocity_loss = F.mse_loss(out.velocity, (noise - clean).to(model.device))
-    text_loss = F.cross_entropy(out.text_logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
-    loss = velocity_loss + recipe.text_weight * text_loss + recipe.balance_weight * out.balance
-    return loss, velocity_loss.detach()
+    ids = torch.where(dropped_B1, batch.unconditional_ids_BL, batch.token_ids_BL).to(device)
+    num_pads = batch.num_pads_B.to(device)
+    out = forward(
+        model, ids, num_pads, noisy.to(device), (1000 * sigma_B).to(device), probe_layer=recipe.probe_layer_index
+    )
+    velocity_loss = F.mse_loss(out.velocity, (noise - clean).to(device))
+    is_padding = torch.arange(ids.shape[1], device=device) < num_pads[:, None]
+    targets = ids.masked_fill(is_padding, IGNORED)[:, 1:]
+    text_loss = F.cross_entropy(out.text_logits[:, :-1].flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+    probe_loss = probe.loss(out.probed, batch.labels_Bhw2.to(device))
+    total = velocity_loss + recipe.text_weight * text_loss + recipe.balance_weight * out.balance
+    return Losses(total + recipe.probe_weight * probe_loss, velocity_loss.detach(), probe_loss.detach())
+
+
+def recaption_loss(model: HunyuanImage3, batch: TextBatch, recipe: Recipe) -> tuple[Tensor, Tensor]:
+    """The loss of a text batch, weighted, and the cross entropy alone."""
+    logits, balance = forward_text(model, batch.token_ids_BL.to(model.device))
+    targets = batch.targets_BL.to(model.device)
+    entropy = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+    return recipe.recaption_weight * entropy + recipe.balance_weight * balance, entropy.detach()
 
 
 def rate_share(num_seen: int, *, num_samples: int, recipe: Recipe) -> float:
@@ -83,17 +127,22 @@ class Progress:
 class TransformerTraining:
     """One run in one folder: `transformer.pt` is its state, `transformer.jsonl` its log."""
 
-    def __init__(self, recipe: Recipe, folder: Path, *, dtype: torch.dtype, device: torch.device) -> None:
-        self.recipe, self.folder = recipe, folder
+    def __init__(
+        self, recipe: Recipe, folder: Path, *, dtype: torch.dtype, device: torch.device, team: Team | None = None
+    ) -> None:
+        self.recipe, self.folder, self.team = recipe, folder, team or Team()
         self.model = new_network(recipe, dtype=dtype, device=device)
+        self.probe = LayoutProbe(recipe.hidden_size).to(device)
         self.optimiser = Optimiser(
-            self.model,
+            {**dict(self.model.named_parameters()), **dict(self.probe.named_parameters(prefix=PROBE))},
             muon_rate=recipe.muon_rate,
             adam_rate=recipe.adam_rate,
             adam_betas=recipe.adam_betas,
             ema_decay=recipe.ema_decay,
+            team=self.team,
         )
         self.progress = Progress()
+        self._recaption_entropy = float("nan")
         self._state_path = folder / "transformer.pt"
         if self._state_path.exists():
             state = torch.load(self._state_path)
@@ -102,22 +151,24 @@ class TransformerTraining:
 
     def save(self) -> None:
         """Written, then renamed: a killed run leaves the previous state whole."""
+        if not self.team.leads:
+            return
         partial = self._state_path.with_suffix(".partial")
         torch.save({"optimiser": self.optimiser.state(), "progress": vars(self.progress)}, partial)
         partial.rename(self._state_path)
 
     def run(self, dataset: Dataset, *, num_samples: int) -> None:
         """Train until `num_samples` have been seen in all, counting earlier runs."""
-        bar = tqdm(total=num_samples, initial=self.progress.num_seen, unit="sample", mininterval=5)
-        losses: list[float] = []
+        bar = tqdm(total=num_samples, initial=self.progress.num_seen, unit="sample", mininterval=5, disable=not self.team.leads)
+        losses: list[list[float]] = []
         while self.progress.num_seen < num_samples:
             dataset.refresh()
             rng = random.Random(self.progress.step_index)
             for batch in dataset.epoch(rng, batch_size=self.recipe.batch_size):
-                losses.append(self._step(batch, num_samples=num_samples))
+                losses.append(self._step(batch, dataset, num_samples=num_samples))
                 bar.update(len(batch.latent_BChw))
                 if self.progress.step_index % STEPS_PER_LOG == 0:
-                    self._log(sum(losses) / len(losses), bar)
+                    self._log([sum(column) / len(losses) for column in zip(*losses, strict=True)], bar)
                     losses = []
                 if self.progress.step_index % STEPS_PER_SAVE == 0:
                     self.save()
@@ -127,18 +178,32 @@ class TransformerTraining:
         self.save()
         bar.close()
 
-    def _step(self, batch: Batch, *, num_samples: int) -> float:
-        generator = torch.Generator("cpu").manual_seed(self.progress.step_index)
-        loss, velocity_loss = loss_of(self.model, batch, self.recipe, generator=generator)
-        loss.backward()
-        share = rate_share(self.progress.num_seen, num_samples=num_samples, recipe=self.recipe)
-        self.optimiser.step(rate_share=share, step_index=self.progress.step_index)
+    def _step(self, batch: Batch, dataset: Dataset, *, num_samples: int) -> list[float]:
+        recipe, step_index = self.recipe, self.progress.step_index
+        generator = torch.Generator("cpu").manual_seed(step_index * self.team.size + self.team.rank)
+        mine = batch.share(self.team.rank, self.team.size)
+        losses = loss_of(self.model, self.probe, mine, recipe, generator=generator)
+        losses.total.backward()
+        if step_index % recipe.steps_per_text_batch == 0:
+            text_batch = dataset.text_batch(
+                random.Random(step_index * self.team.size + self.team.rank),
+                batch_size=recipe.batch_size // 2 // self.team.size,
+            )
+            loss, entropy = recaption_loss(self.model, text_batch, recipe)
+            loss.backward()
+            self._recaption_entropy = float(entropy)
+        share = rate_share(self.progress.num_seen, num_samples=num_samples, recipe=recipe)
+        self.optimiser.step(rate_share=share, step_index=step_index)
         self.progress.step_index += 1
         self.progress.num_seen += len(batch.latent_BChw)
-        return float(velocity_loss)
+        return [float(losses.velocity), float(losses.probe)]
 
-    def _log(self, loss: float, bar: "tqdm[Never]") -> None:
-        bar.set_postfix(loss=f"{loss:.4f}")
-        row = {"step": self.progress.step_index, "seen": self.progress.num_seen, "loss": loss, "time": time.time()}
+    def _log(self, losses: list[float], bar: "tqdm[Never]") -> None:
+        if not self.team.leads:
+            return
+        velocity, probe = losses
+        bar.set_postfix(loss=f"{velocity:.4f}", probe=f"{probe:.3f}", recaption=f"{self._recaption_entropy:.3f}")
+        row = {"step": self.progress.step_index, "seen": self.progress.num_seen, "loss": velocity, "probe": probe}
+        row |= {"recaption": self._recaption_entropy, "time": time.time()}
         with (self.folder / "transformer.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")

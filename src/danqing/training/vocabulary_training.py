@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tokenizers import AddedToken, Tokenizer, decoders, pre_tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
 from tokenizers.trainers import BpeTrainer
 
@@ -16,7 +16,9 @@ def train_tokenizer(captions: Iterable[str], *, vocabulary_size: int, base_size_
     ratios = [f"<img_ratio_{i}>" for i in range(num_ratios)]
     special = [*SPECIAL_TOKENS.values(), *TEXT_TAGS, f"<img_size_{base_size_px}>", *ratios]
     tokenizer = Tokenizer(BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    # Capitals stand alone, so that the words on signs are spelled letter by letter.
+    capitals = pre_tokenizers.Split(Regex("[A-Z]"), behavior="isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([capitals, pre_tokenizers.ByteLevel(add_prefix_space=False)])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = BpeTrainer(
         vocab_size=vocabulary_size - len(special),

@@ -2,10 +2,13 @@
 
 Positions are fractions of the width and height, y downwards; sizes are fractions of the shorter side, so that round
 things stay round at every aspect. Everything is drawn twice as large and reduced, which smooths the edges.
+
+A canvas has one tint, the light that falls on all that is painted: places are painted in the colours of day.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -14,6 +17,7 @@ from danqing.training.scenes.colours import RGB
 
 Ink = tuple[int, int, int] | tuple[int, int, int, int]
 Point = tuple[float, float]
+Tint = Callable[[RGB], RGB]
 
 OVERSAMPLING = 2
 
@@ -21,7 +25,8 @@ OVERSAMPLING = 2
 class Canvas:
     """One picture being painted."""
 
-    def __init__(self, width_px: int, height_px: int) -> None:
+    def __init__(self, width_px: int, height_px: int, tint: Tint | None = None) -> None:
+        self._tint = tint
         self._size_px = (width_px, height_px)
         self._width = width_px * OVERSAMPLING
         self._height = height_px * OVERSAMPLING
@@ -34,26 +39,47 @@ class Canvas:
     def finish(self) -> Image.Image:
         return self._image.resize(self._size_px, Image.Resampling.BOX)
 
+    @contextmanager
+    def untinted(self) -> Iterator[None]:
+        """What shines by itself, such as the sky or a lamp, keeps its colours."""
+        tint, self._tint = self._tint, None
+        yield
+        self._tint = tint
+
+    def _lit(self, ink: Ink) -> Ink:
+        if self._tint is None:
+            return ink
+        red, green, blue = self._tint((ink[0], ink[1], ink[2]))
+        return (red, green, blue, ink[3]) if len(ink) == 4 else (red, green, blue)
+
     def gradient(self, *colours: RGB, top: float = 0.0, bottom: float = 1.0) -> None:
         """Fill the band from `top` to `bottom` with colours blended downwards."""
         first, last = round(top * self._height), round(bottom * self._height)
         stops = np.linspace(0.0, 1.0, len(colours))
+        lit = [self._lit(colour) for colour in colours]
         rows = np.linspace(0.0, 1.0, max(1, last - first))
-        column = np.stack([np.interp(rows, stops, [c[k] for c in colours]) for k in range(3)], axis=-1)
+        column = np.stack([np.interp(rows, stops, [c[k] for c in lit]) for k in range(3)], axis=-1)
         strip = Image.fromarray(np.round(column).astype(np.uint8)[:, None, :])
         self._image.paste(strip.resize((self._width, max(1, last - first))), (0, first))
 
+    def veil(self, colour: RGB, *stops: tuple[float, float]) -> None:
+        """Lay a colour over everything, as thick at each height as the (height, opacity) stops say."""
+        rows = np.linspace(0.0, 1.0, self._height)
+        opacity = np.interp(rows, [y for y, _ in stops], [255 * share for _, share in stops])
+        mask = Image.fromarray(np.round(opacity).astype(np.uint8)[:, None]).resize(self._image.size)
+        self._image.paste(colour, (0, 0), mask)
+
     def polygon(self, points: Iterable[Point], ink: Ink) -> None:
-        self._draw.polygon([(x * self._width, y * self._height) for x, y in points], fill=ink)
+        self._draw.polygon([(x * self._width, y * self._height) for x, y in points], fill=self._lit(ink))
 
     def rectangle(self, left: float, top: float, right: float, bottom: float, ink: Ink, *, corner: float = 0.0) -> None:
         box = (left * self._width, top * self._height, right * self._width, bottom * self._height)
-        self._draw.rounded_rectangle(box, radius=corner * self.unit, fill=ink)
+        self._draw.rounded_rectangle(box, radius=corner * self.unit, fill=self._lit(ink))
 
     def oval(self, x: float, y: float, across: float, down: float, ink: Ink) -> None:
         """An ellipse by its centre and its two radii, both in units."""
         cx, cy, rx, ry = x * self._width, y * self._height, across * self.unit, down * self.unit
-        self._draw.ellipse((cx - rx, cy - ry, cx + rx, cy + ry), fill=ink)
+        self._draw.ellipse((cx - rx, cy - ry, cx + rx, cy + ry), fill=self._lit(ink))
 
     def disc(self, x: float, y: float, radius: float, ink: Ink) -> None:
         self.oval(x, y, radius, radius, ink)
@@ -66,7 +92,7 @@ class Canvas:
 
     def line(self, points: Iterable[Point], ink: Ink, *, thickness: float) -> None:
         path = [(x * self._width, y * self._height) for x, y in points]
-        self._draw.line(path, fill=ink, width=max(1, round(thickness * self.unit)), joint="curve")
+        self._draw.line(path, fill=self._lit(ink), width=max(1, round(thickness * self.unit)), joint="curve")
 
     def hills(self, y: float, ink: Ink, *, rise: float, waves: float, phase: float = 0.0) -> None:
         """Rolling ground from a wavy line at `y` down to the bottom edge."""

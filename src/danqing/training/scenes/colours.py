@@ -15,5 +15,18 @@ COLOURS: dict[str, RGB] = {
     "white": (244, 244, 244),
 }
 
+CHINESE_COLOURS: dict[str, str] = {
+    "red": "红色",
+    "orange": "橙色",
+    "yellow": "黄色",
+    "green": "绿色",
+    "blue": "蓝色",
+    "purple": "紫色",
+    "pink": "粉色",
+    "brown": "棕色",
+    "black": "黑色",
+    "white": "白色",
+}
+
 # What a recoloured thing may become: its shades survive a change of hue, but not a change to black or white.
 HUES = ("red", "orange", "yellow", "green", "blue", "purple", "pink")

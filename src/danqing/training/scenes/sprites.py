@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
 from danqing.training.scenes.colours import COLOURS, RGB
-from danqing.training.scenes.vocabulary import NOUNS, Noun
+from danqing.training.scenes.vocabulary import NOUNS, SUPPORTS, Noun
 
 MASTER_PX = 416
 NUM_CACHED_SPRITES = 512
@@ -54,9 +54,16 @@ def emoji_font() -> ImageFont.FreeTypeFont:
 def sprite(name: str, *, colour: str | None, accessory: str | None, on_lounger: bool) -> Image.Image:
     """Return the finished thing. The image is shared: never painted on."""
     noun = NOUNS[name]
-    image = shape(name, COLOURS[colour or "red"]) if noun.is_shape else emoji(noun.glyph)
-    if colour and noun.hue:
-        image = _repainted(image, hue_from=COLOURS[noun.hue], hue_to=COLOURS[colour])
+    if noun in SUPPORTS:
+        image = support(name)
+    elif noun.is_shape:
+        image = shape(name, COLOURS[colour or "red"])
+    else:
+        image = emoji(noun.glyph)
+        if colour and noun.hue:
+            image = _repainted(image, hue_from=COLOURS[noun.hue], hue_to=COLOURS[colour])
+        elif colour:
+            image = _tinted(image, COLOURS[colour])
     if accessory:
         image = _dressed(image, noun, accessory)
     if on_lounger:
@@ -136,6 +143,36 @@ def _outline(name: str) -> list[tuple[float, float]]:
     turns = np.linspace(0.0, 2 * math.pi, 90)
     hearts = (13 * np.cos(turns) - 5 * np.cos(2 * turns) - 2 * np.cos(3 * turns) - np.cos(4 * turns)) / 34
     return [(0.5 + 0.47 * math.sin(t) ** 3, 0.45 - h) for t, h in zip(turns, hearts, strict=True)]
+
+
+@lru_cache(maxsize=8)
+def support(name: str) -> Image.Image:
+    """Return what things stand on: a square whose upper edge is the surface."""
+    side = MASTER_PX
+    image = Image.new("RGBA", (side, side))
+    draw = ImageDraw.Draw(image)
+    if name == "table":
+        for x in (0.10, 0.80):
+            draw.rectangle((x * side, 0.1 * side, (x + 0.10) * side, side), fill=DARK_WOOD)
+        draw.rectangle((0.14 * side, 0.30 * side, 0.86 * side, 0.38 * side), fill=DARK_WOOD)
+        draw.rounded_rectangle((0, 0, side - 1, 0.14 * side), radius=0.03 * side, fill=WOOD)
+        return image
+    draw.rectangle((0, 0, side - 1, side - 1), fill=WOOD)
+    for y in (0.34, 0.66):
+        draw.rectangle((0, (y - 0.01) * side, side, (y + 0.01) * side), fill=DARK_WOOD)
+    draw.line((0.06 * side, 0.94 * side, 0.94 * side, 0.06 * side), fill=DARK_WOOD, width=round(0.09 * side))
+    draw.rectangle((0, 0, side - 1, side - 1), outline=DARK_WOOD, width=round(0.07 * side))
+    return image
+
+
+def _tinted(image: Image.Image, colour: RGB) -> Image.Image:
+    """Replace every colour by a shade of one, as dark and light as it was."""
+    grey = np.asarray(image.convert("L"), np.float32)[..., None] / 255
+    pure = np.array(colour, np.float32)
+    dark, light = 0.28 * pure, pure + 0.45 * (255 - pure)
+    tinted = Image.fromarray(np.clip(dark + (light - dark) * grey, 0, 255).astype(np.uint8))
+    tinted.putalpha(image.getchannel("A"))
+    return tinted
 
 
 def _repainted(image: Image.Image, *, hue_from: RGB, hue_to: RGB) -> Image.Image:
