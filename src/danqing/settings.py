@@ -114,7 +114,7 @@ class Settings(BaseSettings):
     expander_model: str | None = Field(None, description="Model that the chat endpoint is asked for; for `remote`.")
     expander_api_key: SecretStr | None = Field(None, description="Key of the chat endpoint, if it wants one.")
     expander_timeout_seconds: Seconds = Field(
-        20, description="Longest wait for the model, or for the chat endpoint in each of two attempts."
+        60, description="Longest wait for the model, or for the chat endpoint in each of two attempts."
     )
 
     @model_validator(mode="after")

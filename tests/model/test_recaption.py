@@ -62,14 +62,14 @@ def test_two_texts_at_once_read_the_same_as_alone(writer: Pipeline) -> None:
 def test_any_other_mark_ends_the_text_and_leaves_no_caption(tmp_path: Path, tokenizer: Tokenizer, end: str) -> None:
     pipeline = loaded(write_answering(tmp_path, PROMPT, "A cat", end=end))
     assert list(pipeline.write_caption(PROMPT, seed=1))[-1] == tokenizer.special(end)
-    with pytest.raises(CaptionError, match="did not end"):
+    with pytest.raises(CaptionError, match="did not finish"):
         pipeline.recaption(PROMPT, seed=1)
 
 
 def test_a_text_without_end_is_cut_off_and_is_no_caption(writer: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("danqing.hunyuan_image3.pipeline.MAX_CAPTION_TOKENS", 5)
     assert len(list(writer.write_caption(PROMPT, seed=1))) == 5
-    with pytest.raises(CaptionError, match="within 5 tokens"):
+    with pytest.raises(CaptionError, match="of 5 tokens"):
         writer.recaption(PROMPT, seed=1)
 
 

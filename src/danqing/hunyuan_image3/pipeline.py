@@ -180,7 +180,7 @@ class Pipeline:
         """The caption that was written. Raises CaptionError unless the model itself ended it."""
         *caption, end = token_ids
         if end != self.template.recaption_end_id:
-            raise CaptionError(f"The model did not end its caption within {len(token_ids)} tokens.")
+            raise CaptionError(f"The model did not finish its caption of {len(token_ids)} tokens.")
         return self.tokenizer.decode(caption).strip()
 
     def _picture(self, latent: Tensor) -> Image.Image:

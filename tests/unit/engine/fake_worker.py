@@ -70,7 +70,7 @@ class FakePainter:
     def caption(self, token_ids: Sequence[int]) -> str:
         text = "".join(map(chr, token_ids))
         if text.startswith("endless"):
-            raise PromptRejected(f"The model did not end its caption within {len(token_ids)} tokens.")
+            raise PromptRejected(f"The model did not finish its caption of {len(token_ids)} tokens.")
         return text
 
     def _misbehave(self, prompt: str, *, step: int, image_index: int) -> None:

@@ -269,7 +269,7 @@ async def test_giving_up_a_text_frees_the_engine(start_engine: StartEngine) -> N
     ("prompt", "message"),
     [
         ("too long", "prompt: 9 tokens, at most 8 are allowed"),
-        ("endless", "The model did not end its caption within 20 tokens."),
+        ("endless", "The model did not finish its caption of 20 tokens."),
         ("bug", "The model could not rewrite this prompt."),
     ],
 )

@@ -106,7 +106,7 @@ def test_a_checkpoint_that_has_not_learned_to_write_says_so(painter: PipelinePai
 
 
 def test_a_text_without_its_end_is_no_caption(painter: PipelinePainter) -> None:
-    with pytest.raises(PromptRejected, match="within 3 tokens"):
+    with pytest.raises(PromptRejected, match="of 3 tokens"):
         painter.caption([1, 2, 3])
 
 
