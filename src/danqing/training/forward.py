@@ -60,7 +60,9 @@ def mixture(layer: MixtureOfExperts, x_TD: Tensor) -> tuple[Tensor, Tensor]:
     return layer.shared_mlp(x_TD) + layer.experts(x_TD, weight_TK, expert_TK), balance
 
 
-def run_layers(model: HunyuanImage3, x_BSD: Tensor, positions_S2: Tensor, mask_BSS: Tensor) -> tuple[list[Tensor], Tensor]:
+def run_layers(
+    model: HunyuanImage3, x_BSD: Tensor, positions_S2: Tensor, mask_BSS: Tensor
+) -> tuple[list[Tensor], Tensor]:
     """What every layer writes, [B, S, D] each, and the mean balance."""
     turn = rotation(positions_S2, head_size=model.config.head_size, base=model.config.rope_base)
     turn = Rotation(turn.cos_Td.to(x_BSD.device), turn.sin_Td.to(x_BSD.device))
@@ -77,7 +79,13 @@ def run_layers(model: HunyuanImage3, x_BSD: Tensor, positions_S2: Tensor, mask_B
 
 
 def forward(
-    model: HunyuanImage3, token_ids_BL: Tensor, num_pads_B: Tensor, latent_BChw: Tensor, t_B: Tensor, *, probe_layer: int
+    model: HunyuanImage3,
+    token_ids_BL: Tensor,
+    num_pads_B: Tensor,
+    latent_BChw: Tensor,
+    t_B: Tensor,
+    *,
+    probe_layer: int,
 ) -> Output:
     """Predict the velocity at t = 1000 sigma for every sample."""
     L = token_ids_BL.shape[1]

@@ -71,9 +71,7 @@ def draw_background(rng: Random) -> Background:
     return PLACES[rng.choice(tuple(PLACES))]
 
 
-def draw_nouns(
-    rng: Random, setting: Setting, *, num: int, fits: Callable[[Noun], bool] = lambda noun: True
-) -> list[Noun]:
+def draw_nouns(rng: Random, setting: Setting, *, num: int, fits: Callable[[Noun], bool] = lambda _: True) -> list[Noun]:
     """Draw different nouns; in a held-out scene the first is held out in this place, the others are not."""
     pool = SHAPES + EMOJI_NOUNS if setting.background.is_plain or rng.random() < 0.15 else EMOJI_NOUNS
     place = setting.background.name
@@ -129,7 +127,7 @@ def boxed(rng: Random, noun: Noun, setting: Setting, box: Box, *, in_air: bool =
     return SceneObject(noun=noun.name, box=box, colour=colour, accessory=accessory, in_air=in_air)
 
 
-def _empty(rng: Random, setting: Setting) -> tuple[SceneObject, ...]:
+def _empty(_rng: Random, _setting: Setting) -> tuple[SceneObject, ...]:
     return ()
 
 
@@ -243,7 +241,7 @@ def _in_front(rng: Random, setting: Setting) -> tuple[SceneObject, ...] | None:
     )
 
 
-def _sign(rng: Random, setting: Setting) -> tuple[SceneObject, ...] | None:
+def _sign(_rng: Random, setting: Setting) -> tuple[SceneObject, ...] | None:
     """A word on a board, alone."""
     return () if setting.grid.columns > MAX_LETTERS else None
 

@@ -69,4 +69,3 @@ def _shadow() -> Image.Image:
     mask = Image.new("L", (256, 64))
     ImageDraw.Draw(mask).ellipse((20, 10, 236, 54), fill=SHADOW_OPACITY)
     return mask.filter(ImageFilter.GaussianBlur(6))
-

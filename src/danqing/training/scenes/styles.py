@@ -33,7 +33,7 @@ def _pencil(pixels: NDArray[np.float32], soft: NDArray[np.float32]) -> NDArray[n
     """Grey on paper, edges dark."""
     grey = pixels @ LUMA
     edges = grey - soft @ LUMA
-    return PAPER * (0.42 + 0.58 * (grey / 255))[..., None] + 1.8 * edges[..., None]
+    return PAPER * (0.42 + 0.58 * (grey / 255.0))[..., None] + 1.8 * edges[..., None]
 
 
 def _watercolour(pixels: NDArray[np.float32], soft: NDArray[np.float32]) -> NDArray[np.float32]:

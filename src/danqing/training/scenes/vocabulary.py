@@ -12,7 +12,7 @@ NOUNS: dict[str, Noun] = {noun.name: noun for noun in EMOJI_NOUNS + SHAPES + SUP
 
 ACCESSORIES = ("sunglasses", "hat", "crown")
 
-# What people ask for first: the first checkpoint learns these well; the others it has only met.
+# What people ask for first: drawn twice as often as the others.
 _COMMON = """
 T-Rex dog cat lion penguin panda fox owl octopus fish robot snowman astronaut car rocket balloon
 burger pizza apple tree palm_tree mushroom house castle
