@@ -1,8 +1,7 @@
 """Trains the checkpoint's decoder and encoder to write and read the linear code. Knows nothing of prompts.
 
-The decoder sees the code of half-size pictures and must draw them at full size. It starts as the best linear decoder
-(decoder_start.py) and learns to sharpen. Some noise
-on the code keeps it calm about the small errors of generated latents.
+The decoder sees the code of a picture at 32 pixels a cell and must draw it at 64. It starts as the best linear decoder
+(decoder_start.py) and learns to sharpen. Some noise on the code keeps it calm about the errors of generated latents.
 """
 
 import json
@@ -17,22 +16,25 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from danqing.hunyuan_image3.vae import Vae
-from danqing.training.dataset import draw_samples
-from danqing.training.decoder_start import fit_synthesis, start_linear
-from danqing.training.latents import LinearCode, half_size
-from danqing.training.recipe import BUCKET_SHARES, Recipe, model_config
+from danqing.training.dataset import draw_pictures, draw_scenes
+from danqing.training.decoder_start import start_linear
+from danqing.training.latents import BLOCK_PX, LinearCode
+from danqing.training.recipe import PIXELS_PER_TOKEN, PRESET_SHARES, Recipe, model_config
+from danqing.training.scenes.grid import Grid
 
 BATCH_SIZE = 8
-# The residual blocks learn; the linear decoder around them, which is nearly right, only gives way a little.
-BLOCK_RATE, LINEAR_RATE = 1e-3, 1e-5
-NUM_WARMUP_STEPS = 50
-CODE_NOISE = 0.5
+# The residual blocks learn fast; the linear decoder around them, which is nearly right, gives way more slowly.
+BLOCK_RATE, LINEAR_RATE = 1e-3, 1e-4
+NUM_WARMUP_STEPS = 20
+DECAY_SHARE = 0.5
+AVERAGE_DECAY = 0.98
+CODE_NOISE = 0.3
 EDGE_WEIGHT = 1.0
 # Drawing pictures does not need the encoder, so it gets the smaller part of the time.
-STEPS_PER_ENCODER_STEP = 4
-NUM_SYNTHESIS_PICTURES = 768
-STEPS_PER_SAVE = 100
-STEPS_PER_LOG = 10
+STEPS_PER_ENCODER_STEP = 8
+NUM_START_PICTURES = 48
+STEPS_PER_SAVE = 25
+STEPS_PER_LOG = 5
 
 
 def edges(pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -49,9 +51,10 @@ def picture_loss(drawn: Tensor, target: Tensor) -> Tensor:
 
 
 def rate_share(num_seen: int, *, num_pictures: int) -> float:
-    """Linear warm-up, then linear decay to zero."""
-    warmup = min(1.0, (num_seen / BATCH_SIZE + 1) / NUM_WARMUP_STEPS)
-    return warmup * max(0.0, 1 - num_seen / num_pictures)
+    """Linear warm-up, then constant, then linear decay to zero."""
+    warmup = (num_seen / BATCH_SIZE + 1) / NUM_WARMUP_STEPS
+    decay = (1 - num_seen / num_pictures) / DECAY_SHARE
+    return max(0.0, min(1.0, warmup, decay))
 
 
 def is_linear(name: str) -> bool:
@@ -67,31 +70,42 @@ def new_adam(vae: Vae) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0)
 
 
+def draw_examples(code: LinearCode, rng: random.Random, *, count: int, grid: Grid) -> tuple[Tensor, Tensor]:
+    """Codes and pictures of random scenes."""
+    scenes = draw_scenes(rng, count, grid)
+    return code.encode(draw_pictures(scenes, BLOCK_PX)), draw_pictures(scenes, PIXELS_PER_TOKEN)
+
+
 class AutoencoderTraining:
     """One run in one folder: `autoencoder.pt` is its state, `autoencoder.jsonl` its log."""
 
     def __init__(self, recipe: Recipe, folder: Path, *, dtype: torch.dtype, device: torch.device) -> None:
         torch.manual_seed(0)
         self.folder, self.dtype, self.device = folder, dtype, device
-        self.vae = Vae(model_config(recipe).vae).to(device)
+        self.vae = Vae(model_config(recipe).vae)
         self.code = LinearCode.load(folder / "code.safetensors")
-        self.adam = new_adam(self.vae)
         self.num_seen = 0
         self._encoder_error = float("nan")
         self._state_path = folder / "autoencoder.pt"
-        if self._state_path.exists():
-            state = torch.load(self._state_path)
-            self.vae.load_state_dict(state["vae"])
+        state = torch.load(self._state_path) if self._state_path.exists() else None
+        if state is None:
+            rng = random.Random(2)
+            grids = rng.choices(list(PRESET_SHARES), list(PRESET_SHARES.values()), k=NUM_START_PICTURES // BATCH_SIZE)
+            start_linear(self.vae, [draw_examples(self.code, rng, count=BATCH_SIZE, grid=grid) for grid in grids])
+        self.vae.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.adam = new_adam(self.vae)
+        self.average = {name: value.clone() for name, value in self.vae.state_dict().items()}
+        if state is not None:
+            self.vae.load_state_dict(state["weights"])
+            self.average = state["vae"]
             self.adam.load_state_dict(state["adam"])
             self.num_seen = state["num_seen"]
-        else:
-            start_linear(self.vae.decoder, fit_synthesis(self.code, num_pictures=NUM_SYNTHESIS_PICTURES))
 
     def save(self) -> None:
-        """Written, then renamed: a killed run leaves the previous state whole."""
+        """Written, then renamed: a killed run leaves the previous state whole. `vae` is the moving average."""
         partial = self._state_path.with_suffix(".partial")
-        state = {"vae": self.vae.state_dict(), "adam": self.adam.state_dict(), "num_seen": self.num_seen}
-        torch.save(state, partial)
+        state = {"vae": self.average, "weights": self.vae.state_dict(), "adam": self.adam.state_dict()}
+        torch.save(state | {"num_seen": self.num_seen}, partial)
         partial.rename(self._state_path)
 
     def run(self, *, num_pictures: int) -> None:
@@ -112,23 +126,18 @@ class AutoencoderTraining:
 
     def _step(self, *, num_pictures: int) -> Tensor:
         rng = random.Random(self.num_seen)
-        width_px, height_px = rng.choices(list(BUCKET_SHARES), list(BUCKET_SHARES.values()))[0]
-        pictures, _ = draw_samples(rng, BATCH_SIZE, width_px=width_px, height_px=height_px)
-        target = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(self.device).float() / 127.5 - 1
-        code = self.code.encode(half_size(pictures)).to(self.device)
+        grid = rng.choices(list(PRESET_SHARES), list(PRESET_SHARES.values()))[0]
+        code, target = (x.to(self.device) for x in draw_examples(self.code, rng, count=BATCH_SIZE, grid=grid))
         generator = torch.Generator("cpu").manual_seed(self.num_seen)
         noise = torch.randn(code.shape, generator=generator).to(self.device)
         strength = CODE_NOISE * torch.rand(BATCH_SIZE, 1, 1, 1, generator=generator).to(self.device)
-        for group in self.adam.param_groups:
-            group["lr"] = group["peak"] * rate_share(self.num_seen, num_pictures=num_pictures)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             drawn = self.vae.decode_unscaled((code + strength * noise).to(memory_format=torch.channels_last))
         loss = picture_loss(drawn.float(), target)
         loss.backward()
         if self.num_seen // BATCH_SIZE % STEPS_PER_ENCODER_STEP == 0:
             self._read(target, code)
-        self.adam.step()
-        self.adam.zero_grad()
+        self._move(rate_share(self.num_seen, num_pictures=num_pictures))
         self.num_seen += BATCH_SIZE
         return torch.stack([loss.detach(), F.mse_loss(drawn.detach().float(), target)])
 
@@ -139,6 +148,17 @@ class AutoencoderTraining:
         loss = F.mse_loss(read.float(), code)
         loss.backward()
         self._encoder_error = float(loss.detach())
+
+    @torch.no_grad()
+    def _move(self, share: float) -> None:
+        for group in self.adam.param_groups:
+            group["lr"] = group["peak"] * share
+        self.adam.step()
+        self.adam.zero_grad()
+        # Short memory at first, so that the average does not remember the start.
+        step_index = self.num_seen // BATCH_SIZE
+        decay = min(AVERAGE_DECAY, (1 + step_index) / (10 + step_index))
+        torch._foreach_lerp_(list(self.average.values()), list(self.vae.state_dict().values()), 1 - decay)
 
     def _log(self, losses: Tensor, bar: "tqdm[Never]") -> None:
         loss, squared = losses.tolist()

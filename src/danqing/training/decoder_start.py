@@ -1,69 +1,94 @@
-"""Starts a decoder as the inverse of the linear code, so that training only has to sharpen.
+"""Starts a decoder as the best linear drawing of the code, so that training only has to sharpen.
 
-Between its residual blocks the decoder is linear: each level turns a block's coefficients into those of its four
-quarters. So the principal components of ever smaller blocks, one level at a time, undo the code exactly as well as
-linear maps can, and the residual blocks start as the identity.
+Between its residual blocks, which start as the identity, the decoder is linear: each level turns a block's coefficients
+into those of its four quarters. The principal components of ever smaller blocks, one level at a time, undo the code as
+well as linear maps can. Least squares then set the last convolution, which reads them through GroupNorm and SiLU.
 
-GroupNorm and SiLU before the last convolution are made linear too. Every group is a pair of channels, whose common mean
-and spread it removes; large constants in the pair make the spread known, and SiLU is nearly straight around
-`OPERATING_POINT`:
+GroupNorm removes the mean and the spread of every two channels of the last level, and with them what a plain colour is.
+So every coefficient there shares its group with a constant: +K on the white squares of a chessboard, -K on the black
+ones. The spread is then K's, the mean can be read from the constants, and SiLU is nearly straight around
+`OPERATING_POINT`.
 
-- A detail's pair is (s, K). Its mean over the image is lost, which is about zero anyway.
-- A flat colour's mean matters. With K on the white squares of a chessboard and -K on the black ones, the pair
-  (K + s, K - s) has mean 0 and spread K, and SiLU silences the black squares; a second pair, with the colours
-  exchanged, serves those.
-
-Letters: C and Q channels of a level and of the next, P pixels of a block (height * width * 3), r quarter of a block.
+Letters: C and Q channels of a level and of the next, P pixels of a block (height * width * 3), D inputs of the last
+convolution (channels * 3 * 3, and a constant).
 """
 
-import random
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from danqing.hunyuan_image3.vae import AttentionBlock, Decoder, ResidualBlock, Upsample
-from danqing.training.dataset import RENDER_BATCH, draw_samples
-from danqing.training.latents import LinearCode, half_size
-from danqing.training.recipe import BUCKET_SHARES, PIXELS_PER_TOKEN
+from danqing.hunyuan_image3.vae import AttentionBlock, Decoder, ResidualBlock, Upsample, Vae, fold, match_channels
 
-# The flat constant shares its channel with the signal: larger would leave bfloat16 no digits for the signal.
-FLAT_CONSTANT, DETAIL_CONSTANT = 10.0, 24.0
-CHESSBOARD = (1.0, -1.0, -1.0, 1.0)  # of the four quarters of a block
-NUM_FLAT = 3
+# Codes [B, C, h, w] with their pictures at full size, in -1..1.
+Examples = Sequence[tuple[Tensor, Tensor]]
+
 RIDGE = 1e-4
-OPERATING_POINT = 4.5
-SIGNAL_GAIN = 0.7
+OUTPUT_RIDGE = 1e-4
+# A larger constant would leave bfloat16 no digits for the mean.
+CONSTANT = 6.0
+CHESSBOARD = (1.0, -1.0, -1.0, 1.0)  # of the four quarters of a block
+OPERATING_POINT, SIGNAL_GAIN = 3.0, 2.0
 
 
-@dataclass(frozen=True)
-class Synthesis:
-    """The best linear drawing of a full-size block from its code z: `basis @ (z, 1)`; `spread` is the mean of
+@torch.no_grad()
+def start_linear(vae: Vae, examples: Examples) -> None:
+    """Set the decoder to draw the examples as well as it can without its residual blocks."""
+    for module in vae.decoder.modules():
+        if isinstance(module, ResidualBlock):
+            silence(module.conv2)
+        if isinstance(module, AttentionBlock):
+            silence(module.proj_out)
+    set_steps(vae.decoder, *synthesis(examples, side_px=vae.config.spatial_factor), vae.config.spatial_factor)
+    fit_output(vae, examples)
+
+
+def silence(layer: nn.Module) -> None:
+    """Let a residual branch add nothing."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+
+
+def synthesis(examples: Examples, *, side_px: int) -> tuple[Tensor, Tensor]:
+    """The least-squares map from (z, 1), one cell's code and a constant, to the cell's pixels, [P, C], and the mean of
     (z, 1) (z, 1)^T."""
+    codes = [code.permute(0, 2, 3, 1).flatten(0, 2) for code, _ in examples]
+    rows = torch.cat([F.pad(code, (0, 1), value=1.0) for code in codes])
+    # [B, side * side * 3, h, w]
+    cells = [fold(picture, factors=(side_px, side_px)).permute(0, 2, 3, 1).flatten(0, 2) for _, picture in examples]
+    product = torch.zeros(rows.shape[1], cells[0].shape[1])
+    for own, pixels in zip(rows.split([len(part) for part in cells]), cells, strict=True):
+        product += own.T @ pixels
+    spread = rows.T @ rows / len(rows)
+    basis = torch.linalg.solve(spread + RIDGE * torch.eye(len(spread)), product / len(rows)).T
+    return basis.double(), spread.double()
 
-    basis_PC: Tensor
-    spread_CC: Tensor
 
-
-def fit_synthesis(code: LinearCode, *, num_pictures: int) -> Synthesis:
-    """Least squares over random pictures of every size trained on."""
-    side, channels = PIXELS_PER_TOKEN, code.encode_KC.shape[1]
-    spread = torch.zeros(channels + 1, channels + 1)
-    product = torch.zeros(channels + 1, 3 * side * side)
-    num_rows, rng = 0, random.Random(2)
-    for width_px, height_px in BUCKET_SHARES:
-        for _ in range(num_pictures // RENDER_BATCH // len(BUCKET_SHARES)):
-            pictures, _ = draw_samples(rng, RENDER_BATCH, width_px=width_px, height_px=height_px)
-            z = code.encode(half_size(pictures)).permute(0, 2, 3, 1).flatten(0, 2)
-            z = torch.cat([z, torch.ones(len(z), 1)], dim=1)
-            pixels = torch.from_numpy(pictures).float() / 127.5 - 1
-            grid = pixels.view(RENDER_BATCH, height_px // side, side, width_px // side, side, 3)
-            spread += z.T @ z
-            product += z.T @ grid.transpose(2, 3).reshape(len(z), -1)
-            num_rows += len(z)
-    spread, product = spread / num_rows, product / num_rows
-    basis = torch.linalg.solve(spread + RIDGE * torch.eye(channels + 1), product).T
-    return Synthesis(basis.contiguous(), spread)
+def set_steps(decoder: Decoder, basis_PC: Tensor, spread_CC: Tensor, side_px: int) -> None:
+    """Set all layers but the last to carry the coefficients of ever smaller blocks, each of unit spread."""
+    set_point(decoder.conv_in, torch.eye(_num_out(decoder.conv_in), len(spread_CC) - 1))
+    steps = [step for level in decoder.up if isinstance(step := getattr(level, "upsample", None), Upsample)]
+    for step in steps:
+        count = _num_out(step.conv) // (8 if step is steps[-1] else 4)
+        parts = quarters(basis_PC, side_px=side_px)
+        root = torch.linalg.cholesky(spread_CC + 1e-9 * torch.eye(len(spread_CC)))
+        directions = components(torch.cat([part @ root for part in parts], dim=1), count=count)
+        maps = torch.stack([directions.T @ part for part in parts])
+        spread = (maps @ spread_CC @ maps.mT).mean(0)
+        scale = spread.diagonal().clamp_min(1e-9).sqrt()
+        maps, bias = maps / scale[:, None], torch.zeros(4, count)
+        basis_PC, spread_CC, side_px = directions * scale, spread / scale[:, None] / scale, side_px // 2
+        if step is steps[0]:
+            # The constant is no channel: its column is the bias.
+            maps, bias = maps[:, :, :-1], maps[:, :, -1]
+        if step is steps[-1]:
+            constants = CONSTANT * torch.tensor(CHESSBOARD)[:, None].expand_as(bias)
+            maps = torch.stack([maps, torch.zeros_like(maps)], dim=2).flatten(1, 2)
+            bias = torch.stack([bias, constants], dim=2)
+        set_point(step.conv, maps.flatten(0, 1), bias.flatten())
+    decoder.norm_out.weight[::2] = SIGNAL_GAIN
+    decoder.norm_out.bias[::2] = OPERATING_POINT
 
 
 def quarters(block_P_columns: Tensor, *, side_px: int) -> list[Tensor]:
@@ -75,99 +100,45 @@ def quarters(block_P_columns: Tensor, *, side_px: int) -> list[Tensor]:
 
 def components(factors_P_columns: Tensor, *, count: int) -> Tensor:
     """The `count` directions that hold most of the columns' energy, [P, count]."""
-    energy, directions = torch.linalg.eigh(factors_P_columns @ factors_P_columns.T)
-    return directions[:, energy.argsort(descending=True)[:count]]
+    return torch.linalg.svd(factors_P_columns, full_matrices=False).U[:, :count]
 
 
-@torch.no_grad()
-def set_upsample(layer: Upsample, quarter_maps: list[Tensor], quarter_biases: list[Tensor]) -> None:
-    """Make the level's step compute `map_r @ x + bias_r` for each quarter r."""
-    conv = layer.conv
-    assert isinstance(conv, nn.Conv2d)
-    num_out, num_in = conv.weight.shape[:2]
-    shortcut = torch.eye(num_in).repeat_interleave(num_out // num_in, dim=0)
-    conv.weight.zero_()
-    conv.weight[:, :, 1, 1] = torch.cat(quarter_maps) - shortcut
-    assert conv.bias is not None
-    conv.bias.copy_(torch.cat(quarter_biases))
+def set_point(layer: nn.Module, matrix: Tensor, bias: Tensor | None = None) -> None:
+    """Make a convolution and the shortcut around it compute `matrix @ x + bias` at every point.
 
-
-@torch.no_grad()
-def start_linear(decoder: Decoder, synthesis: Synthesis) -> None:
-    """Set all parameters so that the decoder draws what `synthesis` draws.
-
-    The decoder's latent channels must equal its first width.
+    Channels beyond the matrix's columns carry nothing yet; their random weights stay, so that they can learn.
     """
-    for module in decoder.modules():
-        if isinstance(module, ResidualBlock):
-            nn.init.zeros_(module.conv2.weight)  # type: ignore[arg-type]
-            nn.init.zeros_(module.conv2.bias)  # type: ignore[arg-type]
-        if isinstance(module, AttentionBlock):
-            nn.init.zeros_(module.proj_out.weight)  # type: ignore[arg-type]
-            nn.init.zeros_(module.proj_out.bias)  # type: ignore[arg-type]
-    nn.init.zeros_(decoder.conv_in.weight)  # type: ignore[arg-type]
-    nn.init.zeros_(decoder.conv_in.bias)  # type: ignore[arg-type]
-    # The mean block is one more column, with a coefficient that is always 1.
-    basis, spread, side_px = synthesis.basis_PC.double(), synthesis.spread_CC.double(), PIXELS_PER_TOKEN
-    steps = [level.upsample for level in decoder.up if hasattr(level, "upsample")]
-    for index, step in enumerate(steps):
-        assert isinstance(step, Upsample)
-        last = index == len(steps) - 1
-        assert isinstance(step.conv, nn.Conv2d)
-        num_channels = step.conv.out_channels // 4
-        count = num_channels // 2 - NUM_FLAT if last else num_channels
-        parts = quarters(basis, side_px=side_px)
-        root = torch.linalg.cholesky(spread + 1e-9 * torch.eye(len(spread)))
-        directions = components(torch.cat([part @ root for part in parts], dim=1), count=count)
-        maps = [directions.T @ part for part in parts]
-        following = sum(m @ spread @ m.T for m in maps) / 4
-        assert isinstance(following, Tensor)
-        scale = following.diagonal().clamp_min(1e-9).sqrt()
-        maps = [m / scale[:, None] for m in maps]
-        basis, spread = directions * scale, following / scale[:, None] / scale
-        side_px //= 2
-        biases = [torch.zeros(count)] * 4
-        if index == 0:
-            biases, maps = [m[:, -1].float() for m in maps], [m[:, :-1] for m in maps]
-        if last:
-            maps, biases = [_paired(m) for m in maps], [_constants(count, sign=sign) for sign in CHESSBOARD]
-        set_upsample(step, [m.float() for m in maps], biases)
-    _set_output(decoder, basis.float())
+    assert isinstance(layer, nn.Conv2d)
+    assert layer.bias is not None
+    num_columns = matrix.shape[1]
+    shortcut = match_channels(torch.eye(layer.in_channels)[None], layer.out_channels)[0]
+    layer.weight[:, :num_columns] = 0
+    layer.weight[:, :num_columns, 1, 1] = matrix.float() - shortcut[:, :num_columns]
+    layer.bias.copy_(torch.zeros(layer.out_channels) if bias is None else bias)
 
 
-def _paired(map_QC: Tensor) -> Tensor:
-    """Rows of the channel pairs: four per flat colour (s, -s, s, -s), two per detail (s, 0)."""
-    flat, detail = map_QC[:NUM_FLAT], map_QC[NUM_FLAT:]
-    signs = torch.tensor([1.0, -1.0, 1.0, -1.0], dtype=map_QC.dtype)
-    flat = (flat[:, None] * signs[:, None]).flatten(0, 1)
-    return torch.cat([flat, torch.stack([detail, torch.zeros_like(detail)], dim=1).flatten(0, 1)])
+def _num_out(layer: nn.Module) -> int:
+    assert isinstance(layer, nn.Conv2d)
+    return layer.out_channels
 
 
-def _constants(num_signals: int, *, sign: float) -> Tensor:
-    """The constants of the same pairs on one colour of the chessboard."""
-    flat = torch.tensor([sign, sign, -sign, -sign]) * FLAT_CONSTANT
-    detail = torch.tensor([0.0, DETAIL_CONSTANT])
-    return torch.cat([flat.repeat(NUM_FLAT), detail.repeat(num_signals - NUM_FLAT)])
-
-
-@torch.no_grad()
-def _set_output(decoder: Decoder, basis_PQ: Tensor) -> None:
-    """Make GroupNorm, SiLU and the last convolution draw `basis @ s` from the pairs."""
-    norm, conv = decoder.norm_out, decoder.conv_out
-    assert isinstance(conv, nn.Conv2d)
-    assert conv.bias is not None
-    num_flat = 4 * NUM_FLAT
-    # Normalised, a flat colour's bright channel is 1 + s / K; a detail's pair is about -1 + 2 s / K and 1.
-    flat_gain, detail_gain = SIGNAL_GAIN * FLAT_CONSTANT, SIGNAL_GAIN * DETAIL_CONSTANT / 2
-    norm.weight[:num_flat], norm.weight[num_flat:] = flat_gain, detail_gain
-    norm.bias[:num_flat] = OPERATING_POINT - flat_gain
-    norm.bias[num_flat::2] = OPERATING_POINT + detail_gain
-    norm.bias[num_flat + 1 :: 2] = OPERATING_POINT - detail_gain
-    point = torch.tensor(OPERATING_POINT)
-    slope = torch.sigmoid(point) * (1 + point * (1 - torch.sigmoid(point)))
-    weights = basis_PQ / (SIGNAL_GAIN * slope)
-    flat, detail = weights[:, :NUM_FLAT, None] / 2, weights[:, NUM_FLAT:, None]
-    conv.weight.zero_()
-    conv.weight[:, :num_flat, 1, 1] = torch.cat([flat, -flat, flat, -flat], dim=2).flatten(1)
-    conv.weight[:, num_flat:, 1, 1] = torch.cat([detail, -detail], dim=2).flatten(1)
-    conv.bias.zero_()
+def fit_output(vae: Vae, examples: Examples) -> None:
+    """Set the last convolution to the one that draws the examples with the least squared error."""
+    layer = vae.decoder.conv_out
+    assert isinstance(layer, nn.Conv2d)
+    assert layer.bias is not None
+    inputs: list[Tensor] = []
+    hook = layer.register_forward_pre_hook(lambda _, values: inputs.append(values[0]))
+    num_inputs = 9 * layer.in_channels + 1
+    gram_DD, product_DP = torch.zeros(num_inputs, num_inputs), torch.zeros(num_inputs, layer.out_channels)
+    for code, picture in examples:
+        vae.decode_unscaled(code)
+        rows = F.pad(F.unfold(inputs.pop(), 3, padding=1).transpose(1, 2).flatten(0, 1), (0, 1), value=1.0)
+        blocks = fold(picture, factors=(vae.config.output_patch_size,) * 2)
+        gram_DD += rows.T @ rows
+        product_DP += rows.T @ blocks.permute(0, 2, 3, 1).flatten(0, 2)
+    hook.remove()
+    gram_DD += OUTPUT_RIDGE * torch.diag(gram_DD.diagonal())
+    solution_PD = torch.linalg.solve(gram_DD, product_DP).T
+    layer.weight.copy_(solution_PD[:, :-1].unflatten(1, (layer.in_channels, 3, 3)))
+    layer.bias.copy_(solution_PD[:, -1])

@@ -37,7 +37,9 @@ class Recipe:
     expert_width: int = 256
     patch_embed_hidden_size: int = 192
     latent_channels: int = 64
-    vae_block_channels: tuple[int, ...] = (64, 64, 64, 128, 128)
+    vae_block_channels: tuple[int, ...] = (64, 64, 128)
+    # Few points at high resolution: on a CPU the wide layers are cheap only where the grid is coarse.
+    vae_output_patch_size: int = 16
 
     batch_size: int = 64
     muon_rate: float = 0.02
@@ -107,7 +109,7 @@ def config_json(recipe: Recipe) -> dict[str, Any]:
             "shift_factor": None,
             "downsample_match_channel": True,
             "upsample_match_channel": True,
-            "output_patch_size": 4,
+            "output_patch_size": recipe.vae_output_patch_size,
             "kernel_dims": 2,
         },
     }

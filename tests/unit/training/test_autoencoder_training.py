@@ -6,30 +6,25 @@ from pathlib import Path
 import pytest
 import torch
 
-from danqing.hunyuan_image3.vae import Vae
-from danqing.training import autoencoder_training, dataset
-from danqing.training.autoencoder_training import AutoencoderTraining, edges, new_adam, picture_loss, rate_share
+from danqing.training import autoencoder_training
+from danqing.training.autoencoder_training import AutoencoderTraining, edges, picture_loss, rate_share
 from danqing.training.latents import LinearCode
-from danqing.training.recipe import Recipe, model_config
+from danqing.training.recipe import Recipe
+from danqing.training.scenes.grid import Grid
 
 
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch, emoji_font_installed: None) -> None:
     """Two small pictures a step: the real ones take seconds."""
     monkeypatch.setattr(autoencoder_training, "BATCH_SIZE", 2)
+    monkeypatch.setattr(autoencoder_training, "NUM_START_PICTURES", 4)
     monkeypatch.setattr(autoencoder_training, "STEPS_PER_LOG", 1)
-    monkeypatch.setattr(autoencoder_training, "BUCKET_SHARES", {(128, 64): 0.5, (64, 128): 0.5})
+    monkeypatch.setattr(autoencoder_training, "PRESET_SHARES", {Grid(3, 2): 0.5, Grid(2, 3): 0.5})
 
 
 def training_in(folder: Path, recipe: Recipe, code: LinearCode) -> AutoencoderTraining:
-    """A run that stands at a random start: the computed one takes a minute."""
-    if not folder.exists() or not (folder / "autoencoder.pt").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        code.save(folder / "code.safetensors")
-        torch.manual_seed(0)
-        vae = Vae(model_config(recipe).vae)
-        state = {"vae": vae.state_dict(), "adam": new_adam(vae).state_dict(), "num_seen": 0}
-        torch.save(state, folder / "autoencoder.pt")
+    folder.mkdir(parents=True, exist_ok=True)
+    code.save(folder / "code.safetensors")
     return AutoencoderTraining(recipe, folder, dtype=torch.float32, device=torch.device("cpu"))
 
 
@@ -40,7 +35,7 @@ def test_a_run_taken_up_again_ends_with_the_same_weights(
     whole.run(num_pictures=8)
 
     first = training_in(tmp_path / "parts", recipe, code)
-    num_drawn, draw = 0, dataset.draw_samples
+    num_drawn, draw = 0, autoencoder_training.draw_examples
 
     def killed_in_the_third_step(*args, **kwargs):  # type: ignore[no-untyped-def]
         nonlocal num_drawn
@@ -50,7 +45,7 @@ def test_a_run_taken_up_again_ends_with_the_same_weights(
         return draw(*args, **kwargs)
 
     with monkeypatch.context() as patched:
-        patched.setattr(autoencoder_training, "draw_samples", killed_in_the_third_step)
+        patched.setattr(autoencoder_training, "draw_examples", killed_in_the_third_step)
         with pytest.raises(KeyboardInterrupt):
             first.run(num_pictures=8)
     first.save()
@@ -59,6 +54,7 @@ def test_a_run_taken_up_again_ends_with_the_same_weights(
     second.run(num_pictures=8)
     for name, value in whole.vae.state_dict().items():
         assert torch.equal(second.vae.state_dict()[name], value), name
+        assert torch.equal(second.average[name], whole.average[name]), name
 
 
 def test_the_log_tells_what_the_eye_would_judge(tmp_path: Path, recipe: Recipe, code: LinearCode) -> None:
@@ -66,6 +62,15 @@ def test_the_log_tells_what_the_eye_would_judge(tmp_path: Path, recipe: Recipe, 
     rows = [json.loads(line) for line in (tmp_path / "autoencoder.jsonl").read_text().splitlines()]
     assert [row["seen"] for row in rows] == [2, 4]
     assert all(row["psnr_db"] > 0 and row["loss"] > 0 for row in rows)
+
+
+def test_the_checkpoint_gets_the_average(tmp_path: Path, recipe: Recipe, code: LinearCode) -> None:
+    training = training_in(tmp_path, recipe, code)
+    training.run(num_pictures=4)
+    stored = torch.load(tmp_path / "autoencoder.pt")["vae"]
+    assert stored.keys() == training.vae.state_dict().keys()
+    assert torch.equal(stored["decoder.conv_in.weight"], training.average["decoder.conv_in.weight"])
+    assert not torch.equal(stored["decoder.conv_in.weight"], training.vae.state_dict()["decoder.conv_in.weight"])
 
 
 def test_the_rate_warms_up_and_ends_at_zero() -> None:
