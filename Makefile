@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup serve test lint bench crash fuzz load train-mini clean
+.PHONY: setup serve test lint bench crash fuzz load train-mini eval-mini clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -45,6 +45,13 @@ load: setup
 train-mini: setup
 	$(BIN)/python -m danqing.training.run all --workdir build/mini
 	cp build/mini/mini/*.json build/mini/mini/model.safetensors src/danqing/checkpoints/mini/
+
+# The judge is trained once, on this machine: its weights are not part of the repository.
+build/mini/judge/detector.pt:
+	$(BIN)/python -m danqing.training.run judge --workdir build/mini
+
+eval-mini: setup build/mini/judge/detector.pt
+	$(BIN)/python -m danqing.training.run evaluate --checkpoint src/danqing/checkpoints/mini --workdir build/mini
 
 clean:
 	rm -rf build dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -17,6 +17,7 @@ from danqing.hunyuan_image3.prompt_template import PromptTemplate
 from danqing.hunyuan_image3.tokenizer import Tokenizer
 from danqing.training.autoencoder_training import AutoencoderTraining
 from danqing.training.dataset import Dataset, draw_pictures, draw_scenes, make_shard, training_text
+from danqing.training.evaluation.commands import app as evaluation_commands
 from danqing.training.export import export
 from danqing.training.latents import BLOCK_PX, LinearCode
 from danqing.training.recipe import BASE_SIZE_PX, GRID_SHARES, NUM_RATIOS, PRESET_SHARES, Recipe
@@ -29,6 +30,7 @@ NUM_CODE_PICTURES = 2500
 NUM_VOCABULARY_CAPTIONS = 40_000
 
 app = typer.Typer(add_completion=False, help=__doc__)
+app.add_typer(evaluation_commands)
 Workdir = Annotated[Path, typer.Option(help="Folder of the run: shards, states, logs, the finished checkpoint.")]
 
 

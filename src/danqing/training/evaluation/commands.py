@@ -1,0 +1,104 @@
+"""The commands of the evaluation: train the judge, judge a checkpoint, draw what is only looked at."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+from tqdm import tqdm
+
+from danqing.hunyuan_image3.errors import CaptionError
+from danqing.hunyuan_image3.pipeline import Pipeline
+from danqing.training.evaluation import knobs, report
+from danqing.training.evaluation.detector import Detector
+from danqing.training.evaluation.detector_training import NUM_PICTURES, DetectorTraining, load_detector
+from danqing.training.evaluation.drawing import SEED, draw, draw_perfectly, for_detector
+from danqing.training.evaluation.judge import Verdict
+from danqing.training.evaluation.judge import judge as judge_picture
+from danqing.training.evaluation.negative_prompts import NUM_PROMPTS, Removal, measure_removal, negative_cases
+from danqing.training.evaluation.prompts import NUM_PER_CATEGORY, EvaluationPrompt, evaluation_prompts
+
+FOLDER = "judge"  # Within the folder of the run.
+
+app = typer.Typer(add_completion=False, help=__doc__)
+Workdir = Annotated[Path, typer.Option(help="Folder of the run; the judge's state is kept in its `judge/`.")]
+Checkpoint = Annotated[Path, typer.Option(help="The checkpoint folder to draw with.")]
+
+
+@app.command()
+def judge(workdir: Workdir, num_pictures: int = NUM_PICTURES) -> None:
+    """Train the judge's detector, then say how it judges perfect pictures: its ceiling."""
+    torch.set_num_threads(1)
+    DetectorTraining(workdir / FOLDER).run(num_pictures=num_pictures)
+    verdicts = judged_perfect(load_detector(workdir / FOLDER), evaluation_prompts())
+    report.print_scores(Console(), {"ceiling": verdicts})
+    report.print_missed(Console(), verdicts)
+
+
+@app.command()
+def evaluate(
+    workdir: Workdir,
+    checkpoint: Checkpoint,
+    num_prompts: Annotated[int, typer.Option(help="Prompts in each category.")] = NUM_PER_CATEGORY,
+) -> None:
+    """Draw the evaluation set with a checkpoint, judge it, and write `judge/evaluation.json`."""
+    detector, pipeline = load_detector(workdir / FOLDER), Pipeline.load(checkpoint)
+    prompts = evaluation_prompts(num_prompts)
+    verdicts = {"plain": judged(detector, pipeline, prompts, expand=False)}
+    if pipeline.generation.recaption:
+        verdicts["expanded"] = judged(detector, pipeline, prompts, expand=True)
+    verdicts["ceiling"] = judged_perfect(detector, prompts)
+    removal = removed(detector, pipeline, min(num_prompts, NUM_PROMPTS))
+    console = Console()
+    console.print(pipeline.description)
+    report.print_scores(console, verdicts)
+    report.print_missed(console, verdicts["plain"])
+    report.print_removal(console, removal)
+    path = workdir / FOLDER / "evaluation.json"
+    path.write_text(json.dumps(report.as_json(verdicts, removal), indent=1))
+    console.print(f"written: {path}")
+
+
+@app.command(name="knobs")
+def draw_knobs(
+    checkpoint: Checkpoint, folder: Annotated[Path, typer.Option(help="Where the two pictures go.")]
+) -> None:
+    """Draw what guidance, steps and negative prompts do."""
+    pipeline = Pipeline.load(checkpoint)
+    knobs.guidance_and_steps(pipeline).save(folder / "guidance-steps.png")
+    knobs.negative_strip(pipeline).save(folder / "negative-prompts.png")
+
+
+def judged_perfect(detector: Detector, prompts: list[EvaluationPrompt]) -> list[Verdict]:
+    """The verdicts on what the world's renderer draws."""
+    return [
+        judge_picture(prompt, detector.detect(for_detector(draw_perfectly(prompt))))
+        for prompt in tqdm(prompts, desc="ceiling", mininterval=5)
+    ]
+
+
+def judged(detector: Detector, pipeline: Pipeline, prompts: list[EvaluationPrompt], *, expand: bool) -> list[Verdict]:
+    """The verdicts on a checkpoint's pictures."""
+    verdicts = []
+    for prompt in tqdm(prompts, desc="expanded" if expand else "plain", mininterval=5):
+        text = expanded(pipeline, prompt.text) if expand else prompt.text
+        verdicts.append(judge_picture(prompt, detector.detect(for_detector(draw(pipeline, text)))))
+    return verdicts
+
+
+def expanded(pipeline: Pipeline, prompt: str) -> str:
+    """The prompt as the checkpoint rewrites it; the prompt itself where it does not find an end."""
+    try:
+        return pipeline.recaption(prompt, seed=SEED)
+    except CaptionError:
+        return prompt
+
+
+def removed(detector: Detector, pipeline: Pipeline, num_prompts: int) -> Removal:
+    """What negative prompts remove from a checkpoint's pictures."""
+    return measure_removal(
+        tqdm(negative_cases(num_prompts), desc="negative prompts", mininterval=5),
+        lambda prompt, negative: detector.detect(for_detector(draw(pipeline, prompt, negative_prompt=negative))),
+    )

@@ -1,0 +1,56 @@
+"""Pictures for the judge: the wire's defaults, one seed, and the way from a raster to the detector. Judges nothing."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from danqing.hunyuan_image3.pipeline import Pipeline, TextToImage
+from danqing.training.evaluation.perfect import perfect_scene
+from danqing.training.evaluation.prompts import EvaluationPrompt
+from danqing.training.scenes.grid import Grid
+from danqing.training.scenes.render import render
+
+Pixels = NDArray[np.uint8]  # [H, W, 3]
+
+SEED = 1
+NUM_STEPS = 28
+GUIDANCE_SCALE = 7.5
+WIDTH_PX, HEIGHT_PX = 640, 384
+GRID = Grid(10, 6)
+# The detector reads pictures of half the size.
+REDUCTION = 2
+
+
+def draw(
+    pipeline: Pipeline,
+    prompt: str,
+    *,
+    negative_prompt: str = "",
+    num_steps: int = NUM_STEPS,
+    guidance_scale: float = GUIDANCE_SCALE,
+) -> Pixels:
+    """The first picture of a prompt, at the bucket's own size."""
+    request = TextToImage(
+        prompt=prompt,
+        seed=SEED,
+        num_inference_steps=num_steps,
+        guidance_scale=guidance_scale,
+        negative_prompt=negative_prompt,
+        width_px=WIDTH_PX,
+        height_px=HEIGHT_PX,
+    )
+    *_, last = pipeline.denoise(pipeline.prefill(request))
+    return pipeline.decode(last.latent, width_px=WIDTH_PX, height_px=HEIGHT_PX)
+
+
+def draw_perfectly(prompt: EvaluationPrompt) -> Pixels:
+    """What the world's own renderer makes of a prompt."""
+    return render(perfect_scene(prompt, GRID), WIDTH_PX // GRID.columns)
+
+
+def for_detector(pixels: Pixels) -> Tensor:
+    """Float32 [3, H, W] from -1 to 1."""
+    pixels_3HW = torch.from_numpy(np.array(pixels)).permute(2, 0, 1).float() / 127.5 - 1
+    return F.avg_pool2d(pixels_3HW, REDUCTION)

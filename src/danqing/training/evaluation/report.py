@@ -1,0 +1,63 @@
+"""What an evaluation found, as tables for people and as one JSON file for programs. Knows no network."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from danqing.training.evaluation.judge import Score, Verdict, most_missed, scores
+from danqing.training.evaluation.negative_prompts import Removal
+
+NUM_MISSED = 12
+
+Verdicts = Mapping[str, Sequence[Verdict]]  # By manner of drawing: "plain", "expanded", "ceiling".
+
+
+def print_scores(console: Console, verdicts: Verdicts) -> None:
+    """A row for each category, a column for each manner."""
+    table = Table("category", "prompts", *verdicts)
+    for rows in zip(*(scores(judged) for judged in verdicts.values()), strict=True):
+        table.add_row(rows[0].category, str(rows[0].num_prompts), *(f"{row.share:.2f}" for row in rows))
+    console.print(table)
+
+
+def print_missed(console: Console, verdicts: Sequence[Verdict]) -> None:
+    """The nouns that were most often not seen."""
+    table = Table("most often missed", "times", "seen instead")
+    for noun, count, instead in most_missed(verdicts, num=NUM_MISSED):
+        table.add_row(noun, str(count), instead)
+    console.print(table)
+
+
+def print_removal(console: Console, removal: Removal) -> None:
+    """What negative prompts did."""
+    table = Table("shows", "without negative prompt", "with")
+    num = removal.num_prompts
+    table.add_row("the thing to keep", f"{removal.kept_without / num:.2f}", f"{removal.kept_with / num:.2f}")
+    table.add_row("the unwanted thing", f"{removal.unwanted_without / num:.2f}", f"{removal.unwanted_with / num:.2f}")
+    console.print(table)
+
+
+def as_json(verdicts: Verdicts, removal: Removal | None) -> dict[str, Any]:
+    """All of it, down to the single prompt."""
+    return {
+        "scores": {manner: [_score(score) for score in scores(judged)] for manner, judged in verdicts.items()},
+        "removal": asdict(removal) if removal else None,
+        "prompts": {manner: [_verdict(verdict) for verdict in judged] for manner, judged in verdicts.items()},
+    }
+
+
+def _score(score: Score) -> dict[str, Any]:
+    return {**asdict(score), "share": round(score.share, 4)}
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "prompt": verdict.prompt.text,
+        "category": verdict.prompt.category,
+        "is_right": verdict.is_right,
+        "missed": verdict.missed,
+        "seen": [{**asdict(d), "score": round(d.score, 3)} for d in verdict.seen],
+    }
