@@ -11,7 +11,7 @@ from danqing.hunyuan_image3.model import PREFILL_TOKENS, HunyuanImage3
 from danqing.hunyuan_image3.pipeline import Pipeline
 from danqing.hunyuan_image3.rope import rotation, text_positions
 from danqing.hunyuan_image3.sampler import start_noise
-from danqing.training.forward import forward, sequence_mask
+from danqing.training.forward import forward
 
 HEIGHT, WIDTH = 4, 6
 PREFIX = [5, 17, 300, 42, 9]
@@ -19,6 +19,13 @@ PREFIX = [5, 17, 300, 42, 9]
 
 def latent_of(seed: int) -> Tensor:
     return start_noise(seed, channels=16, height=HEIGHT, width=WIDTH)
+
+
+@torch.no_grad()
+def velocity_of_training(model: HunyuanImage3, latent: Tensor, t: float) -> Tensor:
+    """The whole sequence at once, as training runs it."""
+    ids, no_pads = torch.tensor([PREFIX]), torch.tensor([0])
+    return forward(model, ids, no_pads, latent, torch.tensor([t]), probe_layer=0).velocity
 
 
 @torch.inference_mode()
@@ -30,16 +37,14 @@ def velocity(model: HunyuanImage3, ids: list[int], latent: Tensor, t: float) -> 
 @pytest.mark.parametrize("t", [1000.0, 250.0])
 def test_a_step_over_a_cached_prefix_equals_the_whole_sequence_at_once(tiny_model: HunyuanImage3, t: float) -> None:
     latent = latent_of(1)
-    with torch.no_grad():
-        whole = forward(tiny_model, torch.tensor([PREFIX]), latent, torch.tensor([t])).velocity
+    whole = velocity_of_training(tiny_model, latent, t)
     torch.testing.assert_close(velocity(tiny_model, PREFIX, latent, t), whole, atol=1e-5, rtol=1e-4)
 
 
 def test_a_recorded_network_agrees_with_the_whole_sequence_too() -> None:
     model = Pipeline.load(PARITY / "instruct", dtype=torch.float32).model
     latent = start_noise(3, channels=16, height=2 * HEIGHT, width=2 * WIDTH)
-    with torch.no_grad():
-        whole = forward(model, torch.tensor([PREFIX]), latent, torch.tensor([700.0])).velocity
+    whole = velocity_of_training(model, latent, 700.0)
     torch.testing.assert_close(velocity(model, PREFIX, latent, 700.0), whole, atol=1e-5, rtol=1e-4)
 
 
@@ -51,18 +56,6 @@ def test_two_branches_of_different_length_equal_each_alone(tiny_model: HunyuanIm
     alone = torch.cat([velocity(tiny_model, ids, latent, 500.0) for ids in (PREFIX, PREFIX[:2])])
     torch.testing.assert_close(both, alone, atol=1e-5, rtol=1e-4)
     assert not torch.allclose(both[0], both[1], atol=1e-3)
-
-
-def test_the_mask_is_causal_except_among_image_tokens() -> None:
-    mask = sequence_mask(2, 3)
-    assert mask.int().tolist() == [
-        [1, 0, 0, 0, 0, 0],
-        [1, 1, 0, 0, 0, 0],
-        [1, 1, 1, 0, 0, 0],  # the <timestep> token
-        [1, 1, 1, 1, 1, 1],
-        [1, 1, 1, 1, 1, 1],
-        [1, 1, 1, 1, 1, 1],
-    ]
 
 
 class ImageStep:

@@ -1,80 +1,121 @@
-"""Rendering: exact sizes, the same bytes for the same scene, and small pictures that match the large ones."""
+"""Rendering: exact sizes, the same bytes for the same scene, small pictures that match the large, things in place."""
 
 from random import Random
 
 import numpy as np
 import pytest
+from example_scenes import WIDE, scene_of, thing
+from numpy.typing import NDArray
 
+from danqing.training.scenes.grid import MEDIUM, SMALL, Box, Grid
+from danqing.training.scenes.layout import sample_scene
 from danqing.training.scenes.render import render
-from danqing.training.scenes.scene import Scene, SceneObject, sample_scene
+from danqing.training.scenes.scene import Arrangement, Scene, SceneObject, Style
 from danqing.training.scenes.sprites import sprite
-from danqing.training.scenes.vocabulary import ACCESSORIES, NOUNS
+from danqing.training.scenes.vocabulary import NOUNS, SHAPES, SUPPORTS
 
 pytestmark = pytest.mark.usefixtures("emoji_font_installed")
 
-
-def _beach(*objects: SceneObject) -> Scene:
-    return Scene(background="beach", mood=0, mirrored=False, objects=objects)
-
-
-def _t_rex(**changes: object) -> SceneObject:
-    return SceneObject(**{"noun": "T-Rex", "x": 0.5, "y": 0.9, "size": 0.7, **changes})  # type: ignore[arg-type]
+CELL_PX = 32
+EMPTY = scene_of(arrangement=Arrangement.EMPTY)
+WEARERS = [noun for noun in NOUNS.values() if noun.wears_things]
 
 
-@pytest.mark.parametrize(("width_px", "height_px"), [(512, 512), (640, 384), (384, 640), (576, 448), (256, 256)])
-def test_the_picture_has_the_size_asked_for(width_px: int, height_px: int) -> None:
-    picture = render(sample_scene(Random(1), width_px / height_px), width_px, height_px)
-    assert picture.shape == (height_px, width_px, 3)
+def cells_changed(*objects: SceneObject, background: str = "beach") -> NDArray[np.bool_]:
+    """Which cells differ from those of the empty place, [rows, columns]."""
+    empty, full = (render(scene_of(*shown, background=background), CELL_PX).astype(int) for shown in ((), objects))
+    changed = (np.abs(full - empty) > 8).any(-1)
+    return changed.reshape(WIDE.rows, CELL_PX, WIDE.columns, CELL_PX).any((1, 3))
+
+
+def boxes(*objects: SceneObject) -> NDArray[np.bool_]:
+    cells = np.zeros((WIDE.rows, WIDE.columns), bool)
+    for item in objects:
+        cells[item.box.top : item.box.bottom, item.box.left : item.box.left + item.box.num_cells] = True
+    return cells
+
+
+@pytest.mark.parametrize("grid", [Grid(8, 8), Grid(10, 6), Grid(6, 10), Grid(4, 16)])
+@pytest.mark.parametrize("cell_px", [8, 32])
+def test_the_picture_has_the_size_asked_for(grid: Grid, cell_px: int) -> None:
+    picture = render(sample_scene(Random(1), grid), cell_px)
+    assert picture.shape == (grid.rows * cell_px, grid.columns * cell_px, 3)
     assert picture.dtype == np.uint8
 
 
 def test_the_same_scene_renders_to_the_same_bytes() -> None:
-    scene = sample_scene(Random(8))
-    assert np.array_equal(render(scene, 512, 512), render(scene, 512, 512))
+    scene = sample_scene(Random(8), WIDE)
+    assert np.array_equal(render(scene, CELL_PX), render(scene, CELL_PX))
 
 
-def test_half_the_size_is_the_average_of_the_whole() -> None:
-    scene = sample_scene(Random(9), 640 / 384)
-    whole = render(scene, 640, 384).astype(np.float64)
-    averaged = whole.reshape(192, 2, 320, 2, 3).mean(axis=(1, 3))
-    assert np.abs(averaged - render(scene, 320, 192)).max() <= 1.0
+LION_AND_CAR = (thing("lion", left=1, accessory="hat"), thing("car", left=7, num_cells=SMALL, colour="blue"))
+
+
+@pytest.mark.parametrize(
+    "scene",
+    [
+        scene_of(*LION_AND_CAR, arrangement=Arrangement.BESIDE),
+        scene_of(*LION_AND_CAR, arrangement=Arrangement.BESIDE, background="city", mood=3, style=Style.WATERCOLOUR),
+        scene_of(thing("T-Rex", num_cells=6, accessory="sunglasses", on_lounger=True)),
+        scene_of(arrangement=Arrangement.SIGN, word="QUIZ"),
+    ],
+)
+def test_a_picture_of_twice_the_size_averages_to_the_small_one(scene: Scene) -> None:
+    whole = render(scene, 2 * CELL_PX).astype(np.float64)
+    height, width, _ = whole.shape
+    averaged = whole.reshape(height // 2, 2, width // 2, 2, 3).mean((1, 3))
+    assert np.abs(averaged - render(scene, CELL_PX)).mean() < 3.0
 
 
 def test_rendering_one_scene_does_not_mark_the_shared_place() -> None:
-    empty = render(_beach(), 512, 512)
-    with_t_rex = render(_beach(_t_rex()), 512, 512)
-    assert not np.array_equal(empty, with_t_rex)
-    assert np.array_equal(empty, render(_beach(), 512, 512))
+    before = render(EMPTY, CELL_PX)
+    assert not np.array_equal(before, render(scene_of(thing("T-Rex")), CELL_PX))
+    assert np.array_equal(before, render(EMPTY, CELL_PX))
 
 
-def test_a_thing_is_painted_where_its_scene_says() -> None:
-    changed = (render(_beach(_t_rex(x=0.25, size=0.3)), 512, 512) != render(_beach(), 512, 512)).any(axis=-1)
-    rows, columns = np.nonzero(changed)
-    assert columns.min() > 0.25 * 512 - 0.16 * 512
-    assert columns.max() < 0.25 * 512 + 0.16 * 512
-    # The shadow reaches a little below the feet.
-    assert 0.55 * 512 < rows.min() < rows.max() < 0.94 * 512
+@pytest.mark.parametrize("item", [thing("dog"), thing("castle", left=0, num_cells=MEDIUM), *LION_AND_CAR])
+def test_a_thing_keeps_to_its_own_cells_and_fills_them(item: SceneObject) -> None:
+    changed, box = cells_changed(item), boxes(item)
+    assert not (changed & ~box).any()
+    assert (changed & box).sum() >= 0.6 * box.sum()
+
+
+def test_a_thing_in_the_air_throws_no_shadow_beside_it() -> None:
+    kite = SceneObject(noun="kite", box=Box(3, 0, MEDIUM), in_air=True)
+    assert not (cells_changed(kite) & ~boxes(kite)).any()
+
+
+def test_what_comes_later_is_painted_in_front() -> None:
+    rear, front = thing("castle"), thing("dog", left=3, num_cells=MEDIUM)
+    both = render(scene_of(rear, front), CELL_PX)
+    assert not np.array_equal(both, render(scene_of(front, rear), CELL_PX))
+
+
+@pytest.mark.parametrize("noun", WEARERS, ids=lambda noun: noun.name)
+def test_whoever_wears_things_is_drawn_with_them(noun) -> None:  # type: ignore[no-untyped-def]
+    bare = sprite(noun.name, colour=None, accessory=None, on_lounger=False)
+    dressed = [sprite(noun.name, colour=None, accessory="sunglasses", on_lounger=noun.recline_degrees is not None)]
+    if noun.crown:
+        dressed.append(sprite(noun.name, colour=None, accessory="crown", on_lounger=False))
+    for picture in dressed:
+        assert np.asarray(picture)[..., 3].mean() > 20
+        assert picture.size != bare.size or not np.array_equal(np.asarray(picture), np.asarray(bare))
+
+
+@pytest.mark.parametrize("noun", [*SHAPES, *SUPPORTS], ids=lambda noun: noun.name)
+def test_what_the_font_lacks_is_painted(noun) -> None:  # type: ignore[no-untyped-def]
+    alpha = np.asarray(sprite(noun.name, colour=None, accessory=None, on_lounger=False))[..., 3]
+    assert (alpha > 200).mean() > 0.25
 
 
 def test_sunglasses_darken_the_eyes() -> None:
-    bare = sprite("T-Rex", colour=None, accessory=None, on_lounger=False)
-    cool = sprite("T-Rex", colour=None, accessory="sunglasses", on_lounger=False)
+    bare, cool = (
+        np.asarray(sprite("T-Rex", colour=None, accessory=worn, on_lounger=False)) for worn in (None, "sunglasses")
+    )
     dark_bare, dark_cool = (
-        int((np.asarray(image.convert("RGB")).max(axis=-1)[np.asarray(image)[..., 3] > 200] < 60).sum())
-        for image in (bare, cool)
+        int((picture[..., :3].max(axis=-1)[picture[..., 3] > 200] < 60).sum()) for picture in (bare, cool)
     )
     assert dark_cool > dark_bare + 1000
-
-
-def test_every_noun_renders_with_everything_it_may_wear_and_lie_on() -> None:
-    for noun in NOUNS.values():
-        worn = [None] if noun.eyes is None else [None, *ACCESSORIES] if noun.crown else [None, "sunglasses"]
-        pictures = [sprite(noun.name, colour="blue", accessory=accessory, on_lounger=False) for accessory in worn]
-        if noun.recline_degrees is not None:
-            pictures.append(sprite(noun.name, colour=None, accessory="sunglasses", on_lounger=True))
-        for picture in pictures:
-            alpha = np.asarray(picture)[..., 3]
-            assert alpha.mean() > 20, noun.name
 
 
 def test_a_thing_that_cannot_wear_a_hat_is_refused() -> None:
@@ -82,15 +123,18 @@ def test_a_thing_that_cannot_wear_a_hat_is_refused() -> None:
         sprite("car", colour=None, accessory="hat", on_lounger=False)
 
 
-def test_colours_change_the_paint_of_a_car() -> None:
+@pytest.mark.parametrize("noun", ["car", "cow"])
+def test_colours_change_the_paint(noun: str) -> None:
     red, blue = (
-        np.asarray(sprite("car", colour=colour, accessory=None, on_lounger=False)) for colour in ("red", "blue")
+        np.asarray(sprite(noun, colour=colour, accessory=None, on_lounger=False)).astype(int)
+        for colour in ("red", "blue")
     )
     opaque = red[..., 3] > 250
-    assert red[opaque][:, 0].mean() > red[opaque][:, 2].mean() + 40
+    assert red[opaque][:, 0].mean() > red[opaque][:, 2].mean() + 20
     assert blue[opaque][:, 2].mean() > blue[opaque][:, 0].mean() + 20
 
 
-def test_a_size_outside_the_limits_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="width_px must lie between"):
-        render(_beach(), 0, 512)
+@pytest.mark.parametrize("cell_px", [7, 257])
+def test_a_size_outside_the_limits_is_refused_by_name(cell_px: int) -> None:
+    with pytest.raises(ValueError, match="cell_px must lie between"):
+        render(EMPTY, cell_px)
