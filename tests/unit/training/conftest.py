@@ -13,6 +13,7 @@ from danqing.hunyuan_image3.prompt_template import PromptTemplate
 from danqing.hunyuan_image3.tokenizer import Tokenizer
 from danqing.training.latents import BLOCK_PX, LinearCode
 from danqing.training.recipe import BASE_SIZE_PX, NUM_RATIOS, Recipe
+from danqing.training.scenes.grid import Grid
 from danqing.training.scenes.sprites import EmojiFontMissing, emoji_font
 from danqing.training.vocabulary_training import train_tokenizer
 
@@ -30,9 +31,11 @@ def recipe() -> Recipe:
         expert_width=16,
         patch_embed_hidden_size=32,
         latent_channels=16,
-        vae_block_channels=(32, 32, 32, 32, 32),
+        vae_block_channels=(32, 32, 32),
         batch_size=4,
         num_warmup_steps=2,
+        probe_layer_index=0,
+        steps_per_text_batch=2,
     )
 
 
@@ -51,21 +54,27 @@ def template(tokenizer_file: Path) -> PromptTemplate:
     return PromptTemplate(Tokenizer.from_file(tokenizer_file), name="pretrain", base_size_px=BASE_SIZE_PX)
 
 
-def write_shard(folder: Path, shard_index: int, size: tuple[int, int], *, count: int, channels: int = 16) -> None:
+def write_shard(folder: Path, shard_index: int, grid: Grid, *, count: int, channels: int = 16) -> None:
+    """Noise; the labels of a sample hold its number, so that a test can tell where it went."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = random.Random(shard_index)
     generator = torch.Generator().manual_seed(shard_index)
-    latent = torch.randn(count, channels, size[1] // 64, size[0] // 64, generator=generator).bfloat16()
-    captions = [rng.choice(CAPTIONS) for _ in range(count)]
-    torch.save({"latent": latent, "captions": captions, "size": size}, folder / f"shard-{shard_index:05d}.pt")
+    shard = {
+        "latent": torch.randn(count, channels, grid.rows, grid.columns, generator=generator).bfloat16(),
+        "labels": torch.arange(count, dtype=torch.int16)[:, None, None, None].repeat(1, grid.rows, grid.columns, 2),
+        "texts": [rng.sample(CAPTIONS, 3) for _ in range(count)],
+        "recaptions": [(rng.choice(CAPTIONS), f"A picture of {rng.choice(CAPTIONS)}.") for _ in range(count)],
+        "grid": (grid.columns, grid.rows),
+    }
+    torch.save(shard, folder / f"shard-{shard_index:05d}.pt")
 
 
 @pytest.fixture
 def shards(tmp_path: Path) -> Path:
-    """Two shards of different buckets."""
+    """Two shards of different grids."""
     folder = tmp_path / "shards"
-    write_shard(folder, 0, (640, 384), count=30)
-    write_shard(folder, 1, (512, 512), count=22)
+    write_shard(folder, 0, Grid(10, 6), count=30)
+    write_shard(folder, 1, Grid(8, 8), count=22)
     return folder
 
 
