@@ -1,12 +1,16 @@
 """SIGTERM lets what runs finish, then everything is gone."""
 
+import json
 import signal
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 import requests
 from acceptance.server import LONG, eventually, serving
+
+LAUNCHER = Path(__file__).with_name("serve_scripted.py")
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
@@ -26,6 +30,31 @@ def test_a_running_request_is_answered_before_the_server_ends(tmp_path: Path, si
     assert answer.status_code == 200
     assert len(answer.json()["data"]) == 4
     assert not Path(f"/proc/{child}").exists()
+
+
+def test_a_request_that_does_not_finish_in_time_is_told_so_and_costs_nothing(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    command = (sys.executable, LAUNCHER, "child")
+    environment = {"DANQING_MODEL": str(tmp_path / "model"), "DANQING_DRAIN_SECONDS": "3"}
+    with serving(tmp_path / "data", command=command, **environment) as server:
+        server.wait_until_ready()
+        answers: list[requests.Response] = []
+        # Four seconds in the engine: more than the drain allows, less than twice that.
+        slow = {"prompt": "slow", "size": "64x64", "num_inference_steps": 50, "num_images": 4}
+        client = threading.Thread(target=lambda: answers.append(server.post(**slow)))
+        client.start()
+        metrics = f"{server.url}/metrics"
+        eventually(lambda: "danqing_jobs_running 1.0" in requests.get(metrics, timeout=10).text)
+        server.process.send_signal(signal.SIGTERM)
+        client.join(60)
+        assert server.wait() == 0
+        balance = json.loads(server.run("credits", "balance", "--json").stdout)
+        check = server.run("credits", "check")
+    (answer,) = answers
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "overloaded")
+    assert "shutting down" in answer.json()["message"]
+    assert (balance["available_credits"], balance["held_credits"]) == (100_000_000, 0)
+    assert check.returncode == 0, check.stdout
 
 
 def test_a_job_that_nobody_waits_for_is_finished_or_handed_back_by_the_drain(tmp_path: Path) -> None:

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from uvicorn import Server
 
     from danqing.accounts.bootstrap import FirstStart
+    from danqing.api.services import Services
     from danqing.engine.interface import Engine
+    from danqing.jobs.service import JobService
     from danqing.settings import Settings
 
 LISTEN_BACKLOG = 2048
 LOOK_SECONDS = 0.2
+# The drain leaves no request unanswered; so long the last answers may be on their way.
+ANSWER_SECONDS = 5
 EXAMPLE_PROMPT = "A T-Rex relaxing on a beach, lying on a sun lounger and wearing sunglasses."
 # Addresses to listen on that nobody can call.
 ANY_ADDRESS = {"0.0.0.0", "::", ""}
@@ -43,7 +47,6 @@ def serve(
     """
     import uvicorn
 
-    from danqing.api.services import Services
     from danqing.app import create_app, package_version, prepare
     from danqing.telemetry import configure_logging
 
@@ -62,23 +65,32 @@ def serve(
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=int(settings.drain_seconds),
+        timeout_graceful_shutdown=int(settings.drain_seconds) + ANSWER_SECONDS,
     )
     # uvicorn drains at the first of these and afterwards raises them again: a server that drained has not failed.
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: None)
     server = uvicorn.Server(config)
-    asyncio.run(_serve(server, listener, services.engine))
+    asyncio.run(_serve(server, listener, services, drain_seconds=settings.drain_seconds))
     if not server.started:
         fail("the server could not start; the log above says why")
 
 
-async def _serve(server: Server, listener: socket.socket, engine: Engine) -> None:
-    telling = asyncio.create_task(_tell_when_ready(engine))
+async def _serve(server: Server, listener: socket.socket, services: Services, *, drain_seconds: float) -> None:
+    telling = asyncio.create_task(_tell_when_ready(services.engine))
+    draining = asyncio.create_task(_drain_when_told(server, services.jobs, drain_seconds))
     try:
         await server.serve(sockets=[listener])
     finally:
         telling.cancel()
+        draining.cancel()
+
+
+async def _drain_when_told(server: Server, jobs: JobService, drain_seconds: float) -> None:
+    """Settle the jobs while their clients can still be answered: uvicorn ends connections before it tells the app."""
+    while not server.should_exit:
+        await asyncio.sleep(LOOK_SECONDS)
+    await jobs.drain(drain_seconds)
 
 
 async def _tell_when_ready(engine: Engine) -> None:

@@ -8,7 +8,7 @@ import contextlib
 import logging
 import math
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from danqing.database import Database
@@ -48,12 +48,14 @@ class Dispatcher:
         self._clock = clock
         self._owner = secrets.token_hex(8)
         self.queue = FairQueue(max_jobs=limits.max_queued_jobs, max_jobs_per_account=limits.max_queued_jobs_per_account)
-        # Every job of this process until it ends, the channel of each, and the running drawings among them.
+        # Jobs on their way into the database; then every job until it ends, its channel, and the running drawings.
+        self._being_written: set[str] = set()
         self._jobs: dict[str, Job] = {}
         self._channels: dict[str, JobChannel] = {}
         self._drawings: dict[str, asyncio.Task[Drawing]] = {}
         self._workers: list[asyncio.Task[None]] = []
         self._heart: asyncio.Task[None] | None = None
+        self._draining: asyncio.Task[None] | None = None
         self._job_seconds = 1.0
         self.accepting = False
 
@@ -88,17 +90,34 @@ class Dispatcher:
         ]
 
     async def drain(self, timeout_seconds: float) -> None:
-        """Let the present jobs finish, and settle or hand back what does not make it in time."""
+        """Let the present jobs finish, and settle or hand back what does not make it in time.
+
+        Whoever asks again waits for the same drain.
+        """
         self.accepting = False
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._drain(timeout_seconds), name="jobs-drain")
+        await asyncio.shield(self._draining)
+
+    async def _drain(self, timeout_seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
-                while self._jobs:
+                while self._jobs or self._being_written:
                     await asyncio.sleep(DRAIN_POLL_SECONDS)
         await _stop(*self._workers, *self._drawings.values())
         for job in list(self._jobs.values()):
             await self._leave(job)
         if self._heart is not None:
             await _stop(self._heart)
+
+    @contextlib.contextmanager
+    def writing(self, job_id: str) -> Iterator[None]:
+        """From before a job is in the database until it is enqueued: it is ours, however long that takes."""
+        self._being_written.add(job_id)
+        try:
+            yield
+        finally:
+            self._being_written.remove(job_id)
 
     def enqueue(self, job: Job) -> None:
         """Take on a job that the database says is ours; its place in the queue is reserved."""
@@ -266,7 +285,7 @@ class Dispatcher:
         limit = max(0, self.queue.num_free)
         now = self._clock()
         # On a machine that stalls, leases of ours may run out before they are renewed; we are alive all the same.
-        at_work = list(self._jobs)
+        at_work = [*self._jobs, *self._being_written]
         recovered = await self._database.run_write(
             lambda conn: lifecycle.recover(conn, lease=self.lease(), at_work=at_work, now=now, limit=limit)
         )

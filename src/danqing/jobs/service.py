@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import datetime
 
+from sqlalchemy import Connection
+
 from danqing.accounts.pricing import Price
 from danqing.database import Database
 from danqing.errors import ModerationBlocked, NotFound, Overloaded
@@ -87,7 +89,7 @@ class JobService:
         if not self.accepting:
             raise Overloaded(retry_after_seconds=retry_after_seconds)
         self._dispatcher.queue.reserve(submission.account_id, retry_after_seconds=retry_after_seconds)
-        writing = asyncio.ensure_future(self._write_and_queue(submission, safety))
+        writing = asyncio.ensure_future(self._write_and_enqueue(submission, safety))
         try:
             return await asyncio.shield(writing)
         except asyncio.CancelledError:
@@ -156,26 +158,22 @@ class JobService:
             return {"enabled": False, "prompt_check": CHECK_IS_OFF}
         return {"enabled": True, "prompt_check": verdict.checker}
 
-    async def _write_and_queue(self, submission: Submission, safety: dict[str, object]) -> Job:
-        try:
-            job = await self._database.run_write(
-                lambda conn: lifecycle.submit(
-                    conn,
-                    submission,
-                    price=self._price,
-                    safety=safety,
-                    lease=self._dispatcher.lease(),
-                    now=self._clock(),
-                )
-            )
-        except BaseException:
-            self._dispatcher.queue.give_up(submission.account_id)
-            raise
-        if job.replayed:
-            self._dispatcher.queue.give_up(submission.account_id)
-        else:
-            self._dispatcher.enqueue(job)
-        return job
+    async def _write_and_enqueue(self, submission: Submission, safety: dict[str, object]) -> Job:
+        with self._dispatcher.writing(submission.job_id):
+            try:
+                job = await self._database.run_write(lambda conn: self._write(conn, submission, safety))
+            except BaseException:
+                self._dispatcher.queue.give_up(submission.account_id)
+                raise
+            if job.replayed:
+                self._dispatcher.queue.give_up(submission.account_id)
+            else:
+                self._dispatcher.enqueue(job)
+            return job
+
+    def _write(self, conn: Connection, submission: Submission, safety: dict[str, object]) -> Job:
+        lease, now = self._dispatcher.lease(), self._clock()
+        return lifecycle.submit(conn, submission, price=self._price, safety=safety, lease=lease, now=now)
 
     async def _withdraw(self, writing: "asyncio.Future[Job]") -> None:
         await asyncio.wait([writing])

@@ -29,6 +29,27 @@ async def test_draining_lets_running_and_queued_jobs_finish(house):
         assert (await service.get(job.id, account_id="acme")).status is JobStatus.COMPLETED
 
 
+async def test_a_job_that_is_being_written_when_the_drain_begins_is_finished_too(house, monkeypatch):
+    service = house.service()
+    await service.start()
+    may_write, run_write = asyncio.Event(), house.database.run_write
+
+    async def held_up(work):
+        monkeypatch.undo()
+        await may_write.wait()
+        return await run_write(work)
+
+    monkeypatch.setattr(house.database, "run_write", held_up)
+    submitting = asyncio.create_task(service.submit(house.submission()))
+    await _until(lambda: house.database.run_write == run_write)
+    draining = asyncio.create_task(service.drain(timeout_seconds=10))
+    await asyncio.sleep(0.05)
+    may_write.set()
+    await draining
+    job = await submitting
+    assert (await service.get(job.id, account_id="acme")).status is JobStatus.COMPLETED
+
+
 async def test_a_draining_service_takes_no_jobs(house):
     service = house.service()
     await service.start()
@@ -109,6 +130,22 @@ async def test_a_process_that_stalled_beyond_its_lease_does_not_end_its_own_jobs
         house.clock.advance(seconds=16)
         await service._dispatcher._recover()
         house.engine.gate.set()
+        assert (await service.wait(job.id, account_id="acme")).status is JobStatus.COMPLETED
+
+
+async def test_a_process_that_stalled_while_it_wrote_a_job_does_not_end_it(house, monkeypatch):
+    async with house.running() as service:
+        run_write = house.database.run_write
+
+        async def written_and_stalled(work):
+            monkeypatch.undo()
+            job = await run_write(work)
+            house.clock.advance(seconds=16)
+            await service._dispatcher._recover()
+            return job
+
+        monkeypatch.setattr(house.database, "run_write", written_and_stalled)
+        job = await service.submit(house.submission())
         assert (await service.wait(job.id, account_id="acme")).status is JobStatus.COMPLETED
 
 
