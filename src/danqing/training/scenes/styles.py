@@ -29,18 +29,18 @@ def in_style(image: Image.Image, style: Style, cell_px: int) -> Image.Image:
     return Image.fromarray(np.clip(drawn, 0, 255).astype(np.uint8))
 
 
-def _pencil(pixels: NDArray[np.float32], soft: NDArray[np.float32]) -> NDArray[np.float32]:
+def _pencil(pixels: NDArray[np.float32], soft: NDArray[np.float32]) -> NDArray[np.floating]:
     """Grey on paper, edges dark."""
     grey = pixels @ LUMA
     edges = grey - soft @ LUMA
-    return PAPER * (0.42 + 0.58 * (grey / 255.0))[..., None] + 1.8 * edges[..., None]
+    return PAPER * (0.42 + 0.58 * (grey / 255))[..., None] + 1.8 * edges[..., None]
 
 
-def _watercolour(pixels: NDArray[np.float32], soft: NDArray[np.float32]) -> NDArray[np.float32]:
+def _watercolour(pixels: NDArray[np.float32], soft: NDArray[np.float32]) -> NDArray[np.floating]:
     """Pale and soft, with a rim where colours meet."""
     return 0.45 * PAPER + 0.6 * soft + 0.5 * (soft - pixels)
 
 
-def _neon(pixels: NDArray[np.float32], soft: NDArray[np.float32]) -> NDArray[np.float32]:
+def _neon(pixels: NDArray[np.float32], soft: NDArray[np.float32]) -> NDArray[np.floating]:
     """Night colours, edges alight."""
     return NIGHT + 0.30 * pixels[..., [2, 0, 1]] + 4.0 * (pixels - soft)
