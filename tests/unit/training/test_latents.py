@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from danqing.training import latents
-from danqing.training.latents import BLOCK_PX, LinearCode, blocks, half_size
+from danqing.training.latents import BLOCK_PX, LinearCode, blocks, to_pixels
 
 
 @pytest.fixture
@@ -92,10 +92,9 @@ def test_blocks_are_taken_row_by_row() -> None:
     assert rows.mean(1).tolist() == [0, 1, 2, 3, 4, 5]
 
 
-def test_half_size_averages_squares_of_pixels_into_the_unit_range() -> None:
+def test_bytes_become_channels_in_the_unit_range() -> None:
     picture = np.zeros((1, 2, 4, 3), np.uint8)
-    picture[0, :, :2] = 255
-    picture[0, 0, 2] = 255
-    halved = half_size(picture)
-    assert halved.shape == (1, 3, 1, 2)
-    torch.testing.assert_close(halved[0, 0, 0], torch.tensor([1.0, -0.5]))
+    picture[0, 1, 3] = (255, 51, 0)
+    pixels = to_pixels(picture)
+    assert (pixels.shape, pixels.dtype) == ((1, 3, 2, 4), torch.float32)
+    torch.testing.assert_close(pixels[0, :, 1, 3], torch.tensor([1.0, -0.6, -1.0]))

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from danqing.training.optimiser import Optimiser, is_matrix, orthogonalise
+from danqing.training.team import Team
 
 
 class Network(nn.Module):
@@ -26,7 +27,18 @@ class Network(nn.Module):
 
 
 def optimiser_of(network: Network) -> Optimiser:
-    return Optimiser(network, muon_rate=0.02, adam_rate=1e-2, adam_betas=(0.9, 0.98), ema_decay=0.9)
+    return optimiser_with(network, muon_rate=0.02, adam_rate=1e-2)
+
+
+def optimiser_with(network: Network, *, muon_rate: float, adam_rate: float) -> Optimiser:
+    return Optimiser(
+        dict(network.named_parameters()),
+        muon_rate=muon_rate,
+        adam_rate=adam_rate,
+        adam_betas=(0.9, 0.98),
+        ema_decay=0.9,
+        team=Team(),
+    )
 
 
 def train(network: Network, optimiser: Optimiser, steps: range) -> None:
@@ -84,7 +96,7 @@ def test_training_lowers_the_loss_and_leaves_frozen_parameters() -> None:
 
 def test_steps_too_small_for_bfloat16_add_up_in_the_masters() -> None:
     network = Network(torch.bfloat16)
-    optimiser = Optimiser(network, muon_rate=1e-5, adam_rate=1e-5, adam_betas=(0.9, 0.98), ema_decay=0.9)
+    optimiser = optimiser_with(network, muon_rate=1e-5, adam_rate=1e-5)
     before = {name: value.clone() for name, value in optimiser.state()["masters"].items()}
     train(network, optimiser, range(3))
     masters = optimiser.state()["masters"]

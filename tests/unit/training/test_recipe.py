@@ -4,17 +4,20 @@ import pytest
 from tokenizers import Tokenizer as BpeTokenizer
 
 from danqing.hunyuan_image3.config import parse_generation_config
-from danqing.hunyuan_image3.resolution import Buckets, all_buckets
+from danqing.hunyuan_image3.resolution import all_buckets
 from danqing.hunyuan_image3.tokenizer import SPECIAL_TOKENS, Tokenizer
 from danqing.training.recipe import (
     BASE_SIZE_PX,
-    BUCKET_SHARES,
+    BUCKETS,
+    GRID_SHARES,
     NUM_RATIOS,
     PIXELS_PER_TOKEN,
+    PRESET_SHARES,
     Recipe,
     generation_config_json,
     model_config,
 )
+from danqing.training.scenes.grid import Grid
 from danqing.training.vocabulary_training import TEXT_TAGS, train_tokenizer
 
 CAPTIONS = ["a red cube on the beach", "a red hat", "the beach at night"] * 5
@@ -37,18 +40,23 @@ def test_the_generation_config_is_one_the_runtime_reads() -> None:
     assert parse_generation_config(generation_config_json()).num_steps == 28
 
 
-def test_every_bucket_trained_on_is_one_that_is_served() -> None:
-    buckets = Buckets(base_size_px=BASE_SIZE_PX, pixels_per_token=PIXELS_PER_TOKEN)
-    for width, height in BUCKET_SHARES:
-        bucket = buckets.nearest(width_px=width, height_px=height)
-        assert (bucket.width_px, bucket.height_px) == (width, height)
-    assert sum(BUCKET_SHARES.values()) == pytest.approx(1.0)
+def test_every_grid_trained_on_is_one_that_is_served_and_none_is_left_out() -> None:
+    served = {
+        Grid(bucket.width_px // PIXELS_PER_TOKEN, bucket.height_px // PIXELS_PER_TOKEN) for bucket in BUCKETS.usable
+    }
+    assert set(GRID_SHARES) == served
+    assert min(GRID_SHARES.values()) > 0
+    assert sum(GRID_SHARES.values()) == pytest.approx(1.0)
     assert len(all_buckets(BASE_SIZE_PX)) == NUM_RATIOS
 
 
-def test_every_preset_of_the_wire_has_a_bucket_of_its_own_shape() -> None:
+def test_every_preset_of_the_wire_has_a_grid_of_its_own_shape() -> None:
     for width, height in [(1024, 1024), (896, 1152), (768, 1280), (1152, 896), (1280, 768)]:
-        assert (width // 2, height // 2) in BUCKET_SHARES
+        assert Grid(width // 2 // PIXELS_PER_TOKEN, height // 2 // PIXELS_PER_TOKEN) in PRESET_SHARES
+
+
+def test_the_probe_reads_a_layer_that_others_follow() -> None:
+    assert 0 <= Recipe().probe_layer_index < Recipe().num_layers - 1
 
 
 def test_a_trained_vocabulary_holds_every_control_token(trained: BpeTokenizer) -> None:
@@ -59,6 +67,13 @@ def test_a_trained_vocabulary_holds_every_control_token(trained: BpeTokenizer) -
 
 def test_a_trained_vocabulary_has_learned_the_captions_words(trained: BpeTokenizer) -> None:
     assert len(trained.encode("a red beach").ids) < len("a red beach") / 2
+
+
+def test_words_in_capitals_are_spelled_letter_by_letter() -> None:
+    captions = ['a sign that says "OPEN"'] * 20
+    tokens = train_tokenizer(captions, vocabulary_size=340, base_size_px=512, num_ratios=33).encode(captions[0]).tokens
+    assert [token for token in tokens if token.isascii() and token.isupper()] == ["O", "P", "E", "N"]
+    assert "Ġsign" in tokens
 
 
 @pytest.mark.parametrize("text", ["a red cube", "狗 🦖", "<boi><cfg>", ""])

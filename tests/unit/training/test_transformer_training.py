@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,19 +13,26 @@ from safetensors import safe_open
 from torch import Tensor
 
 from danqing.hunyuan_image3.config import parse_model_config, read_json
+from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.hunyuan_image3.pipeline import Pipeline, TextToImage
 from danqing.hunyuan_image3.prompt_template import PromptTemplate
 from danqing.hunyuan_image3.vae import Vae
 from danqing.hunyuan_image3.weights import load_model
 from danqing.training.dataset import Batch, Dataset
 from danqing.training.export import export
+from danqing.training.layout_labels import NUM_NAMES, NUM_PARTS
 from danqing.training.recipe import Recipe, config_json, generation_config_json, model_config
+from danqing.training.team import Team
 from danqing.training.transformer_training import (
+    PROBE,
+    LayoutProbe,
+    Losses,
     TransformerTraining,
     loss_of,
     new_network,
     noise_levels,
     rate_share,
+    recaption_loss,
 )
 
 CPU = torch.device("cpu")
@@ -48,19 +56,38 @@ class OneBatchEpochs(Dataset):
         yield next(super().epoch(rng, batch_size=batch_size))
 
 
-def training_in(folder: Path, recipe: Recipe) -> TransformerTraining:
+def training_in(folder: Path, recipe: Recipe, *, team: Team | None = None) -> TransformerTraining:
     folder.mkdir(parents=True, exist_ok=True)
-    return TransformerTraining(recipe, folder, dtype=torch.float32, device=CPU)
+    return TransformerTraining(recipe, folder, dtype=torch.float32, device=CPU, team=team)
 
 
 def weights_of(training: TransformerTraining) -> dict[str, Tensor]:
-    return {**training.model.state_dict(), **{f"ema {k}": v for k, v in training.optimiser.averaged().items()}}
+    averages = {f"ema {name}": value for name, value in training.optimiser.averaged().items()}
+    return {**training.model.state_dict(), **training.probe.state_dict(prefix=f"{PROBE}."), **averages}
 
 
 def first_batch(shards: Path, template: PromptTemplate) -> Batch:
     dataset = Dataset(shards, template)
     dataset.refresh()
     return next(dataset.epoch(random.Random(0), batch_size=4))
+
+
+def losses_of(
+    model: HunyuanImage3, batch: Batch, recipe: Recipe, *, probe: LayoutProbe | None = None, **changes: float
+) -> Losses:
+    """The same noise each time; `changes` are the recipe's."""
+    return loss_of(
+        model,
+        probe or new_probe(recipe),
+        batch,
+        dataclasses.replace(recipe, **changes),  # type: ignore[arg-type]
+        generator=torch.Generator().manual_seed(0),
+    )
+
+
+def new_probe(recipe: Recipe) -> LayoutProbe:
+    torch.manual_seed(1)
+    return LayoutProbe(recipe.hidden_size)
 
 
 def test_a_run_taken_up_again_ends_with_the_same_weights(
@@ -96,18 +123,33 @@ def test_a_finished_run_does_nothing_more(
     assert all(torch.equal(value, before[name]) for name, value in weights_of(again).items())
 
 
-def test_training_lowers_the_loss(recipe: Recipe, tmp_path: Path, shards: Path, template: PromptTemplate) -> None:
+def test_training_lowers_the_losses(recipe: Recipe, tmp_path: Path, shards: Path, template: PromptTemplate) -> None:
     training = training_in(tmp_path, recipe)
     batch = first_batch(shards, template)
 
-    def loss() -> float:
-        return loss_of(training.model, batch, recipe, generator=torch.Generator().manual_seed(0))[0].item()
+    def losses() -> Losses:
+        return losses_of(training.model, batch, recipe, probe=training.probe)
 
-    before = loss()
+    before = losses()
     for step_index in range(12):
-        loss_of(training.model, batch, recipe, generator=torch.Generator().manual_seed(0))[0].backward()
+        losses().total.backward()
         training.optimiser.step(rate_share=1.0, step_index=step_index)
-    assert loss() < 0.9 * before
+    after = losses()
+    assert after.velocity < 0.95 * before.velocity
+    assert after.probe < before.probe
+
+
+def test_detailed_captions_are_learned_beside_the_pictures(
+    tmp_path: Path, recipe: Recipe, shards: Path, template: PromptTemplate
+) -> None:
+    dataset = Dataset(shards, template)
+    dataset.refresh()
+    text_batch = dataset.text_batch(random.Random(0), batch_size=4)
+    training = training_in(tmp_path, recipe)
+    _, before = recaption_loss(training.model, text_batch, recipe)
+    training.run(dataset, num_samples=80)
+    _, after = recaption_loss(training.model, text_batch, recipe)
+    assert after < 0.9 * before
 
 
 def test_the_log_tells_step_samples_and_loss(
@@ -118,7 +160,13 @@ def test_the_log_tells_step_samples_and_loss(
     rows = [json.loads(line) for line in (tmp_path / "transformer.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == list(range(2, 2 * len(rows) + 1, 2))
     assert all(4 <= row["seen"] <= 4 * row["step"] for row in rows)
-    assert all(row["loss"] > 0 for row in rows)
+    assert all(row["loss"] > 0 and row["probe"] > 0 and row["recaption"] > 0 for row in rows)
+
+
+def test_only_the_leader_of_a_team_writes(tmp_path: Path, recipe: Recipe) -> None:
+    follower = training_in(tmp_path, recipe, team=Team(rank=1, size=2))
+    follower.save()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_new_network_predicts_nothing_and_passes_its_input_on(
@@ -126,9 +174,8 @@ def test_a_new_network_predicts_nothing_and_passes_its_input_on(
 ) -> None:
     model = new_network(recipe, dtype=torch.float32, device=CPU)
     batch = first_batch(shards, template)
-    _, velocity_loss = loss_of(model, batch, recipe, generator=torch.Generator().manual_seed(0))
     # Zero against unit noise minus unit latents.
-    assert velocity_loss.item() == pytest.approx(2.0, abs=0.3)
+    assert losses_of(model, batch, recipe).velocity.item() == pytest.approx(2.0, abs=0.3)
     for name, parameter in model.named_parameters():
         assert parameter.requires_grad == (not name.startswith("vae.")), name
         if name.endswith(("o_proj.weight", "down_proj.weight")):
@@ -141,9 +188,10 @@ def test_every_trained_parameter_gets_a_gradient(recipe: Recipe, shards: Path, t
         # The zeros of the start stop gradients behind them; a step later they are gone.
         if not name.startswith("vae.") and not parameter.any():
             torch.nn.init.normal_(parameter, std=0.05)
-    loss_of(model, first_batch(shards, template), recipe, generator=torch.Generator().manual_seed(0))[0].backward()
-    without = [n for n, p in model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
-    assert without == []
+    probe = new_probe(recipe)
+    losses_of(model, first_batch(shards, template), recipe, probe=probe).total.backward()
+    trained = [*model.named_parameters(), *probe.named_parameters()]
+    assert [name for name, p in trained if p.requires_grad and (p.grad is None or not p.grad.any())] == []
 
 
 def test_some_prompts_are_dropped_whole(recipe: Recipe, shards: Path, template: PromptTemplate) -> None:
@@ -153,11 +201,46 @@ def test_some_prompts_are_dropped_whole(recipe: Recipe, shards: Path, template: 
     masked = dataclasses.replace(batch, token_ids_BL=batch.unconditional_ids_BL)
 
     def loss(share: float, of: Batch) -> float:
-        changed = dataclasses.replace(recipe, unconditional_share=share)
-        return loss_of(model, of, changed, generator=torch.Generator().manual_seed(0))[0].item()
+        return losses_of(model, of, recipe, unconditional_share=share).total.item()
 
     assert loss(1.0, batch) == loss(0.0, masked)
     assert loss(0.0, batch) != loss(1.0, batch)
+
+
+def test_a_probe_that_knows_nothing_is_as_wrong_about_names_as_about_parts(recipe: Recipe) -> None:
+    probe = LayoutProbe(recipe.hidden_size)
+    torch.nn.init.zeros_(probe.read.weight)
+    torch.nn.init.zeros_(probe.read.bias)
+    labels = torch.randint(0, NUM_PARTS, (2, 3, 4, 2))
+    loss = probe.loss(torch.randn(2, 12, recipe.hidden_size), labels)
+    assert loss.item() == pytest.approx(math.log(NUM_NAMES) + math.log(NUM_PARTS), rel=1e-5)
+
+
+def test_a_probe_is_judged_cell_by_cell(recipe: Recipe) -> None:
+    """Hidden values that say name and part outright are right where their own cell is meant, and only there."""
+    probe = LayoutProbe(recipe.hidden_size)
+    torch.nn.init.zeros_(probe.read.bias)
+    probe.read.weight.data.zero_()
+    labels = torch.tensor([[[[1, 2], [3, 4]], [[5, 6], [7, 8]]]])
+    hidden = torch.eye(4, recipe.hidden_size)[None]
+    for cell, (name, part) in enumerate(labels.view(4, 2).tolist()):
+        probe.read.weight.data[[name, NUM_NAMES + part], cell] = 50.0
+    assert probe.loss(hidden, labels).item() < 1e-3
+    assert probe.loss(hidden, labels.transpose(1, 2)).item() > 10
+
+
+def test_the_parts_of_the_loss_have_their_weights(recipe: Recipe, shards: Path, template: PromptTemplate) -> None:
+    batch = first_batch(shards, template)
+    model = new_network(recipe, dtype=torch.float32, device=CPU)
+    nothing = {"text_weight": 0.0, "balance_weight": 0.0, "probe_weight": 0.0}
+    bare = losses_of(model, batch, recipe, **nothing)
+    assert bare.total.item() == pytest.approx(bare.velocity.item())
+    probed = losses_of(model, batch, recipe, **nothing | {"probe_weight": 0.5})
+    assert probed.total.item() == pytest.approx(probed.velocity.item() + 0.5 * probed.probe.item(), rel=1e-5)
+    # A new network gives every token the same probability.
+    told = losses_of(model, batch, recipe, **nothing | {"text_weight": 1.0})
+    expected = told.velocity.item() + math.log(recipe.vocabulary_size)
+    assert told.total.item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_noise_levels_lie_high_for_a_high_centre() -> None:
@@ -198,11 +281,14 @@ def test_an_export_holds_the_average_under_published_names_and_loads(
             wanted = "F32" if name.endswith(".gate.wg.weight") else "BF16"
             assert file.get_slice(name).get_dtype() == wanted, name
     assert "model.layers.1.mlp.experts.2.down_proj.weight" in names
+    assert not [name for name in names if PROBE in name]
 
     config = parse_model_config(read_json(checkpoint / "config.json"))
     model = load_model(checkpoint, config, dtype=torch.float32, device=CPU)
     loaded = model.state_dict()
-    expected = {**training.optimiser.averaged(), **{f"vae.{name}": value for name, value in vae.state_dict().items()}}
+    averaged = {n: value for n, value in training.optimiser.averaged().items() if not n.startswith(PROBE)}
+    assert len(averaged) == len(training.optimiser.averaged()) - 2
+    expected = {**averaged, **{f"vae.{name}": value for name, value in vae.state_dict().items()}}
     assert loaded.keys() == expected.keys()
     for name, value in expected.items():
         stored = value if ".gate.wg." in name else value.bfloat16().float()
