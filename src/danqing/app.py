@@ -29,6 +29,7 @@ from danqing.jobs.ports import JobParts
 from danqing.jobs.service import JobService
 from danqing.jobs.webhooks import WebhookSender
 from danqing.playground.page import playground_router
+from danqing.playground.reference import reference_router
 from danqing.prompts.expander import NoExpander, PromptExpander
 from danqing.prompts.native import NativeExpander
 from danqing.prompts.remote import ChatEndpoint, RemoteExpander
@@ -111,6 +112,7 @@ def create_app(
 
     api = build_api(services, lifespan=lifespan, version=package_version())
     api.include_router(playground_router(megapixel_credits=settings.price_megapixel_credits))
+    api.include_router(reference_router())
     if tracing is not None:
         from danqing.tracing import TracedRequests
 

@@ -25,12 +25,16 @@ DEFAULT_SIDE_PX = 1024
 
 @dataclass
 class Painter:
-    """Paints a step every `pace_seconds`. `hold_at`: waits before that step for `gate`; `error`: raised at step two."""
+    """Paints a step every `pace_seconds`. `hold_at`: waits before that step for `gate`; `error`: raised at step two.
+
+    `caption`: what every prompt is rewritten as.
+    """
 
     pace_seconds: float = 0.005
     hold_at: int | None = None
     error: ServiceError | None = None
     state: EngineState = EngineState.READY
+    caption: str | None = None
     model: str = "painter (paints mountains for tests)"
     requests: list[DrawRequest] = field(default_factory=list)
     num_cancelled: int = 0
@@ -71,7 +75,9 @@ class Painter:
             self.num_cancelled += not finished
 
     async def recaption(self, prompt: str, *, seed: int) -> str:
-        raise NoCaption("The painter cannot write.")
+        if self.caption is None:
+            raise NoCaption("The painter cannot write.")
+        return self.caption
 
 
 def progress_of(request: DrawRequest, picture: np.ndarray, *, image_index: int, step: int) -> Progress:

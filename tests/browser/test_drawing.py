@@ -1,6 +1,7 @@
 """From a prompt to pictures on the page, and everything that can come between."""
 
 import io
+import logging
 
 import httpx
 import pytest
@@ -9,12 +10,24 @@ from browser.site import Site, Visit, Visitor
 from PIL import Image
 from playwright.async_api import Page, expect
 
+from danqing.api.errors import FORMS
 from danqing.engine.interface import EngineCrashed
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PROMPT = "Mountains in the mist, a red sun above them"
 PRICE_CREDITS = 210_000
+# They answer mistakes that the page does not make; `cancelled` it has asked for itself.
+NEVER_MET_BY_THE_PAGE = {
+    "body_too_large",
+    "cancelled",
+    "idempotency_conflict",
+    "idempotency_mismatch",
+    "method_not_allowed",
+    "model_not_found",
+    "request_timeout",
+    "unsupported_media_type",
+}
 
 
 async def draw(page: Page, prompt: str = PROMPT) -> None:
@@ -45,6 +58,19 @@ async def test_the_first_link_brings_the_key_and_takes_it_out_of_the_address(sit
     await expect(visit.page.locator("#credits")).to_contain_text("100,000,000 credits left")
     await visit.page.reload()
     await expect(visit.page.locator("#credits")).to_contain_text("100,000,000 credits left")
+
+
+async def test_the_key_goes_into_no_log_and_no_address(
+    site: Site, visit: Visit, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    await visit.page.goto(site.link)
+    await visit.page.reload()
+    await draw(visit.page)
+    await finished(visit.page)
+    assert "uvicorn.access" in {record.name for record in caplog.records}
+    assert site.key not in caplog.text
+    assert not [url for url in visit.urls if site.key in url.partition("#")[0]]
 
 
 async def test_a_picture_forms_step_by_step(site: Site, visit: Visit, painter: Painter) -> None:
@@ -161,6 +187,26 @@ async def test_an_earlier_drawing_comes_back_with_its_settings(visit: Visit, pai
     assert (again.seed, again.prompt, again.width_px, again.height_px) == (first.seed, "The first one", 1152, 896)
 
 
+async def test_an_expanded_prompt_is_shown_under_the_picture_and_kept(visit: Visit, painter: Painter) -> None:
+    page = visit.page
+    painter.caption = "A castle of grey stone on a green hill, under a red evening sun."
+    await page.get_by_text("Fine tuning").click()
+    await page.get_by_label("Expand the prompt").check()
+    await draw(page, "A castle")
+    await finished(page)
+    assert painter.requests[0].prompt == painter.caption
+    await expect(page.locator("#said")).to_have_text("A castle")
+    await expect(page.locator("#revised")).to_have_text(f"Expanded to: {painter.caption}")
+    await expect(page.locator("#warnings")).to_be_hidden()
+    await page.reload()
+    await page.get_by_role("button", name="A castle, seed").click()
+    await expect(page.locator("#revised")).to_contain_text(painter.caption)
+    await page.get_by_label("Expand the prompt").uncheck()
+    await page.get_by_role("button", name="Draw", exact=True).click()
+    await expect(page.locator("#strip li")).to_have_count(2)
+    await expect(page.locator("#revised")).to_be_hidden()
+
+
 async def test_a_drawing_can_be_forgotten(visit: Visit) -> None:
     page = visit.page
     await draw(page)
@@ -229,6 +275,19 @@ async def test_a_refused_prompt_is_said_without_codes(visit: Visit) -> None:
     await expect(visit.page.get_by_role("alert")).not_to_contain_text("moderation_blocked")
 
 
+async def test_every_error_that_the_page_can_meet_has_words(visit: Visit) -> None:
+    untold = await visit.page.evaluate(
+        """async (codes) => {
+          const { explain } = await import(new URL("playground/wording.js", document.baseURI));
+          const context = { hasKey: true, priceCredits: 1, balanceCredits: 0 };
+          const title = (code) => explain({ code, message: "", issues: [] }, context).title;
+          return codes.filter((code) => title(code) === title("server_error"));
+        }""",
+        sorted(FORMS),
+    )
+    assert set(untold) == NEVER_MET_BY_THE_PAGE | {"server_error"}
+
+
 async def test_a_failed_engine_is_said_and_the_next_try_may_work(visit: Visit, painter: Painter) -> None:
     painter.error = EngineCrashed()
     await draw(visit.page)
@@ -243,6 +302,8 @@ async def test_a_server_that_is_gone_is_said(visit: Visit) -> None:
     await visit.context.set_offline(True)
     await draw(visit.page)
     await expect(visit.page.get_by_role("alert")).to_contain_text("The server cannot be reached.")
+    await expect(visit.page.locator("#engine")).to_have_attribute("data-state", "away")
     await visit.context.set_offline(False)
+    await expect(visit.page.locator("#engine")).to_have_attribute("data-state", "ready")
     await visit.page.get_by_role("button", name="Try again").click()
     await finished(visit.page)

@@ -1,5 +1,6 @@
 """The form against the API: the same fields, ranges and defaults, and what is set is what is asked for."""
 
+import re
 from typing import Any
 
 import httpx
@@ -31,6 +32,24 @@ async def test_the_form_has_every_field_with_the_ranges_and_defaults_of_the_sche
             assert field["default"] == described["default"], name
 
 
+async def test_ranges_and_defaults_are_said_beside_the_fields(visit: Visit) -> None:
+    page = visit.page
+    await page.get_by_text("Fine tuning").click()
+    for name, words in {
+        "num_inference_steps": "1 to 50, usually 28",
+        "guidance_scale": "1 to 20, usually 7.5",
+        "output_compression": "0 to 100, usually 90",
+    }.items():
+        field = page.locator(f"#{name}")
+        low, high, default = re.findall(r"[\d.]*\d", words)
+        assert [await field.get_attribute(limit) for limit in ("min", "max")] == [low, high]
+        assert await field.input_value() == default
+        await expect(page.locator(f"#{name}-hint")).to_contain_text(words)
+    await expect(page.locator("#prompt-count")).to_have_text("at most 4000 characters")
+    await expect(page.locator("#seed-hint")).to_contain_text("from 1 up")
+    await expect(page.locator("#num_images input")).to_have_count(4)
+
+
 async def test_what_is_set_is_what_is_asked_for(visit: Visit, painter: Painter) -> None:
     page = visit.page
     await page.get_by_label("Prompt", exact=True).fill("A castle")
@@ -54,7 +73,7 @@ async def test_what_is_set_is_what_is_asked_for(visit: Visit, painter: Painter) 
     assert (request.prompt, request.negative_prompt) == ("A castle", "clouds")
     assert (request.width_px, request.height_px, request.seed) == (640, 320, 123_456_789_012)
     assert (request.num_inference_steps, request.guidance_scale) == (12, 3.5)
-    # No expander is set up in this server, and the page says so.
+    # The painter cannot write, and the page says so.
     await expect(page.locator("#warnings")).to_contain_text("enable_prompt_expansion")
     await expect(page.locator(".tile a[download$='.jpg']")).to_have_count(1)
     assert visit.complaints == []

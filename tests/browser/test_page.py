@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from browser.painter import Painter
-from browser.site import PHONE, Site, Visit, Visitor
+from browser.site import DESKTOP, PHONE, Site, Visit, Visitor
 from playwright.async_api import Page, expect
 
 from danqing.playground.page import STATIC_FOLDER
@@ -51,11 +51,11 @@ async def findings(page: Page, axe: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "viewport"), [("light", DESKTOP), ("dark", DESKTOP), ("light", PHONE)])
 async def test_axe_has_no_serious_findings(
-    axe: str, scheme: str, site: Site, visitor: Visitor, painter: Painter
+    axe: str, scheme: str, viewport: dict[str, int], site: Site, visitor: Visitor, painter: Painter
 ) -> None:
-    page = (await visitor(site.link, color_scheme=scheme)).page
+    page = (await visitor(site.link, color_scheme=scheme, viewport=viewport)).page
     await expect(page.locator("#credits")).to_contain_text("left")
     await page.get_by_text("Fine tuning").click()
     found = {"at rest": await findings(page, axe)}

@@ -29,6 +29,9 @@ def build_api(services: Services, *, lifespan: Lifespan, version: str) -> FastAP
         lifespan=lifespan,
         # Both spellings are routes of their own: a redirect would lose the body of a POST.
         redirect_slashes=False,
+        # FastAPI's own pages load their scripts from another host.
+        docs_url=None,
+        redoc_url=None,
         responses={"default": ERROR_RESPONSE},
     )
     api.state.services = services

@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from danqing.api.examples import GENERATION_EXAMPLES
 from danqing.api.schema import request_json_schema
 
 IMAGE_SCHEMA: dict[str, Any] = {
@@ -82,9 +83,23 @@ def json_content(schema: dict[str, Any]) -> dict[str, Any]:
 
 ERROR_RESPONSE: dict[str, Any] = {"model": ErrorBody, "description": "An error, in the one form of all errors."}
 
+
+def _header(name: str, description: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "schema": {"type": "string"}, "description": description}
+
+
 # The operation's parameters for the framework's decorator.
 GENERATION_DOCUMENT: dict[str, Any] = {
-    "openapi_extra": {"requestBody": {"required": True, "content": json_content(request_json_schema())}},
+    "openapi_extra": {
+        "parameters": [
+            _header("Prefer", "`respond-async`: answer at once with a job, to be read and followed by its id."),
+            _header("Idempotency-Key", "The same key and body: the same answer, charged once. Kept for 24 hours."),
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": request_json_schema(), "examples": GENERATION_EXAMPLES}},
+        },
+    },
     "responses": {
         200: {
             "description": "The pictures, or with `stream` the events that lead to them.",
@@ -104,11 +119,11 @@ GENERATION_DOCUMENT: dict[str, Any] = {
 }
 
 
-def json_request(kind: type[BaseModel]) -> dict[str, Any]:
+def json_request(kind: type[BaseModel], *, example: dict[str, Any]) -> dict[str, Any]:
     """The operation's extra for a body that is read by hand and checked against this model."""
     schema = kind.model_json_schema()
     inlined = _inlined(schema, schema.pop("$defs", {}))
-    return {"requestBody": {"required": True, "content": json_content(inlined)}}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": inlined, "example": example}}}}
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:

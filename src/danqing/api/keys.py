@@ -22,6 +22,7 @@ from danqing.accounts.api_keys import (
 from danqing.accounts.spend_limits import Retention
 from danqing.api.auth import Caller, ManagementCaller
 from danqing.api.documents import json_request
+from danqing.api.examples import KEY_PATCH_EXAMPLE, NEW_KEY_EXAMPLE
 from danqing.api.fields import OneOf, RealNumber, Text
 from danqing.api.issues import invalid_request, issue, issues_from, json_type
 from danqing.api.json_body import read_json
@@ -67,7 +68,7 @@ class KeyPatchBody(BaseModel):
     limit: LimitBody | None = None
 
 
-@router.post("/v1/keys", status_code=201, openapi_extra=json_request(NewKeyBody))
+@router.post("/v1/keys", status_code=201, openapi_extra=json_request(NewKeyBody, example=NEW_KEY_EXAMPLE))
 async def create_key(request: Request, caller: ManagementCaller) -> Response:
     """Make an API key; the answer is the only place where the whole key is ever shown."""
     wanted = await _read(request, NewKeyBody)
@@ -95,7 +96,7 @@ async def list_keys(request: Request, caller: ManagementCaller) -> Response:
     return JSONResponse({"object": "list", "data": [key_fields(key) for key in keys]})
 
 
-@router.patch("/v1/keys/{prefix}", openapi_extra=json_request(KeyPatchBody))
+@router.patch("/v1/keys/{prefix}", openapi_extra=json_request(KeyPatchBody, example=KEY_PATCH_EXAMPLE))
 async def patch_key(prefix: str, request: Request, caller: ManagementCaller) -> Response:
     """Rename, disable, enable or limit a key."""
     _require_prefix(prefix)

@@ -1,85 +1,22 @@
-"""Serves the page at `/` and the files it is made of. Knows HTTP; the page itself asks /v1 like any client."""
+"""Serves the page at `/`; the page itself asks /v1 like any client."""
 
-import hashlib
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
-from danqing.errors import NotFound
+from danqing.playground.static_page import page_router
 
 STATIC_FOLDER = Path(__file__).parent / "static"
-INDEX = "index.html"
-MEDIA_TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
-# Nothing from elsewhere, nothing inline. Pictures may also be blobs, which is how the page keeps them.
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' blob: data:",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-    )
-)
-HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    # The browser keeps the files and asks each time whether they are still the ones.
-    "Cache-Control": "no-cache",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class StaticFile:
-    """One file of the page."""
-
-    content: bytes
-    media_type: str
-    etag: str
 
 
 def playground_router(*, megapixel_credits: int) -> APIRouter:
     """The routes of the page, which says the price before it asks for a picture."""
-    files = {path.name: _read(path) for path in sorted(STATIC_FOLDER.iterdir()) if path.suffix in MEDIA_TYPES}
     router = APIRouter(include_in_schema=False)
-    router.add_api_route("/", _sender(files[INDEX]), methods=["GET", "HEAD"])
 
     @router.get("/playground/price.json")
     async def price() -> Response:
         return JSONResponse({"megapixel_credits": megapixel_credits}, headers={"Cache-Control": "no-cache"})
 
-    @router.get("/playground/{name}")
-    async def part(name: str, request: Request) -> Response:
-        if name not in files or name == INDEX:
-            raise NotFound("There is nothing at this path.")
-        return await _sender(files[name])(request)
-
+    router.include_router(page_router(STATIC_FOLDER.iterdir(), page="/", parts="/playground"))
     return router
-
-
-def _read(path: Path) -> StaticFile:
-    content = path.read_bytes()
-    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    return StaticFile(content=content, media_type=MEDIA_TYPES[path.suffix], etag=etag)
-
-
-def _sender(file: StaticFile) -> Callable[[Request], Awaitable[Response]]:
-    async def send(request: Request) -> Response:
-        headers = {**HEADERS, "ETag": file.etag}
-        if file.etag in request.headers.get("if-none-match", ""):
-            return Response(status_code=304, headers=headers)
-        return Response(file.content, media_type=file.media_type, headers=headers)
-
-    return send

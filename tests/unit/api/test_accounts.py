@@ -117,3 +117,15 @@ async def test_out_of_credits_is_the_platforms_403(client, body, app):
     assert (response.status_code, error["code"]) == (403, "insufficient_credits")
     assert error["data"] == {"kind": "err_insufficent_credits"}
     assert response.json()["message"].startswith("You've run out of credits.")
+
+
+async def test_the_examples_of_the_document_make_and_change_a_key(manager):
+    paths = (await manager.get("/openapi.json")).json()["paths"]
+
+    def example(path, method):
+        return paths[path][method]["requestBody"]["content"]["application/json"]["example"]
+
+    made = await manager.post("/v1/keys", json=example("/v1/keys", "post"))
+    assert made.status_code == 201
+    changed = await manager.patch(f"/v1/keys/{made.json()['prefix']}", json=example("/v1/keys/{prefix}", "patch"))
+    assert (changed.status_code, changed.json()["disabled"]) == (200, True)

@@ -1,6 +1,7 @@
 """Models, health, figures, documents: what machines ask before and beside the real work."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,6 @@ async def test_every_reference_of_the_document_can_be_followed(anonymous):
         target = document
         for name in reference.removeprefix("#/").split("/"):
             target = target[name]
-    assert (await anonymous.get("/docs")).status_code == 200
 
 
 async def test_a_browser_of_any_origin_may_ask(anonymous):
@@ -97,3 +97,21 @@ async def test_a_browser_of_any_origin_may_ask(anonymous):
 async def test_every_answer_has_an_id(anonymous, path):
     response = await anonymous.get(path)
     assert len(response.headers["x-inference-id"]) == 21
+
+
+async def test_every_example_of_a_generation_draws(client):
+    document = (await client.get("/openapi.json")).json()
+    content = document["paths"][PATH]["post"]["requestBody"]["content"]["application/json"]
+    for name, example in content["examples"].items():
+        response = await client.post(PATH, json=example["value"])
+        assert (name, response.status_code) == (name, 200), response.text
+
+
+async def test_the_reference_is_served_by_this_server_alone(anonymous):
+    page = await anonymous.get("/docs")
+    assert page.status_code == 200
+    assert "http" not in page.text
+    assert "'unsafe" not in page.headers["content-security-policy"]
+    for name in re.findall(r'(?:src|href)="(docs/[^"]+)"', page.text):
+        assert (await anonymous.get(f"/{name}")).status_code == 200, name
+    assert (await anonymous.get("/redoc")).status_code == 404

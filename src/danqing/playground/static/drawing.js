@@ -25,7 +25,7 @@ export async function follow(api, { id, settings, startedAt }, announce) {
   const clock = new Clock(count);
   let fetching = [];
   showFrames(count, sizeOf(settings));
-  showProgress(0, "Waiting for its turn");
+  showProgress(0, settings.enable_prompt_expansion ? "Waiting for its turn, and for the expanded prompt" : "Waiting for its turn");
 
   async function bring(index, fields) {
     if (images.has(index)) return;

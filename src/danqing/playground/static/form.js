@@ -26,7 +26,7 @@ export function connectForm({ onChange }) {
 
   function setLocked(value) {
     lock.setAttribute("aria-pressed", String(value));
-    element("seed-hint").textContent = value ? "Kept: the same settings give the same picture." : "A new seed for every drawing; lock it to repeat one.";
+    element("seed-hint").textContent = value ? "Kept: the same settings give the same picture." : "A new one for every drawing, from 1 up; lock it to repeat one.";
   }
   function rollSeed() {
     element("seed").value = drawSeed();
@@ -57,7 +57,7 @@ export function connectForm({ onChange }) {
   function changed() {
     const settings = read();
     for (const name of Object.keys(SLIDERS)) element(`${name}-value`).textContent = settings[name];
-    element("prompt-count").textContent = settings.prompt.length > FIELDS.prompt.maxLength / 2 ? `${settings.prompt.length} of ${FIELDS.prompt.maxLength}` : "";
+    element("prompt-count").textContent = settings.prompt.length > FIELDS.prompt.maxLength / 2 ? `${settings.prompt.length} of ${FIELDS.prompt.maxLength}` : `at most ${FIELDS.prompt.maxLength} characters`;
     element("custom-size").hidden = checked("image_size") !== CUSTOM;
     element("output_compression").disabled = settings.output_format === "png";
     element("size-words").textContent = sizeWords(settings);

@@ -7,6 +7,7 @@ import { problemsOf, requestBody, sizeOf } from "./fields.js";
 import { connectForm } from "./form.js";
 import { openHistory } from "./history.js";
 import { connectKeyDialog, readKey, takeKeyFromAddress } from "./key.js";
+import { MINI_NOTE, showIdeas } from "./mini.js";
 import { hideNotice, showNotice } from "./notice.js";
 import { showResult } from "./result.js";
 import { showFrames, showPicture, showProgress, showRest } from "./stage.js";
@@ -15,15 +16,7 @@ import { connectTheme } from "./theme.js";
 import { explain, inCredits, inDollars, priceCredits } from "./wording.js";
 
 const ENGINE_POLL_MILLISECONDS = 2000;
-const IDEAS = [
-  "A T-Rex relaxing on a beach, lying on a sun lounger and wearing sunglasses.",
-  "A penguin with a hat in the snow",
-  "A rocket in space",
-  "A castle in the mountains at sunset",
-  "A red car on a road",
-  "An owl in a forest at night",
-];
-const MINI_NOTE = "This is mini, a small checkpoint for trying things out. It knows about 125 things in 12 places and is not the 80 B HunyuanImage-3.0.";
+const ENGINE_MAY_BE_AWAY = ["overloaded", "engine_crashed", "unreachable"];
 
 const element = (id) => document.getElementById(id);
 
@@ -151,7 +144,7 @@ async function fail(failure, settings) {
   }
   if (failure.code === "invalid_payload") form.mark(failure.issues);
   if (failure.code === "insufficient_credits") await updateBalance();
-  if (failure.code === "overloaded" || failure.code === "engine_crashed") watchEngine();
+  if (ENGINE_MAY_BE_AWAY.includes(failure.code)) watchEngine();
   const price = megapixelCredits === null ? null : priceCredits(sizeOf(settings), settings.num_images, megapixelCredits);
   const words = explain(failure, { hasKey: Boolean(readKey()), priceCredits: price, balanceCredits });
   const actions = { key: [["Change the key", keyDialog.open]], again: [["Try again", draw]] }[words.does] ?? [];
@@ -230,18 +223,9 @@ function connectButtons() {
   if (/Mac|iPhone|iPad/.test(navigator.platform)) element("draw-keys").textContent = "⌘ ↵";
 }
 
-function showIdeas() {
-  const buttons = IDEAS.map((idea) => {
-    const button = Object.assign(document.createElement("button"), { type: "button", textContent: idea });
-    button.addEventListener("click", () => {
-      form.write({ ...form.read(), prompt: idea });
-      element("prompt").focus();
-    });
-    const item = document.createElement("li");
-    item.append(button);
-    return item;
-  });
-  element("ideas").replaceChildren(...buttons);
+function chooseIdea(prompt) {
+  form.write({ ...form.read(), prompt });
+  element("prompt").focus();
 }
 
 // Where the browser keeps nothing, as in some private windows.
@@ -251,7 +235,7 @@ function noHistory() {
 }
 
 async function start() {
-  showIdeas();
+  showIdeas({ onChoose: chooseIdea });
   connectButtons();
   performance.mark("danqing-interactive");
   watchEngine();

@@ -26,8 +26,9 @@ export function showResult(drawing) {
     }),
   );
   const revised = images[0].revised_prompt;
-  const remarks = [...(revised ? [`Expanded to: ${revised}`] : []), ...drawing.warnings];
-  element("warnings").hidden = remarks.length === 0;
-  element("warnings").replaceChildren(...remarks.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+  element("revised").hidden = !revised;
+  element("revised").textContent = revised ? `Expanded to: ${revised}` : "";
+  element("warnings").hidden = drawing.warnings.length === 0;
+  element("warnings").replaceChildren(...drawing.warnings.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
   element("result").hidden = false;
 }

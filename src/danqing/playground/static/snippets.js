@@ -19,10 +19,14 @@ function literal(value) {
   return JSON.stringify(value);
 }
 
+// The body of Python's loop where the answer holds the bytes.
+function written(bytes, seed, settings) {
+  return `with open(f"{${seed}}.${settings.output_format}", "wb") as file:
+        file.write(base64.b64decode(${bytes}))`;
+}
+
 function python(settings, key) {
   const fields = Object.entries(requestBody(settings)).map(([name, value]) => `        "${name}": ${literal(value)},`);
-  const keep = `with open(f"{image['seed']}.${settings.output_format}", "wb") as file:
-        file.write(base64.b64decode(image["b64_json"]))`;
   return `${settings.sync_mode ? "import base64\n\n" : ""}import requests
 
 response = requests.post(
@@ -34,20 +38,21 @@ ${fields.join("\n")}
 )
 response.raise_for_status()
 for image in response.json()["data"]:
-    ${settings.sync_mode ? keep : 'print(image["url"])'}
+    ${settings.sync_mode ? written('image["b64_json"]', `image['seed']`, settings) : 'print(image["url"])'}
 `;
 }
 
 function javascript(settings, key) {
   const body = JSON.stringify(requestBody(settings), null, 2).replaceAll("\n", "\n  ");
-  return `const response = await fetch(${JSON.stringify(urlOf("v1/images/generations"))}, {
+  const keep = `await writeFile(\`\${image.seed}.${settings.output_format}\`, Buffer.from(image.b64_json, "base64"))`;
+  return `${settings.sync_mode ? 'import { writeFile } from "node:fs/promises";\n\n' : ""}const response = await fetch(${JSON.stringify(urlOf("v1/images/generations"))}, {
   method: "POST",
   headers: { Authorization: "Bearer ${key}", "Content-Type": "application/json" },
   body: JSON.stringify(${body}),
 });
 const answer = await response.json();
 if (!response.ok) throw new Error(answer.error.message);
-for (const image of answer.data) console.log(image.url);
+for (const image of answer.data) ${settings.sync_mode ? keep : "console.log(image.url)"};
 `;
 }
 
@@ -59,14 +64,14 @@ function openai(settings, key) {
   const extra = Object.entries(all).filter(([name]) => !OPENAI_NAMES.includes(name));
   const lines = known.map(([name, value]) => `    ${name}=${literal(value)},`);
   if (extra.length) lines.push(`    extra_body=${literal(Object.fromEntries(extra))},`);
-  return `from openai import OpenAI
+  return `${settings.sync_mode ? "import base64\n\n" : ""}from openai import OpenAI
 
 client = OpenAI(base_url=${JSON.stringify(urlOf("v1"))}, api_key="${key}")
 result = client.images.generate(
 ${lines.join("\n")}
 )
 for image in result.data:
-    print(image.url)
+    ${settings.sync_mode ? written("image.b64_json", "image.seed", settings) : "print(image.url)"}
 `;
 }
 

@@ -3,6 +3,8 @@
 const NAME = "danqing.theme";
 const THEMES = ["system", "light", "dark"];
 
+export const readTheme = () => localStorage.getItem(NAME) ?? "system";
+
 export function connectTheme() {
   const button = document.getElementById("theme");
   const label = document.getElementById("theme-label");
@@ -12,11 +14,10 @@ export function connectTheme() {
     label.textContent = `Theme: ${theme}`;
     button.title = label.textContent;
   }
-  const read = () => localStorage.getItem(NAME) ?? "system";
   button.addEventListener("click", () => {
-    const next = THEMES[(THEMES.indexOf(read()) + 1) % THEMES.length];
+    const next = THEMES[(THEMES.indexOf(readTheme()) + 1) % THEMES.length];
     localStorage.setItem(NAME, next);
     show(next);
   });
-  show(read());
+  show(readTheme());
 }
