@@ -150,6 +150,10 @@ class Dataset:
         self._labels.append(shard["labels"])
         self._recaptions += [tuple(pair) for pair in shard["recaptions"]]
 
+    def spread(self) -> Tensor:
+        """The standard deviation of every latent channel, float32 [C]."""
+        return torch.cat([latents.float().transpose(0, 1).flatten(1) for latents in self._latents[:4]], dim=1).std(1)
+
     def epoch(self, rng: random.Random, *, batch_size: int) -> Iterator[Batch]:
         """Every sample about once, each with one of its texts; the last few of a grid wait for the next epoch."""
         plan: list[tuple[Grid, list[tuple[_Sample, str]]]] = []

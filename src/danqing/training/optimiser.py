@@ -89,6 +89,13 @@ class Optimiser:
             parameter.copy_(self._masters[name])
             parameter.grad = None
 
+    @torch.no_grad()
+    def adopt_weights(self) -> None:
+        """Begin from the network's weights as they are now."""
+        for name, parameter in self._parameters.items():
+            self._masters[name].copy_(parameter)
+            self._average[name].copy_(parameter)
+
     def averaged(self) -> Mapping[str, Tensor]:
         """The moving average of every parameter, float32."""
         return self._average

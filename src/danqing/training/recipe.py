@@ -125,6 +125,7 @@ def generation_config_json() -> dict[str, Any]:
         "use_system_prompt": "None",
         "bot_task": "image",
         "drop_think": False,
+        "recaption": True,
     }
 
 

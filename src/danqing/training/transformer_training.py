@@ -16,6 +16,7 @@ from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.training.dataset import IGNORED, Batch, Dataset, TextBatch
 from danqing.training.forward import forward, forward_text
 from danqing.training.layout_labels import NUM_NAMES, NUM_PARTS
+from danqing.training.network_start import can_open, open_straight_way
 from danqing.training.optimiser import Optimiser
 from danqing.training.recipe import Recipe, model_config
 from danqing.training.team import Team
@@ -159,7 +160,13 @@ class TransformerTraining:
 
     def run(self, dataset: Dataset, *, num_samples: int) -> None:
         """Train until `num_samples` have been seen in all, counting earlier runs."""
-        bar = tqdm(total=num_samples, initial=self.progress.num_seen, unit="sample", mininterval=5, disable=not self.team.leads)
+        dataset.refresh()
+        if self.progress.step_index == 0 and can_open(self.model):
+            open_straight_way(self.model, dataset.spread())
+            self.optimiser.adopt_weights()
+        bar = tqdm(
+            total=num_samples, initial=self.progress.num_seen, unit="sample", mininterval=5, disable=not self.team.leads
+        )
         losses: list[list[float]] = []
         while self.progress.num_seen < num_samples:
             dataset.refresh()
