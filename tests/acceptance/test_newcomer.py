@@ -12,7 +12,10 @@ import pytest
 from acceptance.server import CHECKPOINT, Server
 from PIL import Image
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "documented.py"
+from benchmarks.newcomer import printed_curl
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "documented.py"
 
 
 def test_the_first_start_shows_where_it_is_and_how_to_use_it(server: Server) -> None:
@@ -43,12 +46,15 @@ def test_the_documented_example_works_with_only_address_and_key_changed(server: 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the shown command needs curl")
 def test_the_shown_curl_can_be_pasted(server: Server) -> None:
-    lines = server.printed.splitlines()
-    start = next(index for index, line in enumerate(lines) if line.startswith("curl "))
-    command = "\n".join(lines[start : start + 4])
+    command = printed_curl(server.printed)
     result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=240, check=False)
     assert result.returncode == 0, result.stderr
     assert len(server.fetch(json.loads(result.stdout)["data"][0]["url"])) > 1000
+
+
+def test_the_readme_shows_the_command_that_is_printed(server: Server) -> None:
+    printed = printed_curl(server.printed).replace(server.url, "http://127.0.0.1:8000")
+    assert printed.replace(server.key, "<the key that was printed>") in (ROOT / "README.md").read_text()
 
 
 def test_the_answer_says_which_checkpoint_drew_it(server: Server) -> None:

@@ -201,6 +201,7 @@ async def test_an_expanded_prompt_is_shown_under_the_picture_and_kept(visit: Vis
     await page.reload()
     await page.get_by_role("button", name="A castle, seed").click()
     await expect(page.locator("#revised")).to_contain_text(painter.caption)
+    await page.get_by_text("Fine tuning").click()
     await page.get_by_label("Expand the prompt").uncheck()
     await page.get_by_role("button", name="Draw", exact=True).click()
     await expect(page.locator("#strip li")).to_have_count(2)

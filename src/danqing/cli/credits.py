@@ -48,18 +48,30 @@ def balance(account: Account = "default", as_json: AsJson = False) -> None:
 
 
 @app.command()
-def check() -> None:
-    """Recompute every balance from the ledger's rows and compare it with the jobs. Exit code 3 when they disagree."""
+def check(as_json: AsJson = False) -> None:
+    """Recompute every balance from the ledger's rows and compare it with the jobs. Exit code 3 when they disagree.
+
+    Example: `danqing credits check || echo "tell somebody"`
+    """
     from danqing.jobs import audit
 
     with open_database() as database, database.read() as conn:
         discrepancies = audit.check(conn)
+    if as_json:
+        print_json(discrepancies)
+    else:
+        _show_discrepancies(discrepancies)
+    if discrepancies:
+        raise typer.Exit(ExitCode.LEDGER_WRONG)
+
+
+def _show_discrepancies(discrepancies: list[str]) -> None:
     for discrepancy in discrepancies:
         output.print(discrepancy, markup=False, soft_wrap=True)
     if discrepancies:
         notes.print(f"[bold red]{len(discrepancies)} discrepancies[/]")
-        raise typer.Exit(ExitCode.LEDGER_WRONG)
-    output.print("Ledger and jobs agree.")
+    else:
+        output.print("Ledger and jobs agree.")
 
 
 def _show(available_credits: int, *, held_credits: int = 0) -> None:

@@ -75,7 +75,9 @@ def generate(
     negative: Annotated[str, typer.Option(help="What to avoid.")] = "",
     num_images: Annotated[int, typer.Option(min=1, max=4, help="Image i starts from seed + i.")] = 1,
     expand: Annotated[bool, typer.Option("--expand", help="Have the prompt rewritten in detail first.")] = False,
-    model: Annotated[Path | None, typer.Option(help="Checkpoint folder. [default: the bundled mini]")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Checkpoint folder. [default: DANQING_MODEL, or the bundled mini]")
+    ] = None,
     show: Annotated[bool, typer.Option(help="Show the picture here too, where the terminal can.")] = True,
     as_json: AsJson = False,
 ) -> None:

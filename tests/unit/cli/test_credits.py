@@ -1,5 +1,6 @@
 """Credits are granted, shown and audited."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,6 +44,9 @@ def test_a_changed_balance_is_found_with_its_own_exit_code(run: Run, tmp_path: P
     result = run("credits", "check")
     assert result.exit_code == 3
     assert "account default" in result.stdout
+    as_json = run("credits", "check", "--json")
+    assert as_json.exit_code == 3
+    assert "account default" in json.loads(as_json.stdout)[0]
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ def test_credits(run: Run, read: Callable[..., Any]) -> None:
     run("credits", "grant", "210000", "--account", "design")
     balance = read("credits", "balance", "--account", "design")
     assert (balance["account"], balance["available_credits"], balance["held_credits"]) == ("design", 210_000, 0)
+    assert read("credits", "check") == []
 
 
 def test_keys_are_listed_without_their_secrets(run: Run, read: Callable[..., Any]) -> None:
