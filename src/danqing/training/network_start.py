@@ -37,24 +37,29 @@ def open_straight_way(model: HunyuanImage3, spread_C: Tensor) -> None:
     """
     strongest_G = spread_C.clamp_min(1.0).view(NUM_GROUPS, 2).amax(1)
     constant_G = CONSTANT * strongest_G
-    into, block = model.patch_embed.model
-    _set_pairs(into, constant_G)
-    _clear(block.out_layers[3])
+    _set_pairs(_conv(model, "patch_embed.model.0"), constant_G)
+    _clear(_conv(model, "patch_embed.model.1.out_layers.3"))
     # The first C numbers of a token are its latent.
-    _clear(block.skip_connection)
+    tokens = _conv(model, "patch_embed.model.1.skip_connection")
+    _clear(tokens)
     for c in range(len(spread_C)):
-        block.skip_connection.weight[c, _plus(c)] = 0.5
-        block.skip_connection.weight[c, _plus(c) + 1] = -0.5
-    block, head = model.final_layer.model
-    _clear(block.out_layers[3])
-    _set_pairs(block.skip_connection, constant_G)
-    conv = head[2]
-    _clear(conv)
+        tokens.weight[c, _plus(c)] = 0.5
+        tokens.weight[c, _plus(c) + 1] = -0.5
+    _clear(_conv(model, "final_layer.model.0.out_layers.3"))
+    _set_pairs(_conv(model, "final_layer.model.0.skip_connection"), constant_G)
+    head = _conv(model, "final_layer.model.1.2")
+    _clear(head)
     for c, spread in enumerate(spread_C.tolist()):
         constant = float(constant_G[c // 2])
         gain = START_GAIN * ((constant**2 + 2 * max(1.0, spread) ** 2) / 3) ** 0.5
-        conv.weight[c, _plus(c), 1, 1] = gain
-        conv.weight[c, _plus(c) + 1, 1, 1] = -gain
+        head.weight[c, _plus(c), 1, 1] = gain
+        head.weight[c, _plus(c) + 1, 1, 1] = -gain
+
+
+def _conv(model: nn.Module, name: str) -> nn.Conv2d:
+    conv = model.get_submodule(name)
+    assert isinstance(conv, nn.Conv2d)
+    return conv
 
 
 def _plus(c: int) -> int:
@@ -62,17 +67,15 @@ def _plus(c: int) -> int:
     return GROUP_SIZE * (c // 2) + 2 * (c % 2)
 
 
-def _clear(conv: nn.Module) -> None:
-    assert isinstance(conv, nn.Conv2d)
+def _clear(conv: nn.Conv2d) -> None:
     assert conv.bias is not None
     conv.weight.zero_()
     conv.bias.zero_()
 
 
-def _set_pairs(conv: nn.Module, constant_G: Tensor) -> None:
+def _set_pairs(conv: nn.Conv2d, constant_G: Tensor) -> None:
     """Make the convolution write its first input channels as pairs, and the constants by its bias."""
     _clear(conv)
-    assert isinstance(conv, nn.Conv2d)
     assert conv.bias is not None
     middle = conv.kernel_size[0] // 2
     for c in range(2 * NUM_GROUPS):
