@@ -1,6 +1,7 @@
 """The commands of the evaluation: train the judge, judge a checkpoint, draw what is only looked at."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -14,11 +15,15 @@ from danqing.hunyuan_image3.pipeline import Pipeline
 from danqing.training.evaluation import knobs, report
 from danqing.training.evaluation.detector import Detector
 from danqing.training.evaluation.detector_training import NUM_PICTURES, DetectorTraining, load_detector
-from danqing.training.evaluation.drawing import SEED, draw, draw_perfectly, for_detector
+from danqing.training.evaluation.drawing import GRID, SEED, draw, draw_scene, for_detector
 from danqing.training.evaluation.judge import Verdict
 from danqing.training.evaluation.judge import judge as judge_picture
 from danqing.training.evaluation.negative_prompts import NUM_PROMPTS, Removal, measure_removal, negative_cases
+from danqing.training.evaluation.perfect import empty_scene, perfect_scene
 from danqing.training.evaluation.prompts import NUM_PER_CATEGORY, EvaluationPrompt, evaluation_prompts
+from danqing.training.evaluation.showcase import SHORT_PROMPTS
+from danqing.training.scenes.grid import Grid
+from danqing.training.scenes.scene import Scene
 
 FOLDER = "judge"  # Within the folder of the run.
 
@@ -29,12 +34,13 @@ Checkpoint = Annotated[Path, typer.Option(help="The checkpoint folder to draw wi
 
 @app.command()
 def judge(workdir: Workdir, num_pictures: int = NUM_PICTURES) -> None:
-    """Train the judge's detector, then say how it judges perfect pictures: its ceiling."""
+    """Train the judge's detector, then say how it judges perfect pictures and empty ones: its ceiling, its floor."""
     torch.set_num_threads(1)
     DetectorTraining(workdir / FOLDER).run(num_pictures=num_pictures)
-    verdicts = judged_perfect(load_detector(workdir / FOLDER), evaluation_prompts())
-    report.print_scores(Console(), {"ceiling": verdicts})
-    report.print_missed(Console(), verdicts)
+    detector, prompts = load_detector(workdir / FOLDER), evaluation_prompts()
+    ceiling = judged_scenes(detector, prompts, perfect_scene)
+    report.print_scores(Console(), {"ceiling": ceiling, "floor": judged_scenes(detector, prompts, empty_scene)})
+    report.print_missed(Console(), ceiling)
 
 
 @app.command()
@@ -49,15 +55,18 @@ def evaluate(
     verdicts = {"plain": judged(detector, pipeline, prompts, expand=False)}
     if pipeline.generation.recaption:
         verdicts["expanded"] = judged(detector, pipeline, prompts, expand=True)
-    verdicts["ceiling"] = judged_perfect(detector, prompts)
+    verdicts["ceiling"] = judged_scenes(detector, prompts, perfect_scene)
     removal = removed(detector, pipeline, min(num_prompts, NUM_PROMPTS))
     console = Console()
+    expansions = expanded_shorts(pipeline)
     console.print(pipeline.description)
     report.print_scores(console, verdicts)
     report.print_missed(console, verdicts["plain"])
     report.print_removal(console, removal)
+    if expansions:
+        report.print_expansions(console, expansions)
     path = workdir / FOLDER / "evaluation.json"
-    path.write_text(json.dumps(report.as_json(verdicts, removal), indent=1))
+    path.write_text(json.dumps(report.as_json(verdicts, removal, expansions), indent=1))
     console.print(f"written: {path}")
 
 
@@ -71,11 +80,13 @@ def draw_knobs(
     knobs.negative_strip(pipeline).save(folder / "negative-prompts.png")
 
 
-def judged_perfect(detector: Detector, prompts: list[EvaluationPrompt]) -> list[Verdict]:
+def judged_scenes(
+    detector: Detector, prompts: list[EvaluationPrompt], scene_of: Callable[[EvaluationPrompt, Grid], Scene]
+) -> list[Verdict]:
     """The verdicts on what the world's renderer draws."""
     return [
-        judge_picture(prompt, detector.detect(for_detector(draw_perfectly(prompt))))
-        for prompt in tqdm(prompts, desc="ceiling", mininterval=5)
+        judge_picture(prompt, detector.detect(for_detector(draw_scene(scene_of(prompt, GRID)))))
+        for prompt in tqdm(prompts, desc="renders", mininterval=5)
     ]
 
 
@@ -94,6 +105,13 @@ def expanded(pipeline: Pipeline, prompt: str) -> str:
         return pipeline.recaption(prompt, seed=SEED)
     except CaptionError:
         return prompt
+
+
+def expanded_shorts(pipeline: Pipeline) -> dict[str, str]:
+    """The short prompts and what the checkpoint makes of them; none where it has not learned to rewrite."""
+    if not pipeline.generation.recaption:
+        return {}
+    return {prompt: expanded(pipeline, prompt) for prompt in SHORT_PROMPTS}
 
 
 def removed(detector: Detector, pipeline: Pipeline, num_prompts: int) -> Removal:

@@ -7,10 +7,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from danqing.hunyuan_image3.pipeline import Pipeline, TextToImage
-from danqing.training.evaluation.perfect import perfect_scene
-from danqing.training.evaluation.prompts import EvaluationPrompt
 from danqing.training.scenes.grid import Grid
 from danqing.training.scenes.render import render
+from danqing.training.scenes.scene import Scene
 
 Pixels = NDArray[np.uint8]  # [H, W, 3]
 
@@ -45,9 +44,9 @@ def draw(
     return pipeline.decode(last.latent, width_px=WIDTH_PX, height_px=HEIGHT_PX)
 
 
-def draw_perfectly(prompt: EvaluationPrompt) -> Pixels:
-    """What the world's own renderer makes of a prompt."""
-    return render(perfect_scene(prompt, GRID), WIDTH_PX // GRID.columns)
+def draw_scene(scene: Scene) -> Pixels:
+    """What the world's own renderer makes of a scene, at the same size."""
+    return render(scene, WIDTH_PX // GRID.columns)
 
 
 def for_detector(pixels: Pixels) -> Tensor:

@@ -1,6 +1,7 @@
 """What a perfect painter would draw for an evaluation prompt: scenes laid out as the world lays them out.
 
-The judge's score on them is its ceiling. Knows nothing of how pictures are judged.
+The judge's score on them is its ceiling; on the same places without a thing in them, its floor. Knows nothing of how
+pictures are judged.
 """
 
 from dataclasses import replace
@@ -25,6 +26,11 @@ def perfect_scene(prompt: EvaluationPrompt, grid: Grid) -> Scene:
     else:
         arrangement, objects = _ARRANGEMENTS[prompt.category], _side_by_side(rng, prompt, setting)
     return Scene(grid=grid, background=prompt.place, mood=0, arrangement=arrangement, objects=objects)
+
+
+def empty_scene(prompt: EvaluationPrompt, grid: Grid) -> Scene:
+    """The prompt's place alone."""
+    return Scene(grid=grid, background=prompt.place, mood=0, arrangement=Arrangement.EMPTY, objects=())
 
 
 _ARRANGEMENTS = {

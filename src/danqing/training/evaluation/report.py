@@ -40,11 +40,20 @@ def print_removal(console: Console, removal: Removal) -> None:
     console.print(table)
 
 
-def as_json(verdicts: Verdicts, removal: Removal | None) -> dict[str, Any]:
+def print_expansions(console: Console, expansions: Mapping[str, str]) -> None:
+    """Short prompts before and after."""
+    table = Table("prompt", "expanded")
+    for prompt, expanded in expansions.items():
+        table.add_row(prompt, expanded)
+    console.print(table)
+
+
+def as_json(verdicts: Verdicts, removal: Removal, expansions: Mapping[str, str]) -> dict[str, Any]:
     """All of it, down to the single prompt."""
     return {
         "scores": {manner: [_score(score) for score in scores(judged)] for manner, judged in verdicts.items()},
-        "removal": asdict(removal) if removal else None,
+        "removal": asdict(removal),
+        "expansions": dict(expansions),
         "prompts": {manner: [_verdict(verdict) for verdict in judged] for manner, judged in verdicts.items()},
     }
 

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from danqing.training.evaluation.drawing import GRID, HEIGHT_PX, WIDTH_PX, draw_perfectly, for_detector
-from danqing.training.evaluation.perfect import perfect_scene
+from danqing.training.evaluation.drawing import GRID, HEIGHT_PX, WIDTH_PX, draw_scene, for_detector
+from danqing.training.evaluation.perfect import empty_scene, perfect_scene
 from danqing.training.evaluation.prompts import Relation, evaluation_prompts
 
 PROMPTS = evaluation_prompts()
@@ -34,8 +34,14 @@ def test_relations_hold_in_perfect_scenes() -> None:
         }[prompt.relation]
 
 
+def test_an_empty_scene_keeps_only_the_place() -> None:
+    scene = empty_scene(PROMPTS[0], GRID)
+    assert scene.objects == ()
+    assert scene.background == PROMPTS[0].place
+
+
 @pytest.mark.usefixtures("emoji_font_installed")
 def test_the_detector_reads_pictures_of_half_the_size() -> None:
-    pixels = for_detector(draw_perfectly(PROMPTS[0]))
+    pixels = for_detector(draw_scene(perfect_scene(PROMPTS[0], GRID)))
     assert pixels.shape == (3, HEIGHT_PX // 2, WIDTH_PX // 2)
     assert -1 <= pixels.min() < pixels.max() <= 1
