@@ -18,6 +18,8 @@ LAUNCHER = Path(__file__).parents[1] / "tests" / "acceptance" / "serve_scripted.
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 MAX_EXAMPLES = 300  # of an operation, before the next one has its turn
+# A busy machine may take its time; an answer that never comes is found all the same.
+REQUEST_TIMEOUT_SECONDS = 120
 ENVIRONMENT = {
     "DANQING_STARTING_CREDITS": str(10**12),
     "DANQING_REQUESTS_PER_MINUTE": str(10**6),
@@ -34,6 +36,7 @@ def fuzz(
         # All checks are on by default. Named here, they would be on where the file turns one off, too.
         *(SCHEMATHESIS, "--config-file", CONFIG, "run", schema, "--header", header),
         *("--max-examples", str(max_examples), "--seed", str(seed), "--continue-on-failure", "--no-color"),
+        *("--request-timeout", str(REQUEST_TIMEOUT_SECONDS)),
         *options,
     ]
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
