@@ -25,6 +25,7 @@ let balanceCredits = null;
 let runningId = null;
 let shown = null;
 let drawings = null;
+let watchingEngine = false;
 
 takeKeyFromAddress();
 connectTheme();
@@ -52,10 +53,14 @@ function showEngine(state, name) {
   element("engine-name").textContent = element("engine").title = name;
 }
 
+// Until the engine is ready, once at a time.
 async function watchEngine() {
+  if (watchingEngine) return;
+  watchingEngine = true;
   while (true) {
     try {
       const name = await api.engine();
+      watchingEngine = false;
       showEngine("ready", name);
       element("engine-note").hidden = !/^mini\b/.test(name);
       element("engine-note").textContent = MINI_NOTE;
