@@ -1,4 +1,4 @@
-"""The pictures of guidance, steps and negative prompts: what is asked of the checkpoint, and a cell for each drawing."""
+"""Pictures of guidance, steps and negative prompts: what is asked of the checkpoint, and a cell for each drawing."""
 
 from typing import Any, cast
 
