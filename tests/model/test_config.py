@@ -205,3 +205,14 @@ def test_a_file_that_is_no_json_object_is_named(tmp_path: Path, content: bytes) 
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"config\.json"):
         read_json(path)
+
+
+def test_guidance_acts_at_every_noise_level_unless_the_checkpoint_says_otherwise() -> None:
+    assert parse_generation_config(GENERATION).guidance_min_sigma == 0
+    assert parse_generation_config({**GENERATION, "guidance_min_sigma": 0.6}).guidance_min_sigma == 0.6
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5, "0.6", None])
+def test_a_wrong_noise_level_for_guidance_is_named(value: object) -> None:
+    with pytest.raises(CheckpointError, match=r"generation_config\.json.*guidance_min_sigma"):
+        parse_generation_config({**GENERATION, "guidance_min_sigma": value})

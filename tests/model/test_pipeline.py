@@ -160,6 +160,29 @@ def test_guidance_one_runs_one_branch_and_needs_no_negative_prompt(pipeline: Pip
     assert a.tobytes() == b.tobytes()
 
 
+def test_below_the_checkpoints_noise_level_the_conditional_branch_runs_alone(
+    tmp_path: Path, tiny_model: HunyuanImage3
+) -> None:
+    pipelines = {
+        level: Pipeline.load(
+            write_checkpoint(
+                tmp_path / str(level),
+                config_values(),
+                stored_tensors(tiny_model),
+                generation={"guidance_min_sigma": level},
+            ),
+            dtype=torch.float32,
+        )
+        for level in (0.0, 0.9, 1.0)
+    }
+    always, first, never = (list(drawing(pipelines[level], REQUEST)) for level in (0.0, 0.9, 1.0))
+    alone = list(drawing(pipelines[0.0], changed(guidance_scale=1.0)))
+    assert torch.equal(never[-1].latent, alone[-1].latent)
+    # The first of the three steps stands at 1, the second below 0.9.
+    assert torch.equal(first[0].latent, always[0].latent)
+    assert not torch.equal(first[1].latent, always[1].latent)
+
+
 def test_guidance_near_one_is_near_the_single_branch(pipeline: Pipeline) -> None:
     one, near = (list(drawing(pipeline, changed(guidance_scale=g)))[-1].latent for g in (1.0, 1.0001))
     torch.testing.assert_close(near, one, atol=1e-2, rtol=1e-2)

@@ -61,7 +61,7 @@ def _table(folder: Path, summary: CheckpointSummary) -> Table:
         "autoencoder": f"{config.vae.latent_channels} channels, 1/{config.vae.spatial_factor} of each side",
         "template": generation.template,
         "prompt expansion": _writing(generation),
-        "its defaults": f"{generation.num_steps} steps, guidance {generation.guidance_scale:g}",
+        "its defaults": f"{generation.num_steps} steps, guidance {_guidance(generation)}",
         f"{len(summary.buckets)} buckets": f"{sizes} (width x height)",
     }
     table = Table(show_header=False, box=None, padding=(0, 2))
@@ -70,6 +70,11 @@ def _table(folder: Path, summary: CheckpointSummary) -> Table:
     for name, value in rows.items():
         table.add_row(name, value)
     return table
+
+
+def _guidance(generation: GenerationConfig) -> str:
+    above = f" above noise {generation.guidance_min_sigma:g}" if generation.guidance_min_sigma else ""
+    return f"{generation.guidance_scale:g}{above}"
 
 
 def _writing(generation: GenerationConfig) -> str:

@@ -90,10 +90,14 @@ GREEDY = TextSampling(temperature=0.0, top_k=0, top_p=1.0)
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationConfig:
-    """The checkpoint's own defaults; `recaption` says whether it has learned to rewrite a prompt in detail."""
+    """The checkpoint's own defaults; `recaption` says whether it has learned to rewrite a prompt in detail.
+
+    Guidance acts at noise levels above `guidance_min_sigma` only.
+    """
 
     num_steps: int
     guidance_scale: float
+    guidance_min_sigma: float
     flow_shift: float
     template: str
     recaption: bool
@@ -251,10 +255,15 @@ def parse_generation_config(values: Mapping[str, Any]) -> GenerationConfig:
         raise CheckpointError(f"{where}: 'sequence_template' is {template!r}; allowed are {TEMPLATES}")
     _require(values, "repetition_penalty", 1.0, default=1.0, where=where)
     # `recaption` is ours: of the published weights, which lack it, those with the `instruct` template have learned to.
-    values = {"recaption": template == "instruct", "do_sample": False, **values}
+    # So is `guidance_min_sigma`; without it guidance acts in every step, as published.
+    values = {"recaption": template == "instruct", "do_sample": False, "guidance_min_sigma": 0.0, **values}
+    guidance_min_sigma = _take(values, "guidance_min_sigma", float, where=where)
+    if not 0 <= guidance_min_sigma <= 1:
+        raise CheckpointError(f"{where}: 'guidance_min_sigma' is {guidance_min_sigma}; it must lie between 0 and 1")
     return GenerationConfig(
         num_steps=_count(values, "diff_infer_steps", where=where),
         guidance_scale=_take(values, "diff_guidance_scale", float, where=where),
+        guidance_min_sigma=guidance_min_sigma,
         flow_shift=_take(values, "flow_shift", float, where=where),
         template=template,
         recaption=_take(values, "recaption", bool, where=where),

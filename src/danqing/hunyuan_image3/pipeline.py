@@ -118,7 +118,7 @@ class Pipeline:
         ).to(self.model.device)
         sigmas = schedule(request.num_inference_steps, shift=self.generation.flow_shift)
         steps = denoise(
-            lambda latent, t: self.model.velocity(latent, t, prefix.branches),
+            lambda latent, t: self.model.velocity(latent, t, self._branches_at(t, prefix)),
             noise,
             sigmas=sigmas,
             guidance_scale=request.guidance_scale,
@@ -130,6 +130,10 @@ class Pipeline:
             if step is None:
                 return
             yield step
+
+    def _branches_at(self, t: Tensor, prefix: Prefix) -> Sequence[Branch]:
+        """The branches that count at t = 1000 sigma: where guidance is off, the conditional one alone."""
+        return prefix.branches if t > 1000 * self.generation.guidance_min_sigma else prefix.branches[:1]
 
     @torch.inference_mode()
     def decode(self, latent: Tensor, *, width_px: int | None, height_px: int | None) -> Pixels:

@@ -53,9 +53,11 @@ class Recipe:
     # The probe reads what this layer writes.
     probe_layer_index: int = 2
     probe_weight: float = 0.1
+    # How much more the cells of things count than those of the place.
+    thing_weight: float = 3.0
     # Short prompts with their detailed captions: one such batch every so many steps.
-    steps_per_text_batch: int = 4
-    recaption_weight: float = 0.1
+    steps_per_text_batch: int = 2
+    recaption_weight: float = 0.3
     unconditional_share: float = 0.1
     # Noise levels are logit-normal. Layout is decided above sigma 0.9, so the centre is high; what is left of the noise
     # below 0.4 stays in the picture as grain, so the spread is wide.
@@ -120,6 +122,7 @@ def generation_config_json() -> dict[str, Any]:
     return {
         "diff_infer_steps": 28,
         "diff_guidance_scale": 7.5,
+        "guidance_min_sigma": 0.6,
         "flow_shift": 3.0,
         "sequence_template": "pretrain",
         "use_system_prompt": "None",

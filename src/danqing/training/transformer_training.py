@@ -93,13 +93,18 @@ def loss_of(
     out = forward(
         model, ids, num_pads, noisy.to(device), (1000 * sigma_B).to(device), probe_layer=recipe.probe_layer_index
     )
-    velocity_loss = F.mse_loss(out.velocity, (noise - clean).to(device))
+    labels = batch.labels_Bhw2.to(device)
+    error_BChw = (out.velocity - (noise - clean).to(device)).square()
+    # Things are few of a picture's cells and most of what there is to learn.
+    weight_B1hw = torch.where(labels[..., 1] > 0, recipe.thing_weight, 1.0)[:, None]
+    weighted_loss = (error_BChw * weight_B1hw).mean() / weight_B1hw.mean()
+    velocity_loss = error_BChw.detach().mean()
     is_padding = torch.arange(ids.shape[1], device=device) < num_pads[:, None]
     targets = ids.masked_fill(is_padding, IGNORED)[:, 1:]
     text_loss = F.cross_entropy(out.text_logits[:, :-1].flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
-    probe_loss = probe.loss(out.probed, batch.labels_Bhw2.to(device))
-    total = velocity_loss + recipe.text_weight * text_loss + recipe.balance_weight * out.balance
-    return Losses(total + recipe.probe_weight * probe_loss, velocity_loss.detach(), probe_loss.detach())
+    probe_loss = probe.loss(out.probed, labels)
+    total = weighted_loss + recipe.text_weight * text_loss + recipe.balance_weight * out.balance
+    return Losses(total + recipe.probe_weight * probe_loss, velocity_loss, probe_loss.detach())
 
 
 def recaption_loss(model: HunyuanImage3, batch: TextBatch, recipe: Recipe) -> tuple[Tensor, Tensor]:

@@ -17,13 +17,13 @@ from danqing.training.scenes.words import MAX_LETTERS, TRAINED_WORDS
 PLAIN_CHANCE = 0.12
 BEACH_CHANCE = 0.10
 USUAL_MOOD_CHANCE = 0.7
-STYLE_CHANCE = 0.14
-COLOUR_CHANCE = 0.12
-ACCESSORY_CHANCE = 0.3
+STYLE_CHANCE = 0.10
+COLOUR_CHANCE = 0.08
+ACCESSORY_CHANCE = 0.2
 LOUNGER_CHANCE = 0.09
 # Of the loungers on beaches, the documented example's share.
 DOCUMENTED_EXAMPLE_CHANCE = 0.5
-COMMON_WEIGHT = 2.0
+COMMON_WEIGHT, SHAPE_WEIGHT = 20.0, 6.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ def draw_nouns(rng: Random, setting: Setting, *, num: int, fits: Callable[[Noun]
 
 
 def _draw_noun(rng: Random, pool: list[Noun]) -> Noun:
-    weights = [COMMON_WEIGHT if noun.name in COMMON_NOUNS or noun.is_shape else 1.0 for noun in pool]
+    weights = [COMMON_WEIGHT if noun.name in COMMON_NOUNS else SHAPE_WEIGHT if noun.is_shape else 1.0 for noun in pool]
     return rng.choices(pool, weights=weights)[0]
 
 
@@ -135,7 +135,7 @@ def _single(rng: Random, setting: Setting) -> tuple[SceneObject, ...]:
     if rng.random() < LOUNGER_CHANCE and not setting.background.is_plain:
         return _lounging(rng, setting)
     (noun,) = draw_nouns(rng, setting, num=1)
-    num_cells = setting.grid.fitting(rng.choices((SMALL, MEDIUM, BIG), weights=(0.12, 0.23, 0.65))[0])
+    num_cells = setting.grid.fitting(rng.choices((SMALL, MEDIUM, BIG), weights=(0.08, 0.17, 0.75))[0])
     spare = setting.grid.columns - num_cells
     left = rng.choices((spare // 2, (spare + 1) // 2, 0, spare), weights=(0.35, 0.35, 0.15, 0.15))[0]
     return (place(rng, noun, setting, left=left, num_cells=num_cells),)
@@ -260,12 +260,12 @@ _ARRANGERS: dict[Arrangement, Callable[[Random, Setting], tuple[SceneObject, ...
 
 _WEIGHTS: dict[Arrangement, float] = {
     Arrangement.EMPTY: 0.03,
-    Arrangement.SINGLE: 0.45,
+    Arrangement.SINGLE: 0.48,
     Arrangement.BESIDE: 0.18,
     Arrangement.ABOVE: 0.07,
-    Arrangement.ON: 0.04,
-    Arrangement.IN_FRONT: 0.04,
+    Arrangement.ON: 0.03,
+    Arrangement.IN_FRONT: 0.03,
     Arrangement.ROW: 0.03,
-    Arrangement.COUNT: 0.12,
-    Arrangement.SIGN: 0.04,
+    Arrangement.COUNT: 0.11,
+    Arrangement.SIGN: 0.05,
 }

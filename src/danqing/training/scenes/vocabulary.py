@@ -12,12 +12,10 @@ NOUNS: dict[str, Noun] = {noun.name: noun for noun in EMOJI_NOUNS + SHAPES + SUP
 
 ACCESSORIES = ("sunglasses", "hat", "crown")
 
-# What people ask for first: drawn twice as often as the others.
+# What people ask for first, drawn far more often than the rest: a small network learns by heart what it sees often.
 _COMMON = """
-T-Rex dog cat lion penguin panda fox owl octopus fish robot snowman astronaut car rocket balloon
-burger pizza apple tree palm_tree mushroom house castle
-horse cow pig rabbit bear tiger elephant monkey duck bird butterfly frog turtle dragon unicorn teddy_bear
-man woman princess bicycle bus train truck airplane sailboat
-banana strawberry cake donut ice_cream cup_of_coffee flower rose sunflower pumpkin umbrella
+T-Rex dog cat lion fox panda penguin owl elephant horse rabbit bear unicorn dragon robot snowman astronaut princess
+fish octopus whale butterfly duck car bus train bicycle rocket airplane sailboat balloon
+apple pizza burger cake ice_cream tree palm_tree flower mushroom house castle
 """
 COMMON_NOUNS = frozenset(name.replace("_", " ") for name in _COMMON.split())
