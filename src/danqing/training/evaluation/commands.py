@@ -24,6 +24,7 @@ from danqing.training.evaluation.prompts import NUM_PER_CATEGORY, EvaluationProm
 from danqing.training.evaluation.showcase import SHORT_PROMPTS
 from danqing.training.scenes.grid import Grid
 from danqing.training.scenes.scene import Scene
+from danqing.training.scenes.vocabulary import COMMON_NOUNS
 
 FOLDER = "judge"  # Within the folder of the run.
 
@@ -55,6 +56,8 @@ def evaluate(
     verdicts = {"plain": judged(detector, pipeline, prompts, expand=False)}
     if pipeline.generation.recaption:
         verdicts["expanded"] = judged(detector, pipeline, prompts, expand=True)
+    common = evaluation_prompts(num_prompts, among=COMMON_NOUNS)
+    verdicts["common things"] = judged(detector, pipeline, common, expand=False)
     verdicts["ceiling"] = judged_scenes(detector, prompts, perfect_scene)
     removal = removed(detector, pipeline, min(num_prompts, NUM_PROMPTS))
     console = Console()

@@ -4,7 +4,7 @@ Every noun of a prompt is held out by rule: in its place, or, where colours are 
 are written here, in a few words of their own; the captions that training reads are not used. Knows nothing of pixels.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
@@ -12,7 +12,7 @@ from random import Random
 from danqing.training.scenes.backgrounds import PLACES
 from danqing.training.scenes.colours import COLOURS, HUES
 from danqing.training.scenes.scene import is_held_out
-from danqing.training.scenes.vocabulary import EMOJI_NOUNS, SHAPES, Noun
+from danqing.training.scenes.vocabulary import EMOJI_NOUNS, NOUNS, SHAPES, Noun
 
 NUM_PER_CATEGORY = 60
 NUMBERS = {2: "two", 3: "three", 4: "four"}
@@ -79,15 +79,21 @@ class EvaluationPrompt:
     relation: Relation | None = None
 
 
-def evaluation_prompts(num_per_category: int = NUM_PER_CATEGORY) -> list[EvaluationPrompt]:
-    """The same prompts every time, no text twice; a shorter set is the beginning of each category."""
+def evaluation_prompts(
+    num_per_category: int = NUM_PER_CATEGORY, *, among: Container[str] = frozenset(NOUNS)
+) -> list[EvaluationPrompt]:
+    """The same prompts every time, no text twice; a shorter set is the beginning of each category.
+
+    `among` are the nouns that they may name.
+    """
     prompts: list[EvaluationPrompt] = []
     for category in Category:
         rng = Random(f"danqing {category}")
         chosen: dict[str, EvaluationPrompt] = {}
         while len(chosen) < num_per_category:
             prompt = _WRITERS[category](rng)
-            chosen.setdefault(prompt.text, prompt)
+            if all(wanted.noun in among for wanted in prompt.wanted):
+                chosen.setdefault(prompt.text, prompt)
         prompts += chosen.values()
     return prompts
 

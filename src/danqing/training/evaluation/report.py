@@ -12,7 +12,7 @@ from danqing.training.evaluation.negative_prompts import Removal
 
 NUM_MISSED = 12
 
-Verdicts = Mapping[str, Sequence[Verdict]]  # By manner of drawing: "plain", "expanded", "ceiling".
+Verdicts = Mapping[str, Sequence[Verdict]]  # By manner: "plain", "expanded", "common things", "ceiling".
 
 
 def print_scores(console: Console, verdicts: Verdicts) -> None:

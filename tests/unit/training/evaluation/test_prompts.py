@@ -15,7 +15,7 @@ from danqing.training.evaluation.prompts import (
 )
 from danqing.training.scenes.backgrounds import PLACES
 from danqing.training.scenes.scene import is_held_out
-from danqing.training.scenes.vocabulary import NOUNS
+from danqing.training.scenes.vocabulary import COMMON_NOUNS, NOUNS
 
 PROMPTS = evaluation_prompts()
 COLOURED = (Category.COLOURS, Category.BINDING)
@@ -28,6 +28,12 @@ def of(category: Category) -> list[EvaluationPrompt]:
 def test_every_category_has_at_least_sixty_prompts() -> None:
     assert NUM_PER_CATEGORY >= 60
     assert Counter(prompt.category for prompt in PROMPTS) == dict.fromkeys(Category, NUM_PER_CATEGORY)
+
+
+def test_a_set_of_common_things_is_as_large_and_names_nothing_else() -> None:
+    common = evaluation_prompts(among=COMMON_NOUNS)
+    assert len({prompt.text for prompt in common}) == len(PROMPTS)
+    assert {wanted.noun for prompt in common for wanted in prompt.wanted} <= COMMON_NOUNS
 
 
 def test_no_prompt_comes_twice() -> None:
