@@ -15,14 +15,14 @@ from danqing.training.scenes.vocabulary import ACCESSORIES, COMMON_NOUNS, EMOJI_
 from danqing.training.scenes.words import MAX_LETTERS, TRAINED_WORDS
 
 PLAIN_CHANCE = 0.12
-BEACH_CHANCE = 0.10
+BEACH_CHANCE = 0.15
 USUAL_MOOD_CHANCE = 0.7
 STYLE_CHANCE = 0.10
 COLOUR_CHANCE = 0.08
 ACCESSORY_CHANCE = 0.2
-LOUNGER_CHANCE = 0.09
+LOUNGER_CHANCE = 0.2
 # Of the loungers on beaches, the documented example's share.
-DOCUMENTED_EXAMPLE_CHANCE = 0.5
+DOCUMENTED_EXAMPLE_CHANCE = 0.6
 COMMON_WEIGHT, SHAPE_WEIGHT = 20.0, 6.0
 
 
