@@ -50,6 +50,23 @@ SHORT_PROMPTS = (
 )
 
 
+# What somebody may try first, of the things that `mini` knows well.
+FIRST_PROMPTS = (
+    DOCUMENTED,
+    "A big dog wearing a hat in a snowy landscape.",
+    "A red car on a road.",
+    "A cat wearing a crown, in a room.",
+    "An astronaut in outer space.",
+    "An octopus underwater.",
+    "A rocket on the left and a robot on the right, in space.",
+    "A photo of a burger, against a blue background.",
+    "Three penguins in the snow.",
+    "A castle in the mountains at dawn.",
+    "A fox next to a mushroom in a forest.",
+    "A palm tree in the desert.",
+)
+
+
 def sheet_prompts() -> list[str]:
     """The same 48 every time, the documented example first."""
     rng = Random("danqing sheet")
