@@ -1,7 +1,8 @@
 """The evaluation set: prompts in GenEval's six categories, and what must be seen in their pictures.
 
 Every noun of a prompt is held out by rule: in its place, or, where colours are asked for, in its colour. The sentences
-are written here, in a few words of their own; the captions that training reads are not used. Knows nothing of pixels.
+are written here, in a few words of their own; of the captions that training reads only the articles are used. Knows
+nothing of pixels.
 """
 
 from collections.abc import Callable, Container, Iterator
@@ -10,6 +11,7 @@ from enum import StrEnum
 from random import Random
 
 from danqing.training.scenes.backgrounds import PLACES
+from danqing.training.scenes.captions import with_article
 from danqing.training.scenes.colours import COLOURS, HUES
 from danqing.training.scenes.scene import is_held_out
 from danqing.training.scenes.vocabulary import EMOJI_NOUNS, NOUNS, SHAPES, Noun
@@ -101,15 +103,6 @@ def evaluation_prompts(
 def held_out_nouns(place: str) -> list[Noun]:
     """The nouns that training never shows in this place."""
     return [noun for noun in EMOJI_NOUNS if is_held_out(noun.name, place)]
-
-
-def with_article(words: str) -> str:
-    """Put "a" or "an" before it, or what a proper name needs."""
-    if words in ("Santa Claus", "Tokyo Tower"):
-        return words
-    if words == "Statue of Liberty":
-        return f"the {words}"
-    return f"an {words}" if words[0] in "aeiou" and not words.startswith("uni") else f"a {words}"
 
 
 def sentence(words: str) -> str:

@@ -11,9 +11,9 @@ from danqing.training.evaluation.prompts import (
     EvaluationPrompt,
     Relation,
     evaluation_prompts,
-    with_article,
 )
 from danqing.training.scenes.backgrounds import PLACES
+from danqing.training.scenes.captions import with_article
 from danqing.training.scenes.scene import is_held_out
 from danqing.training.scenes.vocabulary import COMMON_NOUNS, NOUNS
 
