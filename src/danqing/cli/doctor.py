@@ -82,10 +82,9 @@ def diagnose(settings: Settings, *, processor: Processor, devices: list[Device])
         problems.append(f"DANQING_DEVICE is {settings.device}, and {machine.no_gpu_because()}")
     # Without the device asked for, the processor's type is the one to speak of.
     dtype = settings.dtype or (device or devices[-1]).dtype
-    fits = [
-        _published(dtype, devices, why_never=None),
-        _published("fp8", devices, why_never="this version does not quantise"),
-    ]
+    if dtype == "fp8" and device is not None and not device.fp8:
+        problems.append(f"DANQING_DTYPE is fp8, and {device.name} ({device.description}) cannot multiply it")
+    fits = [_published(each, devices) for each in dict.fromkeys([dtype, "fp8"])]
     try:
         own = _own(settings.model or BUNDLED_CHECKPOINT, dtype, device)
     except ValueError as error:
@@ -125,9 +124,10 @@ def _own(checkpoint: Path, dtype: str, device: Device | None) -> Fit:
     return _fit(checkpoint.name, dtype, weights_bytes, [device])
 
 
-def _published(dtype: str, devices: list[Device], *, why_never: str | None) -> Fit:
+def _published(dtype: str, devices: list[Device]) -> Fit:
     weights_bytes = PUBLISHED_WEIGHTS_BYTES // BYTES_PER_NUMBER["bfloat16"] * BYTES_PER_NUMBER[dtype]
-    return _fit(PUBLISHED_NAME, dtype, weights_bytes, devices, why_never=why_never)
+    able = [device for device in devices if device.fp8 or dtype != "fp8"]
+    return _fit(PUBLISHED_NAME, dtype, weights_bytes, able)
 
 
 def _fit(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from danqing.hunyuan_image3.precision import fastest_dtype
+from danqing.hunyuan_image3.precision import fastest_dtype, supports_fp8
 
 # What decides how fast matrix products are, in the words of PyTorch.
 TELLING_FEATURES = (
@@ -42,12 +42,16 @@ class Processor:
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """A place for a model. `name` is what `DANQING_DEVICE` takes, `dtype` the fastest type there."""
+    """A place for a model. `name` is what `DANQING_DEVICE` takes, `dtype` the fastest type there.
+
+    `fp8` says whether it multiplies that too.
+    """
 
     name: str
     description: str
     memory_bytes: int
     dtype: str
+    fp8: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +84,13 @@ def devices() -> list[Device]:
             description=gpu.name,
             memory_bytes=gpu.total_memory,
             dtype=_fastest(f"cuda:{index}"),
+            fp8=supports_fp8(torch.device("cuda", index)),
         )
         for index, gpu in enumerate(gpus)
     ]
-    cpu = Device(name="cpu", description=processor().name, memory_bytes=_memory_bytes(), dtype=_fastest("cpu"))
+    cpu = Device(
+        name="cpu", description=processor().name, memory_bytes=_memory_bytes(), dtype=_fastest("cpu"), fp8=True
+    )
     return [*found, cpu]
 
 

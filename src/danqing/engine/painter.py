@@ -14,11 +14,12 @@ from torch import Tensor
 
 from danqing.engine.interface import DrawRequest, Raster
 from danqing.engine.interleaver import PromptRejected
-from danqing.hunyuan_image3.errors import CaptionError, PromptTooLong
+from danqing.hunyuan_image3.errors import CaptionError, PromptTooLong, UnsupportedDevice
 from danqing.hunyuan_image3.pipeline import Pipeline, Prefix, TextToImage
+from danqing.hunyuan_image3.precision import FP8
 from danqing.hunyuan_image3.sampler import DenoiseStep
 
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "fp8": FP8}
 
 
 class PipelinePainter:
@@ -34,9 +35,15 @@ class PipelinePainter:
     def load(
         cls, folder: Path, *, device: str, dtype: str | None, on_progress: Callable[[int, int], None]
     ) -> "PipelinePainter":
-        """Load the checkpoint in `folder`; without a `dtype`, in the fastest one. Raises CheckpointError."""
+        """Load the checkpoint in `folder`; without a `dtype`, in the fastest one.
+
+        Raises CheckpointError, and UnsupportedDevice naming the setting.
+        """
         torch_dtype = _DTYPES[dtype] if dtype else None
-        return cls(Pipeline.load(folder, dtype=torch_dtype, device=device, on_progress=on_progress))
+        try:
+            return cls(Pipeline.load(folder, dtype=torch_dtype, device=device, on_progress=on_progress))
+        except UnsupportedDevice as error:
+            raise UnsupportedDevice(f"DANQING_DTYPE is {dtype}: {error}") from None
 
     @property
     def description(self) -> str:

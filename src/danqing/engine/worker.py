@@ -30,7 +30,7 @@ from danqing.engine.messages import (
     encode,
     read,
 )
-from danqing.hunyuan_image3.errors import CheckpointError
+from danqing.hunyuan_image3.errors import CheckpointError, UnsupportedDevice
 
 MAX_PENDING_COMMANDS = 1024
 
@@ -93,7 +93,7 @@ def _load(load: Callable[[Callable[[int, int], None]], Painter], send: Callable[
 
     try:
         return load(on_progress)
-    except CheckpointError as error:
+    except (CheckpointError, UnsupportedDevice) as error:
         send(LoadFailed(reason=str(error), permanent=True))
     except Exception as error:
         logging.getLogger(__name__).exception("loading failed")

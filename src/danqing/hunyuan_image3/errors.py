@@ -1,8 +1,15 @@
-"""What can be wrong with a checkpoint, a prompt or a caption. Each message names the file, the key or the limit."""
+"""What can be wrong with a checkpoint, a device, a prompt or a caption.
+
+Each message names the file, the key or the limit.
+"""
 
 
 class CheckpointError(ValueError):
     """The folder is not a checkpoint this runtime can load; the message names the file or key."""
+
+
+class UnsupportedDevice(ValueError):
+    """The device cannot compute in the number type asked for; the message says what it takes."""
 
 
 class CaptionError(ValueError):

@@ -17,7 +17,7 @@ from torch import Tensor
 from danqing.hunyuan_image3.config import parse_generation_config, parse_model_config, read_json
 from danqing.hunyuan_image3.errors import CaptionError, PromptTooLong
 from danqing.hunyuan_image3.model import Branch
-from danqing.hunyuan_image3.precision import fastest_dtype
+from danqing.hunyuan_image3.precision import FP8, check_support, fastest_dtype
 from danqing.hunyuan_image3.prompt_template import Prompt, PromptTemplate
 from danqing.hunyuan_image3.resolution import Bucket, Buckets
 from danqing.hunyuan_image3.sampler import DenoiseStep, denoise, schedule, start_noise
@@ -71,7 +71,8 @@ class Pipeline:
         self.buckets = Buckets(base_size_px=self.config.base_size_px, pixels_per_token=self.config.pixels_per_token)
         self.model = load_model(folder, self.config, dtype=dtype, device=device, on_progress=on_progress)
         num_parameters = sum(parameter.numel() for parameter in self.model.parameters())
-        self.description = f"{folder.name} ({_count(num_parameters)} parameters, {str(dtype)[6:]}, {device})"
+        type_name = "fp8" if dtype == FP8 else str(dtype)[6:]
+        self.description = f"{folder.name} ({_count(num_parameters)} parameters, {type_name}, {device})"
 
     @classmethod
     def load(
@@ -82,12 +83,14 @@ class Pipeline:
         device: str = "cpu",
         on_progress: Callable[[int, int], None] | None = None,
     ) -> "Pipeline":
-        """Load a checkpoint folder. Without a `dtype`, the fastest one the device really supports is taken.
+        """Load a checkpoint folder. Without a `dtype`, the fastest one without loss that the device really supports.
 
-        Raises CheckpointError naming the file or key.
+        Raises CheckpointError naming the file or key, and UnsupportedDevice.
         """
         where = torch.device(device)
-        return cls(folder, dtype=dtype or fastest_dtype(where), device=where, on_progress=on_progress)
+        chosen = dtype or fastest_dtype(where)
+        check_support(chosen, where)
+        return cls(folder, dtype=chosen, device=where, on_progress=on_progress)
 
     @torch.inference_mode()
     def prefill(self, request: TextToImage) -> Prefix:

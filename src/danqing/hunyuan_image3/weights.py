@@ -1,7 +1,7 @@
 """From safetensors to parameters: one table of names, strict in both directions. Knows files, not arithmetic.
 
 Every name in the files maps to exactly one place in a parameter and every place is filled; anything else is an error
-that names the key. Memory never exceeds the finished model plus one tensor.
+that names the key. Memory never exceeds the finished model plus one tensor, also where tensors are rounded to fp8.
 """
 
 import re
@@ -14,7 +14,10 @@ from torch import Tensor, nn
 
 from danqing.hunyuan_image3.config import ModelConfig, read_json
 from danqing.hunyuan_image3.errors import CheckpointError
+from danqing.hunyuan_image3.fp8_layers import make_fp8
 from danqing.hunyuan_image3.model import HunyuanImage3
+from danqing.hunyuan_image3.precision import FP8
+from danqing.hunyuan_image3.quantisation import quantise
 
 INDEX_FILE = "model.safetensors.index.json"
 SINGLE_FILE = "model.safetensors"
@@ -68,23 +71,34 @@ def checked_keys(path: Path, *, present: Iterable[str], expected: Collection[str
 
 
 class Places:
-    """Where each checkpoint key goes: a whole parameter, or one expert's slice of a stacked one."""
+    """Where each checkpoint key goes: a whole parameter, or one expert's slice of a stacked one.
+
+    A parameter in fp8 has a buffer beside it, named like it and `_scale`.
+    """
 
     def __init__(self, model: nn.Module) -> None:
         self._places: dict[str, Tensor] = {}
+        self._scales: dict[str, Tensor] = {}
+        scales = dict(model.named_buffers())
         for name, parameter in model.named_parameters():
+            scale = scales.get(f"{name}_scale")
             if ".mlp.experts." in name:
                 stem, kind = name.rsplit(".", 1)
                 for e in range(len(parameter)):
-                    self._places[f"{stem}.{e}.{kind}.weight"] = parameter.data[e]
+                    self._add(f"{stem}.{e}.{kind}.weight", parameter.data[e], None if scale is None else scale[e])
             else:
-                self._places[name] = parameter.data
+                self._add(name, parameter.data, scale)
 
     def __iter__(self) -> Iterator[tuple[str, Tensor]]:
         return iter(self._places.items())
 
+    def _add(self, key: str, place: Tensor, scale: Tensor | None) -> None:
+        self._places[key] = place
+        if scale is not None:
+            self._scales[key] = scale
+
     def fill(self, key: str, value: Tensor) -> None:
-        """Copy a tensor to its place.
+        """Copy a tensor to its place, rounded to the type there.
 
         Raises CheckpointError for an unknown or repeated key, a wrong shape, or integers.
         """
@@ -100,6 +114,9 @@ class Places:
             raise CheckpointError(
                 f"key {key!r} has shape {list(value.shape)}; config.json asks for {list(place.shape)}"
             )
+        if key in self._scales:
+            value, scale = quantise(value.to(place.device).float())
+            self._scales[key].copy_(scale)
         place.copy_(value)
 
     def finish(self) -> None:
@@ -110,12 +127,18 @@ class Places:
 
 
 def empty_model(config: ModelConfig, *, dtype: torch.dtype, device: torch.device) -> HunyuanImage3:
-    """The network with unset parameters of `dtype`, except the routers, which are float32 always."""
+    """The network with unset parameters of `dtype`, except the routers, which are float32 always.
+
+    In fp8 are the matrices of the decoder's layers alone; the rest is then bfloat16.
+    """
     with torch.device("meta"):
         model = HunyuanImage3(config)
+        if dtype == FP8:
+            make_fp8(model.model)
+    rest = torch.bfloat16 if dtype == FP8 else dtype
     for name, parameter in model.named_parameters():
-        kept = torch.float32 if ROUTER.fullmatch(name) else dtype
-        parameter.data = parameter.data.to(kept)
+        if parameter.dtype != FP8:
+            parameter.data = parameter.data.to(torch.float32 if ROUTER.fullmatch(name) else rest)
     return model.to_empty(device=device).requires_grad_(False).eval()
 
 

@@ -13,28 +13,31 @@ from typing import Never
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from danqing.hunyuan_image3.vae import Vae
-from danqing.training.dataset import draw_pictures, draw_scenes
+from danqing.training.budget import Budget
 from danqing.training.decoder_start import start_linear
 from danqing.training.latents import BLOCK_PX, LinearCode
 from danqing.training.recipe import PIXELS_PER_TOKEN, PRESET_SHARES, Recipe, model_config
 from danqing.training.scenes.grid import Grid
+from danqing.training.shards import draw_pictures, draw_scenes
 
-BATCH_SIZE = 8
+BATCH_SIZE = 16
 # The residual blocks learn fast; the linear decoder around them, which is nearly right, gives way more slowly.
 BLOCK_RATE, LINEAR_RATE = 1e-3, 1e-4
-NUM_WARMUP_STEPS = 20
+NUM_WARMUP_STEPS = 50
 DECAY_SHARE = 0.5
-AVERAGE_DECAY = 0.98
+AVERAGE_DECAY = 0.995
 CODE_NOISE = 0.3
 EDGE_WEIGHT = 1.0
 # Drawing pictures does not need the encoder, so it gets the smaller part of the time.
 STEPS_PER_ENCODER_STEP = 8
 NUM_START_PICTURES = 48
-STEPS_PER_SAVE = 25
-STEPS_PER_LOG = 5
+MAX_BATCHES = 10**7
+SECONDS_PER_SAVE = 60
+STEPS_PER_LOG = 20
 
 
 def edges(pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -50,11 +53,10 @@ def picture_loss(drawn: Tensor, target: Tensor) -> Tensor:
     return loss
 
 
-def rate_share(num_seen: int, *, num_pictures: int) -> float:
-    """Linear warm-up, then constant, then linear decay to zero."""
+def rate_share(done: float, *, num_seen: int) -> float:
+    """Linear warm-up, then constant, then linear decay to zero; `done` is the share of the run that is over."""
     warmup = (num_seen / BATCH_SIZE + 1) / NUM_WARMUP_STEPS
-    decay = (1 - num_seen / num_pictures) / DECAY_SHARE
-    return max(0.0, min(1.0, warmup, decay))
+    return max(0.0, min(1.0, warmup, (1 - done) / DECAY_SHARE))
 
 
 def is_linear(name: str) -> bool:
@@ -76,6 +78,18 @@ def draw_examples(code: LinearCode, rng: random.Random, *, count: int, grid: Gri
     return code.encode(draw_pictures(scenes, BLOCK_PX)), draw_pictures(scenes, PIXELS_PER_TOKEN)
 
 
+class Examples(Dataset[tuple[Tensor, Tensor]]):
+    """Batches by number; what one holds depends on its number alone."""
+
+    def __init__(self, code: LinearCode) -> None:
+        self._code = code
+
+    def __getitem__(self, batch_index: int) -> tuple[Tensor, Tensor]:
+        rng = random.Random(batch_index)
+        grid = rng.choices(list(PRESET_SHARES), list(PRESET_SHARES.values()))[0]
+        return draw_examples(self._code, rng, count=BATCH_SIZE, grid=grid)
+
+
 class AutoencoderTraining:
     """One run in one folder: `autoencoder.pt` is its state, `autoencoder.jsonl` its log."""
 
@@ -85,9 +99,10 @@ class AutoencoderTraining:
         self.vae = Vae(model_config(recipe).vae)
         self.code = LinearCode.load(folder / "code.safetensors")
         self.num_seen = 0
-        self._encoder_error = float("nan")
+        self.seconds = 0.0
+        self._encoder_error = torch.tensor(float("nan"))
         self._state_path = folder / "autoencoder.pt"
-        state = torch.load(self._state_path) if self._state_path.exists() else None
+        state = torch.load(self._state_path, map_location=device) if self._state_path.exists() else None
         if state is None:
             rng = random.Random(2)
             grids = rng.choices(list(PRESET_SHARES), list(PRESET_SHARES.values()), k=NUM_START_PICTURES // BATCH_SIZE)
@@ -99,35 +114,40 @@ class AutoencoderTraining:
             self.vae.load_state_dict(state["weights"])
             self.average = state["vae"]
             self.adam.load_state_dict(state["adam"])
-            self.num_seen = state["num_seen"]
+            self.num_seen, self.seconds = state["num_seen"], state["seconds"]
 
     def save(self) -> None:
         """Written, then renamed: a killed run leaves the previous state whole. `vae` is the moving average."""
         partial = self._state_path.with_suffix(".partial")
         state = {"vae": self.average, "weights": self.vae.state_dict(), "adam": self.adam.state_dict()}
-        torch.save(state | {"num_seen": self.num_seen}, partial)
+        torch.save(state | {"num_seen": self.num_seen, "seconds": self.seconds}, partial)
         partial.rename(self._state_path)
 
-    def run(self, *, num_pictures: int) -> None:
-        """Train until `num_pictures` have been seen in all, counting earlier runs."""
-        bar = tqdm(total=num_pictures, initial=self.num_seen, unit="picture", mininterval=5)
+    def run(self, budget: Budget, *, num_processes: int) -> None:
+        """Train until the budget is used up, counting earlier runs; so many more processes draw the pictures."""
+        bar = tqdm(initial=self.num_seen, unit="picture", mininterval=5)
         losses: list[Tensor] = []
-        while self.num_seen < num_pictures:
-            losses.append(self._step(num_pictures=num_pictures))
+        numbers = range(self.num_seen // BATCH_SIZE, MAX_BATCHES)
+        loader = DataLoader(Examples(self.code), batch_size=None, sampler=numbers, num_workers=num_processes)
+        last_save = last_step = time.monotonic()
+        for code, target in loader:
+            done = budget.share_done(num_seen=self.num_seen, seconds=self.seconds)
+            if done >= 1:
+                break
+            losses.append(self._step(code.to(self.device), target.to(self.device), done=done))
             bar.update(BATCH_SIZE)
-            step_index = self.num_seen // BATCH_SIZE
-            if step_index % STEPS_PER_LOG == 0:
+            now = time.monotonic()
+            self.seconds, last_step = self.seconds + now - last_step, now
+            if self.num_seen // BATCH_SIZE % STEPS_PER_LOG == 0:
                 self._log(torch.stack(losses).mean(0), bar)
                 losses = []
-            if step_index % STEPS_PER_SAVE == 0:
+            if now - last_save > SECONDS_PER_SAVE:
                 self.save()
+                last_save = now
         self.save()
         bar.close()
 
-    def _step(self, *, num_pictures: int) -> Tensor:
-        rng = random.Random(self.num_seen)
-        grid = rng.choices(list(PRESET_SHARES), list(PRESET_SHARES.values()))[0]
-        code, target = (x.to(self.device) for x in draw_examples(self.code, rng, count=BATCH_SIZE, grid=grid))
+    def _step(self, code: Tensor, target: Tensor, *, done: float) -> Tensor:
         generator = torch.Generator("cpu").manual_seed(self.num_seen)
         noise = torch.randn(code.shape, generator=generator).to(self.device)
         strength = CODE_NOISE * torch.rand(BATCH_SIZE, 1, 1, 1, generator=generator).to(self.device)
@@ -137,7 +157,7 @@ class AutoencoderTraining:
         loss.backward()
         if self.num_seen // BATCH_SIZE % STEPS_PER_ENCODER_STEP == 0:
             self._read(target, code)
-        self._move(rate_share(self.num_seen, num_pictures=num_pictures))
+        self._move(rate_share(done, num_seen=self.num_seen))
         self.num_seen += BATCH_SIZE
         return torch.stack([loss.detach(), F.mse_loss(drawn.detach().float(), target)])
 
@@ -147,7 +167,7 @@ class AutoencoderTraining:
             read = self.vae.encode(target.to(memory_format=torch.channels_last))
         loss = F.mse_loss(read.float(), code)
         loss.backward()
-        self._encoder_error = float(loss.detach())
+        self._encoder_error = loss.detach()
 
     @torch.no_grad()
     def _move(self, share: float) -> None:
@@ -161,10 +181,10 @@ class AutoencoderTraining:
         torch._foreach_lerp_(list(self.average.values()), list(self.vae.state_dict().values()), 1 - decay)
 
     def _log(self, losses: Tensor, bar: "tqdm[Never]") -> None:
-        loss, squared = losses.tolist()
+        (loss, squared), encoder = losses.tolist(), float(self._encoder_error)
         psnr = 10 * torch.log10(torch.tensor(4 / squared)).item()
-        bar.set_postfix(loss=f"{loss:.4f}", psnr=f"{psnr:.2f}", encoder=f"{self._encoder_error:.4f}")
-        row = {"seen": self.num_seen, "loss": loss, "psnr_db": psnr, "encoder": self._encoder_error}
+        bar.set_postfix(loss=f"{loss:.4f}", psnr=f"{psnr:.2f}", encoder=f"{encoder:.4f}")
+        row = {"seen": self.num_seen, "loss": loss, "psnr_db": psnr, "encoder": encoder}
         row["time"] = time.time()
         with (self.folder / "autoencoder.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")

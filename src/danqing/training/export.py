@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from danqing.training.recipe import Recipe, config_json, generation_config_json
-from danqing.training.transformer_training import PROBE, TransformerTraining
+from danqing.training.transformer_training import TransformerTraining
 
 
 def checkpoint_names(name: str, value: Tensor) -> Iterator[tuple[str, Tensor]]:
@@ -29,9 +29,8 @@ def export(recipe: Recipe, workdir: Path) -> Path:
     for name, content in (("config", config_json(recipe)), ("generation_config", generation_config_json())):
         (folder / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
     training = TransformerTraining(recipe, workdir, dtype=torch.float32, device=torch.device("cpu"))
-    vae = torch.load(workdir / "autoencoder.pt")["vae"]
-    network = {name: value for name, value in training.optimiser.averaged().items() if not name.startswith(PROBE)}
-    parameters = {**network, **{f"vae.{name}": value for name, value in vae.items()}}
+    vae = torch.load(workdir / "autoencoder.pt", map_location="cpu")["vae"]
+    parameters = {**training.network(), **{f"vae.{name}": value for name, value in vae.items()}}
     tensors = {}
     for name, parameter in parameters.items():
         for key, value in checkpoint_names(name, parameter):

@@ -29,7 +29,8 @@ def to_pixels(pictures: npt.NDArray[np.uint8]) -> Tensor:
 
 def blocks(pixels: Tensor) -> Tensor:
     """[B, 3, H, W] to one row per block, [B * h * w, 3 * 32 * 32]."""
-    return F.unfold(pixels, BLOCK_PX, stride=BLOCK_PX).transpose(1, 2).reshape(-1, 3 * BLOCK_PX**2)
+    parts = pixels.unflatten(2, (-1, BLOCK_PX)).unflatten(4, (-1, BLOCK_PX))
+    return parts.permute(0, 2, 4, 1, 3, 5).reshape(-1, 3 * BLOCK_PX**2)
 
 
 @dataclass(frozen=True)

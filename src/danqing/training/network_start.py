@@ -14,18 +14,19 @@ from torch import Tensor, nn
 from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.hunyuan_image3.patch_embed import NUM_GROUPS
 
-GROUP_SIZE = 6  # two pairs of signals, one of constants
 CONSTANT = 5.0  # in spreads of the stronger signal
 START_GAIN = 0.5
 
 
 def can_open(model: HunyuanImage3) -> bool:
-    """Whether the sizes fit: two latent channels for each group, and room for their pairs and the constants."""
+    """Whether the sizes fit: room for the pairs of every group's latent channels, and for its constants."""
     config = model.config
+    num_channels = config.vae.latent_channels
     return (
         config.patch_size == 1
-        and config.vae.latent_channels == 2 * NUM_GROUPS
-        and config.patch_embed_hidden_size == GROUP_SIZE * NUM_GROUPS
+        and num_channels % NUM_GROUPS == 0
+        and config.patch_embed_hidden_size == 2 * (num_channels + NUM_GROUPS)
+        and config.patch_embed_hidden_size != config.hidden_size  # Both ends need their 1x1 convolutions.
     )
 
 
@@ -35,25 +36,26 @@ def open_straight_way(model: HunyuanImage3, spread_C: Tensor) -> None:
 
     `spread_C` is each latent channel's standard deviation.
     """
-    strongest_G = spread_C.clamp_min(1.0).view(NUM_GROUPS, 2).amax(1)
-    constant_G = CONSTANT * strongest_G
+    spread_GP = spread_C.clamp_min(1.0).view(NUM_GROUPS, -1)
+    constant_G = CONSTANT * spread_GP.amax(1)
     _set_pairs(_conv(model, "patch_embed.model.0"), constant_G)
     _clear(_conv(model, "patch_embed.model.1.out_layers.3"))
     # The first C numbers of a token are its latent.
     tokens = _conv(model, "patch_embed.model.1.skip_connection")
     _clear(tokens)
-    for c in range(len(spread_C)):
-        tokens.weight[c, _plus(c)] = 0.5
-        tokens.weight[c, _plus(c) + 1] = -0.5
+    for c, place in enumerate(_places(len(spread_C))):
+        tokens.weight[c, place] = 0.5
+        tokens.weight[c, place + 1] = -0.5
     _clear(_conv(model, "final_layer.model.0.out_layers.3"))
     _set_pairs(_conv(model, "final_layer.model.0.skip_connection"), constant_G)
     head = _conv(model, "final_layer.model.1.2")
     _clear(head)
-    for c, spread in enumerate(spread_C.tolist()):
-        constant = float(constant_G[c // 2])
-        gain = START_GAIN * ((constant**2 + 2 * max(1.0, spread) ** 2) / 3) ** 0.5
-        head.weight[c, _plus(c), 1, 1] = gain
-        head.weight[c, _plus(c) + 1, 1, 1] = -gain
+    group_size = spread_GP.shape[1]
+    spread_of_groups_G = ((constant_G.square() + spread_GP.square().sum(1)) / (group_size + 1)).sqrt()
+    for c, place in enumerate(_places(len(spread_C))):
+        gain = START_GAIN * float(spread_of_groups_G[c // group_size])
+        head.weight[c, place, 1, 1] = gain
+        head.weight[c, place + 1, 1, 1] = -gain
 
 
 def _conv(model: nn.Module, name: str) -> nn.Conv2d:
@@ -62,9 +64,10 @@ def _conv(model: nn.Module, name: str) -> nn.Conv2d:
     return conv
 
 
-def _plus(c: int) -> int:
-    """Where the positive of a latent channel's pair stands; the negative follows."""
-    return GROUP_SIZE * (c // 2) + 2 * (c % 2)
+def _places(num_channels: int) -> list[int]:
+    """Where the positive of each latent channel's pair stands; the negative follows."""
+    group_size = num_channels // NUM_GROUPS
+    return [2 * (c + c // group_size) for c in range(num_channels)]
 
 
 def _clear(conv: nn.Conv2d) -> None:
@@ -78,8 +81,10 @@ def _set_pairs(conv: nn.Conv2d, constant_G: Tensor) -> None:
     _clear(conv)
     assert conv.bias is not None
     middle = conv.kernel_size[0] // 2
-    for c in range(2 * NUM_GROUPS):
-        conv.weight[_plus(c), c, middle, middle] = 1
-        conv.weight[_plus(c) + 1, c, middle, middle] = -1
-    conv.bias.view(NUM_GROUPS, GROUP_SIZE)[:, 4] = constant_G
-    conv.bias.view(NUM_GROUPS, GROUP_SIZE)[:, 5] = -constant_G
+    num_channels = conv.out_channels // 2 - NUM_GROUPS
+    for c, place in enumerate(_places(num_channels)):
+        conv.weight[place, c, middle, middle] = 1
+        conv.weight[place + 1, c, middle, middle] = -1
+    bias_GP = conv.bias.view(NUM_GROUPS, -1)
+    bias_GP[:, -2] = constant_G
+    bias_GP[:, -1] = -constant_G

@@ -1,9 +1,12 @@
 """Muon for the layers' matrices, AdamW for the rest; float32 masters behind the network's bfloat16 weights.
 
+Matrices of one shape are stacked, so that all layers take their step in the same few products.
+
 Muon (Jordan et al., 2024): momentum, then the nearest orthogonal matrix by Newton-Schulz iterations, so that every
 direction of a matrix learns at the same pace.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,42 +55,55 @@ class Optimiser:
         self._parameters = {name: p for name, p in parameters.items() if p.requires_grad}
         self._masters = {name: p.detach().float().clone() for name, p in self._parameters.items()}
         self._average = {name: master.clone() for name, master in self._masters.items()}
-        self._momenta = {n: torch.zeros_like(m) for n, m in self._masters.items() if is_matrix(n, m)}
-        rest = [master for name, master in self._masters.items() if name not in self._momenta]
+        # By shape: the names of the matrices, and their momenta, stacked.
+        self._groups: dict[torch.Size, list[str]] = defaultdict(list)
+        for name, master in self._masters.items():
+            if is_matrix(name, master):
+                self._groups[master.shape].append(name)
+        self._momenta = {
+            shape: torch.zeros(len(names), *shape, device=self._masters[names[0]].device)
+            for shape, names in self._groups.items()
+        }
+        matrices = {name for names in self._groups.values() for name in names}
+        self._rest = [name for name in self._masters if name not in matrices]
+        rest = [self._masters[name] for name in self._rest]
         self._adam = torch.optim.AdamW(rest, lr=adam_rate, betas=adam_betas, weight_decay=0.0, foreach=True)
         self._muon_rate, self._adam_rate, self._ema_decay = muon_rate, adam_rate, ema_decay
 
     @torch.no_grad()
     def step(self, *, rate_share: float, step_index: int) -> None:
         """Move by the gradients, at `rate_share` of the full rates, and clear them."""
-        gradients = {name: p.grad for name, p in self._parameters.items() if p.grad is not None}
+        # Zeros for what this step did not use.
+        gradients = {name: torch.zeros_like(p) if p.grad is None else p.grad for name, p in self._parameters.items()}
         self._team.add_up(list(gradients.values()))
         gradients = {name: gradient.float() / self._team.size for name, gradient in gradients.items()}
-        updates = {}
-        for i, (name, momentum) in enumerate(self._momenta.items()):
-            gradient = gradients[name]
-            momentum.lerp_(gradient, 1 - MOMENTUM)
-            # Each process turns its share of the matrices; the others have zeros there.
-            mine = i % self._team.size == self._team.rank
-            updates[name] = orthogonalise(gradient.lerp(momentum, MOMENTUM)) if mine else torch.zeros_like(momentum)
-        self._team.add_up(list(updates.values()))
-        for name, update in updates.items():
-            master = self._masters[name]
-            scale = max(1.0, master.shape[-2] / master.shape[-1]) ** 0.5
-            master.add_(update, alpha=-self._muon_rate * rate_share * scale)
-        for name, gradient in gradients.items():
-            if name not in self._momenta:
-                self._masters[name].grad = gradient
+        self._step_matrices(gradients, rate_share=rate_share)
+        for name in self._rest:
+            self._masters[name].grad = gradients[name]
         self._adam.param_groups[0]["lr"] = self._adam_rate * rate_share
         self._adam.step()
         # Short memory at first, so that the average does not remember the random start.
         decay = min(self._ema_decay, (1 + step_index) / (10 + step_index))
-        names = list(self._masters)
-        masters = [self._masters[name] for name in names]
-        torch._foreach_lerp_([self._average[name] for name in names], masters, 1 - decay)
-        for name, parameter in self._parameters.items():
-            parameter.copy_(self._masters[name])
+        masters = list(self._masters.values())
+        torch._foreach_lerp_(list(self._average.values()), masters, 1 - decay)
+        torch._foreach_copy_(list(self._parameters.values()), masters)
+        for parameter in self._parameters.values():
             parameter.grad = None
+
+    def _step_matrices(self, gradients: Mapping[str, Tensor], *, rate_share: float) -> None:
+        updates = {}
+        for shape, names in self._groups.items():
+            gradient, momentum = torch.stack([gradients[name] for name in names]), self._momenta[shape]
+            momentum.lerp_(gradient, 1 - MOMENTUM)
+            # Each process turns its share of the matrices; the others have zeros there.
+            mine = slice(self._team.rank, None, self._team.size)
+            updates[shape] = torch.zeros_like(momentum)
+            updates[shape][mine] = orthogonalise(gradient.lerp(momentum, MOMENTUM)[mine])
+        self._team.add_up(list(updates.values()))
+        for shape, names in self._groups.items():
+            scale = max(1.0, shape[-2] / shape[-1]) ** 0.5
+            masters = [self._masters[name] for name in names]
+            torch._foreach_add_(masters, updates[shape].unbind(), alpha=-self._muon_rate * rate_share * scale)
 
     @torch.no_grad()
     def adopt_weights(self) -> None:
@@ -105,20 +121,17 @@ class Optimiser:
         return {
             "masters": self._masters,
             "average": self._average,
-            "momenta": self._momenta,
+            "momenta": list(self._momenta.values()),
             "adam": self._adam.state_dict(),
         }
 
     @torch.no_grad()
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from `state`."""
-        for own, stored in (
-            (self._masters, state["masters"]),
-            (self._average, state["average"]),
-            (self._momenta, state["momenta"]),
-        ):
+        for own, stored in ((self._masters, state["masters"]), (self._average, state["average"])):
             for name, value in stored.items():
                 own[name].copy_(value)
+        for momentum, value in zip(self._momenta.values(), state["momenta"], strict=True):
+            momentum.copy_(value)
         self._adam.load_state_dict(state["adam"])
-        for name, parameter in self._parameters.items():
-            parameter.copy_(self._masters[name])
+        torch._foreach_copy_(list(self._parameters.values()), list(self._masters.values()))

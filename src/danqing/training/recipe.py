@@ -3,7 +3,7 @@
 Why these numbers: docs/log.md.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from danqing.hunyuan_image3.config import ModelConfig, parse_model_config
@@ -25,6 +25,9 @@ OTHERS = [
 GRID_SHARES = PRESET_SHARES | {grid: 0.10 / len(OTHERS) for grid in OTHERS}
 
 
+FINISHING_RATE = 0.25
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Sizes and rates; the defaults are the shipped checkpoint's."""
@@ -34,9 +37,9 @@ class Recipe:
     num_layers: int = 6
     num_experts: int = 4
     num_experts_per_token: int = 2
-    expert_width: int = 256
-    patch_embed_hidden_size: int = 192
-    latent_channels: int = 64
+    expert_width: int = 240
+    patch_embed_hidden_size: int = 320
+    latent_channels: int = 128
     vae_block_channels: tuple[int, ...] = (64, 64, 128)
     # Few points at high resolution: on a CPU the wide layers are cheap only where the grid is coarse.
     vae_output_patch_size: int = 16
@@ -47,7 +50,7 @@ class Recipe:
     adam_betas: tuple[float, float] = (0.9, 0.98)
     num_warmup_steps: int = 100
     decay_share: float = 0.3
-    ema_decay: float = 0.99
+    ema_decay: float = 0.998
     balance_weight: float = 0.01
     text_weight: float = 0.02
     # The probe reads what this layer writes.
@@ -63,6 +66,17 @@ class Recipe:
     # below 0.4 stays in the picture as grain, so the spread is wide.
     noise_centre: float = 1.0
     noise_spread: float = 1.4
+
+
+def finishing(recipe: Recipe) -> Recipe:
+    """To go on from a finished checkpoint: lower rates, falling from the start; the probe was thrown away."""
+    return replace(
+        recipe,
+        muon_rate=FINISHING_RATE * recipe.muon_rate,
+        adam_rate=FINISHING_RATE * recipe.adam_rate,
+        decay_share=1.0,
+        probe_weight=0.0,
+    )
 
 
 def config_json(recipe: Recipe) -> dict[str, Any]:

@@ -5,23 +5,23 @@ Every stage takes up where a killed run left it.
 """
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
-from tqdm import trange
 
 from danqing.hunyuan_image3.precision import fastest_dtype
-from danqing.hunyuan_image3.prompt_template import PromptTemplate
-from danqing.hunyuan_image3.tokenizer import Tokenizer
 from danqing.training.autoencoder_training import AutoencoderTraining
-from danqing.training.dataset import Dataset, draw_pictures, draw_scenes, make_shard, training_text
+from danqing.training.budget import Budget
+from danqing.training.dataset import Dataset
 from danqing.training.evaluation.commands import app as evaluation_commands
 from danqing.training.export import export
 from danqing.training.latents import BLOCK_PX, LinearCode
-from danqing.training.recipe import BASE_SIZE_PX, GRID_SHARES, NUM_RATIOS, PRESET_SHARES, Recipe
+from danqing.training.recipe import BASE_SIZE_PX, GRID_SHARES, NUM_RATIOS, PRESET_SHARES, Recipe, finishing
 from danqing.training.scenes.layout import sample_scene
+from danqing.training.shards import draw_pictures, draw_scenes, make_shards, training_text
 from danqing.training.team import Team
 from danqing.training.transformer_training import TransformerTraining
 from danqing.training.vocabulary_training import train_tokenizer
@@ -31,6 +31,8 @@ NUM_VOCABULARY_CAPTIONS = 40_000
 
 app = typer.Typer(add_completion=False, help=__doc__)
 app.add_typer(evaluation_commands)
+NumSamples = Annotated[int | None, typer.Option(help="Until so many samples have been seen in all.")]
+Seconds = Annotated[float | None, typer.Option(help="For so many seconds in all.")]
 Workdir = Annotated[Path, typer.Option(help="Folder of the run: shards, states, logs, the finished checkpoint.")]
 
 
@@ -58,33 +60,48 @@ def code(workdir: Workdir) -> None:
 
 
 @app.command()
-def shards(workdir: Workdir, count: int = 100, first: int = 0) -> None:
+def shards(workdir: Workdir, count: int = 100, first: int = 0, num_processes: int = 1) -> None:
     """Draw training examples, 1,024 a shard."""
-    folder = workdir / "shards"
-    folder.mkdir(parents=True, exist_ok=True)
-    linear = LinearCode.load(workdir / "code.safetensors")
-    for shard_index in trange(first, first + count, unit="shard", mininterval=10):
-        make_shard(shard_index, folder, code=linear)
+    make_shards(workdir, range(first, first + count), num_processes=num_processes)
 
 
 @app.command()
-def transformer(workdir: Workdir, num_samples: int = 400_000, device: str = "cpu") -> None:
-    """Train the transformer until it has seen `num_samples` in all."""
+def transformer(
+    workdir: Workdir,
+    num_samples: NumSamples = None,
+    seconds: Seconds = None,
+    batch_size: int = Recipe.batch_size,
+    start: Annotated[Path | None, typer.Option(help="A finished checkpoint to go on from, at reduced rates.")] = None,
+    fused: Annotated[bool, typer.Option(help="Compile the layers; a CPU needs a C++ compiler for it.")] = False,
+    device: str = "cpu",
+) -> None:
+    """Train the transformer: on 400,000 samples if nothing else is said."""
     where = torch.device(device)
-    template = PromptTemplate(
-        Tokenizer.from_file(workdir / "mini" / "tokenizer.json"), name="pretrain", base_size_px=BASE_SIZE_PX
-    )
+    recipe = replace(Recipe() if start is None else finishing(Recipe()), batch_size=batch_size)
     team = Team.from_environment()
-    training = TransformerTraining(Recipe(), workdir, dtype=fastest_dtype(where), device=where, team=team)
-    training.run(Dataset(workdir / "shards", template), num_samples=num_samples)
+    training = TransformerTraining(recipe, workdir, dtype=fastest_dtype(where), device=where, team=team, fused=fused)
+    if start is not None:
+        training.start_from(start)
+    training.run(Dataset(workdir / "shards", device=where), budget(num_samples, seconds, otherwise=400_000))
 
 
 @app.command()
-def autoencoder(workdir: Workdir, num_pictures: int = 20_000, device: str = "cpu") -> None:
-    """Train the convolutional decoder and encoder on the linear code."""
+def autoencoder(
+    workdir: Workdir,
+    num_samples: NumSamples = None,
+    seconds: Seconds = None,
+    num_processes: Annotated[int, typer.Option(help="Processes that draw pictures; with none, this one does.")] = 0,
+    device: str = "cpu",
+) -> None:
+    """Train the convolutional decoder and encoder on the linear code: on 20,000 pictures if nothing else is said."""
     where = torch.device(device)
     training = AutoencoderTraining(Recipe(), workdir, dtype=fastest_dtype(where), device=where)
-    training.run(num_pictures=num_pictures)
+    training.run(budget(num_samples, seconds, otherwise=20_000), num_processes=num_processes)
+
+
+def budget(num_samples: int | None, seconds: float | None, *, otherwise: int) -> Budget:
+    """What the options ask for."""
+    return Budget(num_samples=num_samples or (None if seconds else otherwise), seconds=seconds)
 
 
 @app.command(name="export")

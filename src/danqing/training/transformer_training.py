@@ -1,7 +1,6 @@
 """The training loop of the transformer: resumable, logged, bounded by a number of samples. Knows no autoencoder."""
 
 import json
-import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from danqing.hunyuan_image3.config import parse_model_config, read_json
 from danqing.hunyuan_image3.model import HunyuanImage3
+from danqing.hunyuan_image3.weights import load_model
+from danqing.training.budget import Budget
 from danqing.training.dataset import IGNORED, Batch, Dataset, TextBatch
 from danqing.training.forward import forward, forward_text
 from danqing.training.layout_labels import NUM_NAMES, NUM_PARTS
@@ -21,9 +23,12 @@ from danqing.training.optimiser import Optimiser
 from danqing.training.recipe import Recipe, model_config
 from danqing.training.team import Team
 
-STEPS_PER_SAVE = 200
 PROBE = "probe"
 STEPS_PER_LOG = 20
+# How often new shards are looked for; first of all after the first step, which on a GPU takes long.
+STEPS_PER_REFRESH = 50
+SECONDS_PER_SAVE = 120
+FIRST_SNAPSHOT = 32_768
 # Attention and shared experts start as nothing, and so do the first predictions.
 ZERO_AT_START = ("o_proj.weight", "down_proj.weight")
 ZERO_OUTPUTS = ("lm_head", "final_layer.model.1.2")
@@ -48,8 +53,8 @@ def new_network(recipe: Recipe, *, dtype: torch.dtype, device: torch.device) -> 
 
 
 def noise_levels(count: int, *, centre: float, spread: float, generator: torch.Generator) -> Tensor:
-    """Logit-normal sigmas, [B]."""
-    return torch.sigmoid(centre + spread * torch.randn(count, generator=generator))
+    """Logit-normal sigmas, [B], on the generator's device."""
+    return torch.sigmoid(centre + spread * torch.randn(count, generator=generator, device=generator.device))
 
 
 class LayoutProbe(nn.Module):
@@ -78,23 +83,27 @@ class Losses:
 
 
 def loss_of(
-    model: HunyuanImage3, probe: LayoutProbe, batch: Batch, recipe: Recipe, *, generator: torch.Generator
+    model: HunyuanImage3,
+    probe: LayoutProbe,
+    batch: Batch,
+    recipe: Recipe,
+    *,
+    generator: torch.Generator,
+    fused: bool = False,
 ) -> Losses:
     """Velocity, next token of the prompt, experts' balance and layout of one batch."""
-    B, device = len(batch.latent_BChw), model.device
-    sigma_B = noise_levels(B, centre=recipe.noise_centre, spread=recipe.noise_spread, generator=generator)
-    clean = batch.latent_BChw.float()
-    noise = torch.randn(clean.shape, generator=generator)
+    device = model.device
+    clean = batch.latent_BChw.to(device).float()
+    sigma_B = noise_levels(len(clean), centre=recipe.noise_centre, spread=recipe.noise_spread, generator=generator)
+    noise = torch.randn(clean.shape, generator=generator, device=device)
     sigma = sigma_B[:, None, None, None]
     noisy = (1 - sigma) * clean + sigma * noise
-    dropped_B1 = torch.rand(B, 1, generator=generator) < recipe.unconditional_share
-    ids = torch.where(dropped_B1, batch.unconditional_ids_BL, batch.token_ids_BL).to(device)
+    dropped_B1 = torch.rand(len(clean), 1, generator=generator, device=device) < recipe.unconditional_share
+    ids = torch.where(dropped_B1, batch.unconditional_ids_BL.to(device), batch.token_ids_BL.to(device))
     num_pads = batch.num_pads_B.to(device)
-    out = forward(
-        model, ids, num_pads, noisy.to(device), (1000 * sigma_B).to(device), probe_layer=recipe.probe_layer_index
-    )
+    out = forward(model, ids, num_pads, noisy, 1000 * sigma_B, probe_layer=recipe.probe_layer_index, fused=fused)
     labels = batch.labels_Bhw2.to(device)
-    error_BChw = (out.velocity - (noise - clean).to(device)).square()
+    error_BChw = (out.velocity - (noise - clean)).square()
     # Things are few of a picture's cells and most of what there is to learn.
     weight_B1hw = torch.where(labels[..., 1] > 0, recipe.thing_weight, 1.0)[:, None]
     weighted_loss = (error_BChw * weight_B1hw).mean() / weight_B1hw.mean()
@@ -107,19 +116,20 @@ def loss_of(
     return Losses(total + recipe.probe_weight * probe_loss, velocity_loss, probe_loss.detach())
 
 
-def recaption_loss(model: HunyuanImage3, batch: TextBatch, recipe: Recipe) -> tuple[Tensor, Tensor]:
+def recaption_loss(
+    model: HunyuanImage3, batch: TextBatch, recipe: Recipe, *, fused: bool = False
+) -> tuple[Tensor, Tensor]:
     """The loss of a text batch, weighted, and the cross entropy alone."""
-    logits, balance = forward_text(model, batch.token_ids_BL.to(model.device))
+    logits, balance = forward_text(model, batch.token_ids_BL.to(model.device), fused=fused)
     targets = batch.targets_BL.to(model.device)
     entropy = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
     return recipe.recaption_weight * entropy + recipe.balance_weight * balance, entropy.detach()
 
 
-def rate_share(num_seen: int, *, num_samples: int, recipe: Recipe) -> float:
-    """Linear warm-up, constant, linear decay over the last part."""
+def rate_share(done: float, *, num_seen: int, recipe: Recipe) -> float:
+    """Linear warm-up, constant, linear decay over the last part; `done` is the share of the run that is over."""
     warmup = min(1.0, (num_seen / recipe.batch_size + 1) / recipe.num_warmup_steps)
-    left = (num_samples - num_seen) / (recipe.decay_share * num_samples)
-    return warmup * max(0.0, min(1.0, left))
+    return warmup * max(0.0, min(1.0, (1 - done) / recipe.decay_share))
 
 
 @dataclass
@@ -128,15 +138,24 @@ class Progress:
 
     step_index: int = 0
     num_seen: int = 0
+    seconds: float = 0.0
 
 
 class TransformerTraining:
-    """One run in one folder: `transformer.pt` is its state, `transformer.jsonl` its log."""
+    """One run in one folder: `transformer.pt` is its state, `transformer.jsonl` its log, `snapshots/` the averaged
+    weights whenever the samples seen have doubled."""
 
     def __init__(
-        self, recipe: Recipe, folder: Path, *, dtype: torch.dtype, device: torch.device, team: Team | None = None
+        self,
+        recipe: Recipe,
+        folder: Path,
+        *,
+        dtype: torch.dtype,
+        device: torch.device,
+        team: Team | None = None,
+        fused: bool = False,
     ) -> None:
-        self.recipe, self.folder, self.team = recipe, folder, team or Team()
+        self.recipe, self.folder, self.team, self.fused = recipe, folder, team or Team(), fused
         self.model = new_network(recipe, dtype=dtype, device=device)
         self.probe = LayoutProbe(recipe.hidden_size).to(device)
         self.optimiser = Optimiser(
@@ -148,12 +167,23 @@ class TransformerTraining:
             team=self.team,
         )
         self.progress = Progress()
-        self._recaption_entropy = float("nan")
+        self._has_started = False
+        self._recaption_entropy = torch.tensor(float("nan"))
         self._state_path = folder / "transformer.pt"
         if self._state_path.exists():
-            state = torch.load(self._state_path)
+            state = torch.load(self._state_path, map_location=device)
             self.optimiser.restore(state["optimiser"])
             self.progress = Progress(**state["progress"])
+
+    def start_from(self, checkpoint: Path) -> None:
+        """Begin a new run with a finished checkpoint's weights; one that has begun already goes on as it was."""
+        self._has_started = True
+        if self.progress.step_index > 0:
+            return
+        config = parse_model_config(read_json(checkpoint / "config.json"))
+        finished = load_model(checkpoint, config, dtype=self.model.dtype, device=self.model.device)
+        self.model.load_state_dict(finished.state_dict())
+        self.optimiser.adopt_weights()
 
     def save(self) -> None:
         """Written, then renamed: a killed run leaves the previous state whole."""
@@ -163,59 +193,74 @@ class TransformerTraining:
         torch.save({"optimiser": self.optimiser.state(), "progress": vars(self.progress)}, partial)
         partial.rename(self._state_path)
 
-    def run(self, dataset: Dataset, *, num_samples: int) -> None:
-        """Train until `num_samples` have been seen in all, counting earlier runs."""
+    def network(self) -> dict[str, Tensor]:
+        """The averaged weights without the probe's, float32 on the CPU."""
+        averaged = self.optimiser.averaged().items()
+        return {name: value.cpu() for name, value in averaged if not name.startswith(PROBE)}
+
+    def run(self, dataset: Dataset, budget: Budget) -> None:
+        """Train until the budget is used up, counting earlier runs."""
+        if budget.seconds is not None and self.team.size > 1:
+            raise ValueError("a team needs a number of samples: its members' clocks differ")
         dataset.refresh()
-        if self.progress.step_index == 0 and can_open(self.model):
+        if self.progress.step_index == 0 and not self._has_started and can_open(self.model):
             open_straight_way(self.model, dataset.spread())
             self.optimiser.adopt_weights()
-        bar = tqdm(
-            total=num_samples, initial=self.progress.num_seen, unit="sample", mininterval=5, disable=not self.team.leads
-        )
-        losses: list[list[float]] = []
-        while self.progress.num_seen < num_samples:
-            dataset.refresh()
-            rng = random.Random(self.progress.step_index)
-            for batch in dataset.epoch(rng, batch_size=self.recipe.batch_size):
-                losses.append(self._step(batch, dataset, num_samples=num_samples))
-                bar.update(len(batch.latent_BChw))
-                if self.progress.step_index % STEPS_PER_LOG == 0:
-                    self._log([sum(column) / len(losses) for column in zip(*losses, strict=True)], bar)
-                    losses = []
-                if self.progress.step_index % STEPS_PER_SAVE == 0:
-                    self.save()
-                    dataset.refresh()
-                if self.progress.num_seen >= num_samples:
-                    break
+        bar = tqdm(initial=self.progress.num_seen, unit="sample", mininterval=5, disable=not self.team.leads)
+        losses: list[Tensor] = []
+        last_save = last_step = time.monotonic()
+        while (done := budget.share_done(num_seen=self.progress.num_seen, seconds=self.progress.seconds)) < 1:
+            losses.append(self._step(dataset, done=done))
+            bar.update(self.recipe.batch_size)
+            now = time.monotonic()
+            self.progress.seconds, last_step = self.progress.seconds + now - last_step, now
+            if self.progress.step_index % STEPS_PER_LOG == 0:
+                self._log(torch.stack(losses).mean(0).tolist(), bar)
+                losses = []
+            if self.progress.step_index % STEPS_PER_REFRESH == 1:
+                dataset.refresh()
+            if now - last_save > SECONDS_PER_SAVE:
+                self.save()
+                last_save = now
         self.save()
         bar.close()
 
-    def _step(self, batch: Batch, dataset: Dataset, *, num_samples: int) -> list[float]:
+    def _step(self, dataset: Dataset, *, done: float) -> Tensor:
         recipe, step_index = self.recipe, self.progress.step_index
-        generator = torch.Generator("cpu").manual_seed(step_index * self.team.size + self.team.rank)
-        mine = batch.share(self.team.rank, self.team.size)
-        losses = loss_of(self.model, self.probe, mine, recipe, generator=generator)
+        # All members of a team plan the same batch; noise is each one's own.
+        plan = torch.Generator().manual_seed(step_index)
+        generator = torch.Generator(self.model.device).manual_seed(step_index * self.team.size + self.team.rank)
+        mine = dataset.batch(plan, batch_size=recipe.batch_size).share(self.team.rank, self.team.size)
+        losses = loss_of(self.model, self.probe, mine, recipe, generator=generator, fused=self.fused)
         losses.total.backward()
         if step_index % recipe.steps_per_text_batch == 0:
-            text_batch = dataset.text_batch(
-                random.Random(step_index * self.team.size + self.team.rank),
-                batch_size=recipe.batch_size // 2 // self.team.size,
-            )
-            loss, entropy = recaption_loss(self.model, text_batch, recipe)
+            own_plan = torch.Generator().manual_seed(step_index * self.team.size + self.team.rank)
+            text_batch = dataset.text_batch(own_plan, batch_size=recipe.batch_size // 2 // self.team.size)
+            loss, self._recaption_entropy = recaption_loss(self.model, text_batch, recipe, fused=self.fused)
             loss.backward()
-            self._recaption_entropy = float(entropy)
-        share = rate_share(self.progress.num_seen, num_samples=num_samples, recipe=recipe)
+        share = rate_share(done, num_seen=self.progress.num_seen, recipe=recipe)
         self.optimiser.step(rate_share=share, step_index=step_index)
         self.progress.step_index += 1
-        self.progress.num_seen += len(batch.latent_BChw)
-        return [float(losses.velocity), float(losses.probe)]
+        self.progress.num_seen += recipe.batch_size
+        self._keep_snapshot()
+        return torch.stack([losses.velocity, losses.probe])
+
+    def _keep_snapshot(self) -> None:
+        seen, before = self.progress.num_seen, self.progress.num_seen - self.recipe.batch_size
+        has_doubled = (seen // FIRST_SNAPSHOT).bit_length() > (before // FIRST_SNAPSHOT).bit_length()
+        if self.team.leads and has_doubled:
+            path = self.folder / "snapshots" / f"{seen:09d}.pt"
+            path.parent.mkdir(exist_ok=True)
+            torch.save({name: value.bfloat16() for name, value in self.network().items()}, path.with_suffix(".partial"))
+            path.with_suffix(".partial").rename(path)
 
     def _log(self, losses: list[float], bar: "tqdm[Never]") -> None:
         if not self.team.leads:
             return
         velocity, probe = losses
-        bar.set_postfix(loss=f"{velocity:.4f}", probe=f"{probe:.3f}", recaption=f"{self._recaption_entropy:.3f}")
+        recaption = float(self._recaption_entropy)
+        bar.set_postfix(loss=f"{velocity:.4f}", probe=f"{probe:.3f}", recaption=f"{recaption:.3f}")
         row = {"step": self.progress.step_index, "seen": self.progress.num_seen, "loss": velocity, "probe": probe}
-        row |= {"recaption": self._recaption_entropy, "time": time.time()}
+        row |= {"recaption": recaption, "seconds": round(self.progress.seconds, 1), "time": time.time()}
         with (self.folder / "transformer.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")

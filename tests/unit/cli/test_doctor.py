@@ -17,9 +17,10 @@ Run = Callable[..., Result]
 
 CHECKPOINT = Path(__file__).parents[2] / "data" / "parity" / "pretrain"
 PROCESSOR = Processor(name="Made Up", num_cores=8, num_threads=8, features=("avx2",))
-CPU = Device(name="cpu", description="Made Up", memory_bytes=64 * 10**9, dtype="float32")
-H200 = Device(name="cuda:0", description="NVIDIA H200", memory_bytes=150 * 10**9, dtype="bfloat16")
-B300 = Device(name="cuda:1", description="NVIDIA B300", memory_bytes=288 * 10**9, dtype="bfloat16")
+CPU = Device(name="cpu", description="Made Up", memory_bytes=64 * 10**9, dtype="float32", fp8=True)
+H200 = Device(name="cuda:0", description="NVIDIA H200", memory_bytes=150 * 10**9, dtype="bfloat16", fp8=True)
+B300 = Device(name="cuda:1", description="NVIDIA B300", memory_bytes=288 * 10**9, dtype="bfloat16", fp8=True)
+A100 = Device(name="cuda:0", description="NVIDIA A100", memory_bytes=150 * 10**9, dtype="bfloat16", fp8=False)
 
 
 def _diagnose(tmp_path: Path, *devices: Device, **settings: object) -> Diagnosis:
@@ -79,6 +80,21 @@ def test_they_fit_the_first_device_with_room_for_all_of_them(tmp_path: Path) -> 
     assert "cuda:0 has 150 GB" in smaller.why_not
 
 
+def test_in_fp8_they_fit_a_gpu_that_multiplies_it(tmp_path: Path) -> None:
+    quantised = _diagnose(tmp_path, H200, CPU, device="cuda").fits[2]
+    assert (quantised.dtype, quantised.device) == ("fp8", "cuda:0")
+    older = _diagnose(tmp_path, A100, CPU, device="cuda")
+    assert older.fits[2].device is None
+    assert older.problems == []
+
+
+def test_fp8_on_a_device_without_it_is_a_problem(tmp_path: Path) -> None:
+    own, published = _diagnose(tmp_path, H200, CPU, device="cuda", dtype="fp8").fits
+    assert (own.dtype, own.device, published.device) == ("fp8", "cuda:0", "cuda:0")
+    (problem,) = _diagnose(tmp_path, A100, CPU, device="cuda", dtype="fp8").problems
+    assert problem == "DANQING_DTYPE is fp8, and cuda:0 (NVIDIA A100) cannot multiply it"
+
+
 def test_a_device_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
     diagnosis = _diagnose(tmp_path, CPU, device="cuda:3")
     assert "DANQING_DEVICE is cuda:3" in diagnosis.problems[0]
@@ -86,7 +102,7 @@ def test_a_device_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_too_large_for_its_device_is_a_problem(tmp_path: Path) -> None:
-    tiny = Device(name="cpu", description="Tiny", memory_bytes=10**8, dtype="float32")
+    tiny = Device(name="cpu", description="Tiny", memory_bytes=10**8, dtype="float32", fp8=True)
     (problem,) = _diagnose(tmp_path, tiny).problems
     assert problem.startswith("pretrain: needs 1.0 GB on one device")
 

@@ -8,7 +8,7 @@ from danqing.engine.interface import DrawRequest, ImageResult
 from danqing.engine.interleaver import Interleaver, PromptRejected
 from danqing.engine.messages import Drew
 from danqing.engine.painter import PipelinePainter
-from danqing.hunyuan_image3.errors import CheckpointError
+from danqing.hunyuan_image3.errors import CheckpointError, UnsupportedDevice
 
 CHECKPOINT = Path(__file__).parents[2] / "data" / "parity" / "pretrain"
 
@@ -113,3 +113,15 @@ def test_a_text_without_its_end_is_no_caption(painter: PipelinePainter) -> None:
 def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="nowhere"):
         PipelinePainter.load(tmp_path / "nowhere", device="cpu", dtype=None, on_progress=lambda done, total: None)
+
+
+def test_fp8_draws_too_and_says_so() -> None:
+    painter = PipelinePainter.load(CHECKPOINT, device="cpu", dtype="fp8", on_progress=lambda done, total: None)
+    assert "fp8, cpu" in painter.description
+    drawn = pictures(painter, request())
+    assert len(drawn[0, 0]) == 3 * 100 * 60
+
+
+def test_a_device_without_fp8_is_refused_by_the_name_of_the_setting() -> None:
+    with pytest.raises(UnsupportedDevice, match=r"DANQING_DTYPE is fp8: .*compute capability"):
+        PipelinePainter.load(CHECKPOINT, device="mps", dtype="fp8", on_progress=lambda done, total: None)

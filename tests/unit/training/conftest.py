@@ -15,6 +15,7 @@ from danqing.training.latents import BLOCK_PX, LinearCode
 from danqing.training.recipe import BASE_SIZE_PX, NUM_RATIOS, Recipe
 from danqing.training.scenes.grid import Grid
 from danqing.training.scenes.sprites import EmojiFontMissing, emoji_font
+from danqing.training.shards import prompt_tokens, recaption_tokens
 from danqing.training.vocabulary_training import train_tokenizer
 
 CAPTIONS = ["a red cube on a beach", "two cats", "a dog and a hat in the snow", "a car", "the moon above a road"]
@@ -54,27 +55,30 @@ def template(tokenizer_file: Path) -> PromptTemplate:
     return PromptTemplate(Tokenizer.from_file(tokenizer_file), name="pretrain", base_size_px=BASE_SIZE_PX)
 
 
-def write_shard(folder: Path, shard_index: int, grid: Grid, *, count: int, channels: int = 16) -> None:
+def write_shard(
+    folder: Path, shard_index: int, grid: Grid, template: PromptTemplate, *, count: int, channels: int = 16
+) -> None:
     """Noise; the labels of a sample hold its number, so that a test can tell where it went."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = random.Random(shard_index)
     generator = torch.Generator().manual_seed(shard_index)
+    texts = [rng.sample(CAPTIONS, 3) for _ in range(count)]
+    pairs = [(rng.choice(CAPTIONS), f"A picture of {rng.choice(CAPTIONS)}.") for _ in range(count)]
     shard = {
         "latent": torch.randn(count, channels, grid.rows, grid.columns, generator=generator).bfloat16(),
         "labels": torch.arange(count, dtype=torch.int16)[:, None, None, None].repeat(1, grid.rows, grid.columns, 2),
-        "texts": [rng.sample(CAPTIONS, 3) for _ in range(count)],
-        "recaptions": [(rng.choice(CAPTIONS), f"A picture of {rng.choice(CAPTIONS)}.") for _ in range(count)],
-        "grid": (grid.columns, grid.rows),
+        **prompt_tokens(texts, grid, template),
+        **recaption_tokens(pairs, template),
     }
     torch.save(shard, folder / f"shard-{shard_index:05d}.pt")
 
 
 @pytest.fixture
-def shards(tmp_path: Path) -> Path:
+def shards(tmp_path: Path, template: PromptTemplate) -> Path:
     """Two shards of different grids."""
     folder = tmp_path / "shards"
-    write_shard(folder, 0, Grid(10, 6), count=30)
-    write_shard(folder, 1, Grid(8, 8), count=22)
+    write_shard(folder, 0, Grid(10, 6), template, count=30)
+    write_shard(folder, 1, Grid(8, 8), template, count=22)
     return folder
 
 

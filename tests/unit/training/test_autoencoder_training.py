@@ -8,6 +8,7 @@ import torch
 
 from danqing.training import autoencoder_training
 from danqing.training.autoencoder_training import AutoencoderTraining, edges, picture_loss, rate_share
+from danqing.training.budget import Budget
 from danqing.training.latents import LinearCode
 from danqing.training.recipe import Recipe
 from danqing.training.scenes.grid import Grid
@@ -32,7 +33,7 @@ def test_a_run_taken_up_again_ends_with_the_same_weights(
     tmp_path: Path, recipe: Recipe, code: LinearCode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = training_in(tmp_path / "whole", recipe, code)
-    whole.run(num_pictures=8)
+    whole.run(Budget(num_samples=8), num_processes=0)
 
     first = training_in(tmp_path / "parts", recipe, code)
     num_drawn, draw = 0, autoencoder_training.draw_examples
@@ -47,18 +48,18 @@ def test_a_run_taken_up_again_ends_with_the_same_weights(
     with monkeypatch.context() as patched:
         patched.setattr(autoencoder_training, "draw_examples", killed_in_the_third_step)
         with pytest.raises(KeyboardInterrupt):
-            first.run(num_pictures=8)
+            first.run(Budget(num_samples=8), num_processes=0)
     first.save()
     second = training_in(tmp_path / "parts", recipe, code)
     assert second.num_seen == 4
-    second.run(num_pictures=8)
+    second.run(Budget(num_samples=8), num_processes=0)
     for name, value in whole.vae.state_dict().items():
         assert torch.equal(second.vae.state_dict()[name], value), name
         assert torch.equal(second.average[name], whole.average[name]), name
 
 
 def test_the_log_tells_what_the_eye_would_judge(tmp_path: Path, recipe: Recipe, code: LinearCode) -> None:
-    training_in(tmp_path, recipe, code).run(num_pictures=4)
+    training_in(tmp_path, recipe, code).run(Budget(num_samples=4), num_processes=0)
     rows = [json.loads(line) for line in (tmp_path / "autoencoder.jsonl").read_text().splitlines()]
     assert [row["seen"] for row in rows] == [2, 4]
     assert all(row["psnr_db"] > 0 and row["loss"] > 0 for row in rows)
@@ -66,7 +67,7 @@ def test_the_log_tells_what_the_eye_would_judge(tmp_path: Path, recipe: Recipe, 
 
 def test_the_checkpoint_gets_the_average(tmp_path: Path, recipe: Recipe, code: LinearCode) -> None:
     training = training_in(tmp_path, recipe, code)
-    training.run(num_pictures=4)
+    training.run(Budget(num_samples=4), num_processes=0)
     stored = torch.load(tmp_path / "autoencoder.pt")["vae"]
     assert stored.keys() == training.vae.state_dict().keys()
     assert torch.equal(stored["decoder.conv_in.weight"], training.average["decoder.conv_in.weight"])
@@ -74,7 +75,7 @@ def test_the_checkpoint_gets_the_average(tmp_path: Path, recipe: Recipe, code: L
 
 
 def test_the_rate_warms_up_and_ends_at_zero() -> None:
-    rates = [rate_share(seen, num_pictures=1000) for seen in range(0, 1001, 100)]
+    rates = [rate_share(seen / 1000, num_seen=seen) for seen in range(0, 1001, 100)]
     assert rates[0] < rates[1]
     assert rates[-1] == 0
     assert max(rates) <= 1

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from danqing.hunyuan_image3.model import HunyuanImage3
-from danqing.training.forward import forward, forward_text, sequence_mask
+from danqing.hunyuan_image3.moe import MixtureOfExperts
+from danqing.training.forward import forward, forward_text, mixture, sequence_mask
 from danqing.training.recipe import Recipe
 from danqing.training.transformer_training import new_network
 
@@ -100,3 +101,13 @@ def test_the_mask_is_causal_except_among_image_tokens_and_hides_padding() -> Non
             [0, 1, 1, 1, 1],
         ],
     ]
+
+
+def test_all_experts_at_once_give_what_each_gives_to_its_own_tokens(model: HunyuanImage3) -> None:
+    layer = model.model.layers[0].mlp
+    assert isinstance(layer, MixtureOfExperts)
+    x = torch.randn(50, 128, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        (one_by_one, balance), (at_once, same) = (mixture(layer, x, at_once=at_once) for at_once in (False, True))
+    torch.testing.assert_close(at_once, one_by_one, atol=1e-5, rtol=1e-4)
+    assert balance == same

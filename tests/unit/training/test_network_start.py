@@ -11,20 +11,26 @@ from danqing.training.network_start import START_GAIN, can_open, open_straight_w
 from danqing.training.recipe import Recipe
 from danqing.training.transformer_training import new_network
 
-SPREAD = torch.linspace(3.3, 0.55, 64)
+SIZES = [(64, 192), (128, 320)]
 
 
-def ends(recipe: Recipe, dtype: torch.dtype) -> HunyuanImage3:
+def spread_of(num_channels: int) -> Tensor:
+    return torch.linspace(3.3, 0.55, num_channels)
+
+
+def ends(recipe: Recipe, dtype: torch.dtype, latent_channels: int, hidden_size: int) -> HunyuanImage3:
     """A network of the shipped ends and hardly anything between."""
     small = replace(
         recipe,
         hidden_size=256,
         num_layers=1,
-        latent_channels=64,
-        patch_embed_hidden_size=192,
+        latent_channels=latent_channels,
+        patch_embed_hidden_size=hidden_size,
+        vae_block_channels=(latent_channels,) * 3,
     )
     model = new_network(small, dtype=dtype, device=torch.device("cpu"))
-    open_straight_way(model, SPREAD)
+    assert can_open(model)
+    open_straight_way(model, spread_of(latent_channels))
     return model
 
 
@@ -38,12 +44,13 @@ def through(model: HunyuanImage3, latent: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("scale", [0.1, 1.0])
+@pytest.mark.parametrize(("latent_channels", "hidden_size"), SIZES)
 def test_what_goes_in_comes_out_at_the_start_gain_whatever_its_spread_and_mean(
-    recipe: Recipe, dtype: torch.dtype, scale: float
+    recipe: Recipe, dtype: torch.dtype, scale: float, latent_channels: int, hidden_size: int
 ) -> None:
     torch.manual_seed(0)
-    latent = scale * SPREAD[:, None, None] * torch.randn(2, 64, 6, 10) + 0.5
-    out = through(ends(recipe, dtype), latent) / START_GAIN
+    latent = scale * spread_of(latent_channels)[:, None, None] * torch.randn(2, latent_channels, 6, 10) + 0.5
+    out = through(ends(recipe, dtype, latent_channels, hidden_size), latent) / START_GAIN
     assert float((out - latent).square().mean() / latent.square().mean()) < 5e-3
 
 

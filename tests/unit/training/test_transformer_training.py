@@ -3,8 +3,6 @@
 import dataclasses
 import json
 import math
-import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +13,13 @@ from torch import Tensor
 from danqing.hunyuan_image3.config import parse_model_config, read_json
 from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.hunyuan_image3.pipeline import Pipeline, TextToImage
-from danqing.hunyuan_image3.prompt_template import PromptTemplate
 from danqing.hunyuan_image3.vae import Vae
 from danqing.hunyuan_image3.weights import load_model
+from danqing.training.budget import Budget
 from danqing.training.dataset import Batch, Dataset
 from danqing.training.export import export
 from danqing.training.layout_labels import NUM_NAMES, NUM_PARTS
-from danqing.training.recipe import Recipe, config_json, generation_config_json, model_config
+from danqing.training.recipe import Recipe, model_config
 from danqing.training.team import Team
 from danqing.training.transformer_training import (
     PROBE,
@@ -42,18 +40,24 @@ class Killed(Exception):
     pass
 
 
-class OneBatchEpochs(Dataset):
-    """Epochs of a single batch, so that a stop between epochs is a stop between steps; ends after `limit` of them."""
+class MortalDataset(Dataset):
+    """Raises after so many batches."""
 
-    def __init__(self, folder: Path, template: PromptTemplate, *, limit: int = 10**6) -> None:
-        super().__init__(folder, template)
+    def __init__(self, folder: Path, *, limit: int) -> None:
+        super().__init__(folder, device=CPU)
         self._left = limit
 
-    def epoch(self, rng: random.Random, *, batch_size: int) -> Iterator[Batch]:
+    def batch(self, generator: torch.Generator, *, batch_size: int) -> Batch:
         if self._left == 0:
             raise Killed
         self._left -= 1
-        yield next(super().epoch(rng, batch_size=batch_size))
+        return super().batch(generator, batch_size=batch_size)
+
+
+def dataset_of(shards: Path) -> Dataset:
+    dataset = Dataset(shards, device=CPU)
+    dataset.refresh()
+    return dataset
 
 
 def training_in(folder: Path, recipe: Recipe, *, team: Team | None = None) -> TransformerTraining:
@@ -66,10 +70,8 @@ def weights_of(training: TransformerTraining) -> dict[str, Tensor]:
     return {**training.model.state_dict(), **training.probe.state_dict(prefix=f"{PROBE}."), **averages}
 
 
-def first_batch(shards: Path, template: PromptTemplate) -> Batch:
-    dataset = Dataset(shards, template)
-    dataset.refresh()
-    return next(dataset.epoch(random.Random(0), batch_size=4))
+def first_batch(shards: Path) -> Batch:
+    return dataset_of(shards).batch(torch.Generator().manual_seed(0), batch_size=4)
 
 
 def losses_of(
@@ -90,19 +92,17 @@ def new_probe(recipe: Recipe) -> LayoutProbe:
     return LayoutProbe(recipe.hidden_size)
 
 
-def test_a_run_taken_up_again_ends_with_the_same_weights(
-    tmp_path: Path, recipe: Recipe, shards: Path, template: PromptTemplate
-) -> None:
+def test_a_run_taken_up_again_ends_with_the_same_weights(tmp_path: Path, recipe: Recipe, shards: Path) -> None:
     whole = training_in(tmp_path / "whole", recipe)
-    whole.run(OneBatchEpochs(shards, template), num_samples=16)
+    whole.run(dataset_of(shards), Budget(num_samples=16))
 
     first = training_in(tmp_path / "parts", recipe)
     with pytest.raises(Killed):
-        first.run(OneBatchEpochs(shards, template, limit=2), num_samples=16)
+        first.run(MortalDataset(shards, limit=2), Budget(num_samples=16))
     first.save()
     second = training_in(tmp_path / "parts", recipe)
     assert second.progress.step_index == 2
-    second.run(OneBatchEpochs(shards, template), num_samples=16)
+    second.run(dataset_of(shards), Budget(num_samples=16))
 
     expected, got = weights_of(whole), weights_of(second)
     assert expected.keys() == got.keys()
@@ -110,22 +110,20 @@ def test_a_run_taken_up_again_ends_with_the_same_weights(
         assert torch.equal(got[name], value), name
 
 
-def test_a_finished_run_does_nothing_more(
-    tmp_path: Path, recipe: Recipe, shards: Path, template: PromptTemplate
-) -> None:
+def test_a_finished_run_does_nothing_more(tmp_path: Path, recipe: Recipe, shards: Path) -> None:
     finished = training_in(tmp_path, recipe)
-    finished.run(Dataset(shards, template), num_samples=8)
+    finished.run(dataset_of(shards), Budget(num_samples=8))
     again = training_in(tmp_path, recipe)
     before = {name: value.clone() for name, value in weights_of(again).items()}
-    again.run(Dataset(shards, template), num_samples=8)
+    again.run(dataset_of(shards), Budget(num_samples=8))
     assert again.progress == finished.progress
     assert again.progress.num_seen >= 8
     assert all(torch.equal(value, before[name]) for name, value in weights_of(again).items())
 
 
-def test_training_lowers_the_losses(recipe: Recipe, tmp_path: Path, shards: Path, template: PromptTemplate) -> None:
+def test_training_lowers_the_losses(recipe: Recipe, tmp_path: Path, shards: Path) -> None:
     training = training_in(tmp_path, recipe)
-    batch = first_batch(shards, template)
+    batch = first_batch(shards)
 
     def losses() -> Losses:
         return losses_of(training.model, batch, recipe, probe=training.probe)
@@ -139,28 +137,50 @@ def test_training_lowers_the_losses(recipe: Recipe, tmp_path: Path, shards: Path
     assert after.probe < before.probe
 
 
-def test_detailed_captions_are_learned_beside_the_pictures(
-    tmp_path: Path, recipe: Recipe, shards: Path, template: PromptTemplate
-) -> None:
-    dataset = Dataset(shards, template)
-    dataset.refresh()
-    text_batch = dataset.text_batch(random.Random(0), batch_size=4)
+def test_detailed_captions_are_learned_beside_the_pictures(tmp_path: Path, recipe: Recipe, shards: Path) -> None:
+    dataset = dataset_of(shards)
+    text_batch = dataset.text_batch(torch.Generator().manual_seed(0), batch_size=4)
     training = training_in(tmp_path, recipe)
     _, before = recaption_loss(training.model, text_batch, recipe)
-    training.run(dataset, num_samples=80)
+    training.run(dataset, Budget(num_samples=80))
     _, after = recaption_loss(training.model, text_batch, recipe)
     assert after < 0.9 * before
 
 
 def test_the_log_tells_step_samples_and_loss(
-    tmp_path: Path, recipe: Recipe, shards: Path, template: PromptTemplate, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, recipe: Recipe, shards: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("danqing.training.transformer_training.STEPS_PER_LOG", 2)
-    training_in(tmp_path, recipe).run(Dataset(shards, template), num_samples=16)
+    training_in(tmp_path, recipe).run(dataset_of(shards), Budget(num_samples=16))
     rows = [json.loads(line) for line in (tmp_path / "transformer.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == list(range(2, 2 * len(rows) + 1, 2))
     assert all(4 <= row["seen"] <= 4 * row["step"] for row in rows)
     assert all(row["loss"] > 0 and row["probe"] > 0 and row["recaption"] > 0 for row in rows)
+
+
+def test_a_run_can_be_bounded_by_its_seconds(tmp_path: Path, recipe: Recipe, shards: Path) -> None:
+    training = training_in(tmp_path, recipe)
+    training.run(dataset_of(shards), Budget(seconds=0.5))
+    assert training.progress.seconds >= 0.5
+    again = training_in(tmp_path, recipe)
+    again.run(dataset_of(shards), Budget(seconds=0.5))
+    assert again.progress == training.progress
+
+
+def test_a_team_is_not_bounded_by_seconds(tmp_path: Path, recipe: Recipe, shards: Path) -> None:
+    with pytest.raises(ValueError, match="number of samples"):
+        training_in(tmp_path, recipe, team=Team(rank=0, size=2)).run(dataset_of(shards), Budget(seconds=1))
+
+
+def test_snapshots_are_kept_whenever_the_samples_have_doubled(
+    tmp_path: Path, recipe: Recipe, shards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("danqing.training.transformer_training.FIRST_SNAPSHOT", 8)
+    training = training_in(tmp_path, recipe)
+    training.run(dataset_of(shards), Budget(num_samples=40))
+    paths = sorted((tmp_path / "snapshots").iterdir())
+    assert [path.name for path in paths] == ["000000008.pt", "000000016.pt", "000000032.pt"]
+    assert torch.load(paths[0]).keys() == training.network().keys()
 
 
 def test_only_the_leader_of_a_team_writes(tmp_path: Path, recipe: Recipe) -> None:
@@ -169,11 +189,9 @@ def test_only_the_leader_of_a_team_writes(tmp_path: Path, recipe: Recipe) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_new_network_predicts_nothing_and_passes_its_input_on(
-    recipe: Recipe, shards: Path, template: PromptTemplate
-) -> None:
+def test_a_new_network_predicts_nothing_and_passes_its_input_on(recipe: Recipe, shards: Path) -> None:
     model = new_network(recipe, dtype=torch.float32, device=CPU)
-    batch = first_batch(shards, template)
+    batch = first_batch(shards)
     # Zero against unit noise minus unit latents.
     assert losses_of(model, batch, recipe).velocity.item() == pytest.approx(2.0, abs=0.3)
     for name, parameter in model.named_parameters():
@@ -182,20 +200,20 @@ def test_a_new_network_predicts_nothing_and_passes_its_input_on(
             assert not parameter.any(), name
 
 
-def test_every_trained_parameter_gets_a_gradient(recipe: Recipe, shards: Path, template: PromptTemplate) -> None:
+def test_every_trained_parameter_gets_a_gradient(recipe: Recipe, shards: Path) -> None:
     model = new_network(recipe, dtype=torch.float32, device=CPU)
     for name, parameter in model.named_parameters():
         # The zeros of the start stop gradients behind them; a step later they are gone.
         if not name.startswith("vae.") and not parameter.any():
             torch.nn.init.normal_(parameter, std=0.05)
     probe = new_probe(recipe)
-    losses_of(model, first_batch(shards, template), recipe, probe=probe).total.backward()
+    losses_of(model, first_batch(shards), recipe, probe=probe).total.backward()
     trained = [*model.named_parameters(), *probe.named_parameters()]
     assert [name for name, p in trained if p.requires_grad and (p.grad is None or not p.grad.any())] == []
 
 
-def test_some_prompts_are_dropped_whole(recipe: Recipe, shards: Path, template: PromptTemplate) -> None:
-    batch = first_batch(shards, template)
+def test_some_prompts_are_dropped_whole(recipe: Recipe, shards: Path) -> None:
+    batch = first_batch(shards)
     model = new_network(recipe, dtype=torch.float32, device=CPU)
     torch.nn.init.normal_(model.lm_head.weight, std=0.1)
     masked = dataclasses.replace(batch, token_ids_BL=batch.unconditional_ids_BL)
@@ -229,8 +247,8 @@ def test_a_probe_is_judged_cell_by_cell(recipe: Recipe) -> None:
     assert probe.loss(hidden, labels.transpose(1, 2)).item() > 10
 
 
-def test_the_parts_of_the_loss_have_their_weights(recipe: Recipe, shards: Path, template: PromptTemplate) -> None:
-    batch = first_batch(shards, template)
+def test_the_parts_of_the_loss_have_their_weights(recipe: Recipe, shards: Path) -> None:
+    batch = first_batch(shards)
     model = new_network(recipe, dtype=torch.float32, device=CPU)
     nothing = {"text_weight": 0.0, "balance_weight": 0.0, "probe_weight": 0.0}
     bare = losses_of(model, batch, recipe, **nothing)
@@ -252,7 +270,7 @@ def test_noise_levels_lie_high_for_a_high_centre() -> None:
 
 
 def test_the_rate_warms_up_stays_and_decays_to_zero(recipe: Recipe) -> None:
-    shares = [rate_share(seen, num_samples=400, recipe=recipe) for seen in range(0, 401, 4)]
+    shares = [rate_share(seen / 400, num_seen=seen, recipe=recipe) for seen in range(0, 401, 4)]
     assert shares[:3] == [0.5, 1.0, 1.0]
     # The last three tenths fall in a line.
     assert shares[70] == pytest.approx(1.0)
@@ -260,19 +278,43 @@ def test_the_rate_warms_up_stays_and_decays_to_zero(recipe: Recipe) -> None:
     assert shares[-1] == 0.0
 
 
-def test_an_export_holds_the_average_under_published_names_and_loads(
-    tmp_path: Path, recipe: Recipe, shards: Path, template: PromptTemplate, tokenizer_file: Path
-) -> None:
-    training = training_in(tmp_path, recipe)
-    training.run(Dataset(shards, template), num_samples=8)
+def prepare_export(folder: Path, recipe: Recipe, tokenizer_file: Path) -> Vae:
+    """What an export needs beside the transformer."""
     torch.manual_seed(3)
     vae = Vae(model_config(recipe).vae)
-    torch.save({"vae": vae.state_dict()}, tmp_path / "autoencoder.pt")
+    torch.save({"vae": vae.state_dict()}, folder / "autoencoder.pt")
+    (folder / "mini").mkdir()
+    (folder / "mini" / "tokenizer.json").write_bytes(tokenizer_file.read_bytes())
+    return vae
+
+
+def test_a_new_run_can_start_from_a_finished_checkpoint(
+    tmp_path: Path, recipe: Recipe, shards: Path, tokenizer_file: Path
+) -> None:
+    first = training_in(tmp_path / "first", recipe)
+    first.run(dataset_of(shards), Budget(num_samples=8))
+    prepare_export(tmp_path / "first", recipe, tokenizer_file)
+    export(recipe, tmp_path / "first")
+
+    second = training_in(tmp_path / "second", recipe)
+    second.start_from(tmp_path / "first" / "mini")
+    for name, value in second.network().items():
+        torch.testing.assert_close(value, first.network()[name], atol=0.01, rtol=0.01)
+    second.run(dataset_of(shards), Budget(num_samples=8))
+    went_on = second.network()
+    # Taken up again, it goes on as it was.
+    third = training_in(tmp_path / "second", recipe)
+    third.start_from(tmp_path / "first" / "mini")
+    assert all(torch.equal(value, went_on[name]) for name, value in third.network().items())
+
+
+def test_an_export_holds_the_average_under_published_names_and_loads(
+    tmp_path: Path, recipe: Recipe, shards: Path, tokenizer_file: Path
+) -> None:
+    training = training_in(tmp_path, recipe)
+    training.run(dataset_of(shards), Budget(num_samples=8))
+    vae = prepare_export(tmp_path, recipe, tokenizer_file)
     checkpoint = tmp_path / "mini"
-    checkpoint.mkdir()
-    (checkpoint / "config.json").write_text(json.dumps(config_json(recipe)))
-    (checkpoint / "generation_config.json").write_text(json.dumps(generation_config_json()))
-    (checkpoint / "tokenizer.json").write_bytes(tokenizer_file.read_bytes())
     path = export(recipe, tmp_path)
 
     with safe_open(path, framework="pt") as file:
@@ -286,7 +328,7 @@ def test_an_export_holds_the_average_under_published_names_and_loads(
     config = parse_model_config(read_json(checkpoint / "config.json"))
     model = load_model(checkpoint, config, dtype=torch.float32, device=CPU)
     loaded = model.state_dict()
-    averaged = {n: value for n, value in training.optimiser.averaged().items() if not n.startswith(PROBE)}
+    averaged = training.network()
     assert len(averaged) == len(training.optimiser.averaged()) - 2
     expected = {**averaged, **{f"vae.{name}": value for name, value in vae.state_dict().items()}}
     assert loaded.keys() == expected.keys()

@@ -13,15 +13,17 @@ from tqdm import tqdm
 from danqing.hunyuan_image3.errors import CaptionError
 from danqing.hunyuan_image3.pipeline import Pipeline
 from danqing.training.evaluation import knobs, report
+from danqing.training.evaluation.curve import add_to_curve, judge_snapshot, unjudged
 from danqing.training.evaluation.detector import Detector
 from danqing.training.evaluation.detector_training import NUM_PICTURES, DetectorTraining, load_detector
 from danqing.training.evaluation.drawing import GRID, SEED, draw, draw_scene, for_detector
-from danqing.training.evaluation.judge import Verdict
+from danqing.training.evaluation.judge import Verdict, scores
 from danqing.training.evaluation.judge import judge as judge_picture
-from danqing.training.evaluation.negative_prompts import NUM_PROMPTS, Removal, measure_removal, negative_cases
+from danqing.training.evaluation.negative_prompts import NUM_PROMPTS, Removal, measure_removal, open_prompts
 from danqing.training.evaluation.perfect import empty_scene, perfect_scene
 from danqing.training.evaluation.prompts import NUM_PER_CATEGORY, EvaluationPrompt, evaluation_prompts
 from danqing.training.evaluation.showcase import SHORT_PROMPTS
+from danqing.training.latents import LinearCode
 from danqing.training.scenes.grid import Grid
 from danqing.training.scenes.scene import Scene
 from danqing.training.scenes.vocabulary import COMMON_NOUNS
@@ -73,14 +75,32 @@ def evaluate(
     console.print(f"written: {path}")
 
 
+@app.command()
+def curve(
+    workdir: Workdir,
+    checkpoint: Checkpoint,
+    num_prompts: Annotated[int, typer.Option(help="Prompts in each category.")] = 10,
+) -> None:
+    """Judge the training's snapshots that have not been judged yet, with the checkpoint's other files."""
+    detector, pipeline = load_detector(workdir / FOLDER), Pipeline.load(checkpoint)
+    code, prompts = LinearCode.load(workdir / "code.safetensors"), evaluation_prompts(num_prompts)
+    for path in unjudged(workdir):
+        rows = scores(judge_snapshot(path, pipeline, code, detector, prompts))
+        row = {"seen": int(path.stem)} | {row.category: round(row.share, 3) for row in rows}
+        add_to_curve(workdir, row)
+        Console().print(row)
+
+
 @app.command(name="knobs")
 def draw_knobs(
-    checkpoint: Checkpoint, folder: Annotated[Path, typer.Option(help="Where the two pictures go.")]
+    workdir: Workdir,
+    checkpoint: Checkpoint,
+    folder: Annotated[Path, typer.Option(help="Where the two pictures go.")],
 ) -> None:
     """Draw what guidance, steps and negative prompts do."""
     pipeline = Pipeline.load(checkpoint)
     knobs.guidance_and_steps(pipeline).save(folder / "guidance-steps.png")
-    knobs.negative_strip(pipeline).save(folder / "negative-prompts.png")
+    knobs.negative_strip(pipeline, load_detector(workdir / FOLDER)).save(folder / "negative-prompts.png")
 
 
 def judged_scenes(
@@ -120,6 +140,6 @@ def expanded_shorts(pipeline: Pipeline) -> dict[str, str]:
 def removed(detector: Detector, pipeline: Pipeline, num_prompts: int) -> Removal:
     """What negative prompts remove from a checkpoint's pictures."""
     return measure_removal(
-        tqdm(negative_cases(num_prompts), desc="negative prompts", mininterval=5),
+        tqdm(open_prompts(num_prompts), desc="negative prompts", mininterval=5),
         lambda prompt, negative: detector.detect(for_detector(draw(pipeline, prompt, negative_prompt=negative))),
     )

@@ -31,6 +31,21 @@ def draw(
     guidance_scale: float = GUIDANCE_SCALE,
 ) -> Pixels:
     """The first picture of a prompt, at the bucket's own size."""
+    latent = denoised(
+        pipeline, prompt, negative_prompt=negative_prompt, num_steps=num_steps, guidance_scale=guidance_scale
+    )
+    return pipeline.decode(latent, width_px=WIDTH_PX, height_px=HEIGHT_PX)
+
+
+def denoised(
+    pipeline: Pipeline,
+    prompt: str,
+    *,
+    negative_prompt: str = "",
+    num_steps: int = NUM_STEPS,
+    guidance_scale: float = GUIDANCE_SCALE,
+) -> Tensor:
+    """The latent of that picture."""
     request = TextToImage(
         prompt=prompt,
         seed=SEED,
@@ -41,7 +56,7 @@ def draw(
         height_px=HEIGHT_PX,
     )
     *_, last = pipeline.denoise(pipeline.prefill(request))
-    return pipeline.decode(last.latent, width_px=WIDTH_PX, height_px=HEIGHT_PX)
+    return last.latent
 
 
 def draw_scene(scene: Scene) -> Pixels:

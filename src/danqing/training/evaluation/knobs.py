@@ -1,11 +1,12 @@
-"""What guidance, steps and a negative prompt do to a picture, laid out to be looked at. Judges nothing."""
+"""What guidance, steps and a negative prompt do to a picture, laid out to be looked at. Counts nothing."""
 
 from PIL import Image
 from tqdm import tqdm
 
 from danqing.hunyuan_image3.pipeline import Pipeline
-from danqing.training.evaluation.drawing import draw
-from danqing.training.evaluation.negative_prompts import negative_cases
+from danqing.training.evaluation.detector import Detector
+from danqing.training.evaluation.drawing import Pixels, draw, for_detector
+from danqing.training.evaluation.negative_prompts import open_prompts
 from danqing.training.evaluation.sheet import sheet
 from danqing.training.evaluation.showcase import DOCUMENTED
 
@@ -13,6 +14,8 @@ GUIDANCE_SCALES = (1.0, 3.0, 5.0, 7.5, 12.0)
 STEPS = (8, 16, 28, 50)
 PROMPTS = (DOCUMENTED, "A horse and a pumpkin in front of a sunset over the sea.")
 NUM_NEGATIVE_CASES = 6
+# Of which as many are taken as have something to remove.
+NUM_NEGATIVE_TRIES = 12
 CELL_PX = (400, 240)
 
 
@@ -30,12 +33,16 @@ def guidance_and_steps(pipeline: Pipeline) -> Image.Image:
     return sheet(pictures, num_columns=len(GUIDANCE_SCALES), width_px=CELL_PX[0], height_px=CELL_PX[1])
 
 
-def negative_strip(pipeline: Pipeline) -> Image.Image:
-    """Above without, below with a negative prompt that names the second thing."""
-    cases = negative_cases(NUM_NEGATIVE_CASES)
-    without = [(case.text, draw(pipeline, case.text)) for case in tqdm(cases)]
-    with_it = [
-        (f"negative prompt: {case.wanted[1].noun}", draw(pipeline, case.text, negative_prompt=case.wanted[1].noun))
-        for case in tqdm(cases)
-    ]
-    return sheet([*without, *with_it], num_columns=len(cases), width_px=CELL_PX[0], height_px=CELL_PX[1])
+def negative_strip(pipeline: Pipeline, detector: Detector) -> Image.Image:
+    """Above what a prompt brings that leaves the thing open, below the same with that thing in the negative prompt."""
+    without: list[tuple[str, Pixels]] = []
+    with_it: list[tuple[str, Pixels]] = []
+    for prompt in tqdm(open_prompts(NUM_NEGATIVE_TRIES)):
+        if len(without) == NUM_NEGATIVE_CASES:
+            break
+        picture = draw(pipeline, prompt.text)
+        found = prompt.of_kind(detector.detect(for_detector(picture)))
+        if found:
+            without.append((prompt.text, picture))
+            with_it.append((f"negative prompt: {found[0]}", draw(pipeline, prompt.text, negative_prompt=found[0])))
+    return sheet([*without, *with_it], num_columns=max(1, len(without)), width_px=CELL_PX[0], height_px=CELL_PX[1])

@@ -1,41 +1,92 @@
-"""Whether a negative prompt removes what it names: pictures of two things, with one of them unwanted."""
+"""Whether a negative prompt removes what it names, as somebody meets it who has drawn once and tries again.
+
+The prompt leaves open which animal, vehicle, building it shall be. What is seen of that kind is unwanted: it is named
+in the negative prompt, and the picture is drawn again with the same seed. Knows no network.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from danqing.training.evaluation.detector import Detection
-from danqing.training.evaluation.prompts import Category, EvaluationPrompt, evaluation_prompts
+from danqing.training.evaluation.prompts import WHERE, sentence
+from danqing.training.scenes.kinds import KINDS
+from danqing.training.scenes.phrases import with_article
 
 NUM_PROMPTS = 40
+ASKED_KINDS = ("animal", "building", "vehicle", "fruit", "food", "person", "dessert", "musical instrument")
+# How far the place of one prompt is from that of the next.
+STRIDE = 3
 
 See = Callable[[str, str], Sequence[Detection]]  # Prompt and negative prompt to what is seen in the picture.
 
 
+@dataclass(frozen=True)
+class OpenPrompt:
+    """A prompt that names the kind of a thing and leaves the rest open."""
+
+    kind: str
+    place: str
+
+    @property
+    def text(self) -> str:
+        return sentence(f"{with_article(self.kind)} {WHERE[self.place]}")
+
+    def of_kind(self, seen: Iterable[Detection]) -> list[str]:
+        """The nouns among these that are of the kind, most certain first."""
+        return [detection.noun for detection in seen if detection.noun in KINDS[self.kind].nouns]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """What was unwanted, and what of its kind was seen once it stood in the negative prompt."""
+
+    prompt: OpenPrompt
+    unwanted: str
+    seen: tuple[str, ...]
+
+    @property
+    def is_removed(self) -> bool:
+        return self.unwanted not in self.seen
+
+    @property
+    def is_replaced(self) -> bool:
+        """Say whether another thing of the kind stands there instead."""
+        return self.is_removed and bool(self.seen)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Removal:
-    """In how many pictures each of two things was seen, without and with the second in the negative prompt."""
+    """All attempts; a prompt counts only where something of its kind was seen without a negative prompt."""
 
     num_prompts: int
-    kept_without: int
-    kept_with: int
-    unwanted_without: int
-    unwanted_with: int
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def num_removed(self) -> int:
+        return sum(attempt.is_removed for attempt in self.attempts)
+
+    @property
+    def num_replaced(self) -> int:
+        return sum(attempt.is_replaced for attempt in self.attempts)
 
 
-def negative_cases(num_prompts: int = NUM_PROMPTS) -> list[EvaluationPrompt]:
-    """Prompts of two things; the second one is what the negative prompt names."""
-    return [prompt for prompt in evaluation_prompts(num_prompts) if prompt.category is Category.TWO]
+def open_prompts(num_prompts: int = NUM_PROMPTS) -> list[OpenPrompt]:
+    """Every kind in turn, each time in another place, no prompt twice; a shorter set is the beginning of a longer."""
+    places = tuple(WHERE)
+    return [
+        OpenPrompt(ASKED_KINDS[n % len(ASKED_KINDS)], places[(STRIDE * n + n // len(places)) % len(places)])
+        for n in range(num_prompts)
+    ]
 
 
-def measure_removal(cases: Iterable[EvaluationPrompt], see: See) -> Removal:
-    """Draw each case twice and count."""
+def measure_removal(prompts: Iterable[OpenPrompt], see: See) -> Removal:
+    """Draw each prompt, and again without what was seen."""
+    attempts: list[Attempt] = []
     num_prompts = 0
-    counts = {"kept_without": 0, "kept_with": 0, "unwanted_without": 0, "unwanted_with": 0}
-    for case in cases:
+    for prompt in prompts:
         num_prompts += 1
-        kept, unwanted = (wanted.noun for wanted in case.wanted)
-        for manner, negative in (("without", ""), ("with", unwanted)):
-            nouns = {detection.noun for detection in see(case.text, negative)}
-            counts[f"kept_{manner}"] += kept in nouns
-            counts[f"unwanted_{manner}"] += unwanted in nouns
-    return Removal(num_prompts=num_prompts, **counts)
+        found = prompt.of_kind(see(prompt.text, ""))
+        if found:
+            left = prompt.of_kind(see(prompt.text, found[0]))
+            attempts.append(Attempt(prompt=prompt, unwanted=found[0], seen=tuple(left)))
+    return Removal(num_prompts=num_prompts, attempts=tuple(attempts))

@@ -11,8 +11,8 @@ from enum import StrEnum
 from random import Random
 
 from danqing.training.scenes.backgrounds import PLACES
-from danqing.training.scenes.captions import with_article
 from danqing.training.scenes.colours import COLOURS, HUES
+from danqing.training.scenes.phrases import with_article
 from danqing.training.scenes.scene import is_held_out
 from danqing.training.scenes.vocabulary import EMOJI_NOUNS, NOUNS, SHAPES, Noun
 

@@ -32,11 +32,12 @@ def print_missed(console: Console, verdicts: Sequence[Verdict]) -> None:
 
 
 def print_removal(console: Console, removal: Removal) -> None:
-    """What negative prompts did."""
-    table = Table("shows", "without negative prompt", "with")
-    num = removal.num_prompts
-    table.add_row("the thing to keep", f"{removal.kept_without / num:.2f}", f"{removal.kept_with / num:.2f}")
-    table.add_row("the unwanted thing", f"{removal.unwanted_without / num:.2f}", f"{removal.unwanted_with / num:.2f}")
+    """What negative prompts did, as shares of the prompts that count."""
+    num = len(removal.attempts)
+    table = Table("with what was drawn in the negative prompt", f"{num} of {removal.num_prompts} prompts count")
+    if num:
+        table.add_row("it is gone", f"{removal.num_removed / num:.2f}")
+        table.add_row("it is gone, and another thing of the kind is there", f"{removal.num_replaced / num:.2f}")
     console.print(table)
 
 
@@ -52,9 +53,21 @@ def as_json(verdicts: Verdicts, removal: Removal, expansions: Mapping[str, str])
     """All of it, down to the single prompt."""
     return {
         "scores": {manner: [_score(score) for score in scores(judged)] for manner, judged in verdicts.items()},
-        "removal": asdict(removal),
+        "removal": _removal(removal),
         "expansions": dict(expansions),
         "prompts": {manner: [_verdict(verdict) for verdict in judged] for manner, judged in verdicts.items()},
+    }
+
+
+def _removal(removal: Removal) -> dict[str, Any]:
+    return {
+        "num_prompts": removal.num_prompts,
+        "num_counted": len(removal.attempts),
+        "num_removed": removal.num_removed,
+        "num_replaced": removal.num_replaced,
+        "attempts": [
+            {"prompt": one.prompt.text, "negative_prompt": one.unwanted, "seen": one.seen} for one in removal.attempts
+        ],
     }
 
 

@@ -13,7 +13,7 @@ from danqing.training.evaluation.prompts import (
     held_out_nouns,
     sentence,
 )
-from danqing.training.scenes.captions import with_article
+from danqing.training.scenes.phrases import with_article
 from danqing.training.scenes.scene import is_held_out
 from danqing.training.scenes.vocabulary import ACCESSORIES, EMOJI_NOUNS
 from danqing.training.scenes.words import HELD_OUT_WORDS

@@ -5,6 +5,7 @@ from random import Random
 from danqing.training.scenes.backgrounds import BACKGROUNDS
 from danqing.training.scenes.colours import CHINESE_COLOURS
 from danqing.training.scenes.grid import BIG, SMALL
+from danqing.training.scenes.phrases import as_typed, said_kind
 from danqing.training.scenes.scene import Arrangement, Scene, SceneObject, Style
 from danqing.training.scenes.vocabulary import NOUNS
 
@@ -27,9 +28,17 @@ def chinese_caption(scene: Scene, rng: Random) -> str:
     things = _things(scene, rng)
     if not things:
         return STYLES[scene.style] + where
-    return STYLES[scene.style] + rng.choice(
-        (f"{where}有{things}", f"{things}在{where}", f"{things}，{where}", f"在{where}，{things}")
-    )
+    return STYLES[scene.style] + rng.choice(_frames(things, where))
+
+
+def _frames(things: str, where: str) -> list[str]:
+    """All the ways to join things and place that are grammatical."""
+    frames = [f"{things}，{where}", f"在{where}，{things}"]
+    if things.startswith("左边"):
+        return [*frames, f"{where}，{things}"]
+    frames.append(f"{where}有{things}")
+    # "一个蛋糕在桌子上" has its 在 already.
+    return frames if "在" in things.replace("躺在", "") else [*frames, f"{things}在{where}"]
 
 
 def _things(scene: Scene, rng: Random) -> str:
@@ -38,7 +47,7 @@ def _things(scene: Scene, rng: Random) -> str:
         case Arrangement.EMPTY:
             return ""
         case Arrangement.SIGN:
-            return f"写着“{scene.word}”的牌子"
+            return f"写着“{as_typed(scene.word, rng)}”的牌子"
         case Arrangement.COUNT:
             return _counted(items[0], len(items), rng)
         case Arrangement.ABOVE:
@@ -64,10 +73,14 @@ def _counted(item: SceneObject, num: int, rng: Random) -> str:
     colour = f"{CHINESE_COLOURS[item.colour]}的" if item.colour else ""
     worn = ACCESSORIES[item.accessory] if item.accessory else ""
     lying = "躺在躺椅上的" if item.on_lounger else ""
+    number = NUMBERS[num] if num > 1 or rng.random() < 0.8 else ""
+    kind = said_kind(item, rng)
+    if kind:
+        # No size: "大人" is no big person.
+        return f"{number}{kind.measure_word if number else ''}{lying}{colour}{kind.chinese}"
     name = rng.choice(noun.chinese)
     big = item.box.num_cells >= BIG and rng.random() < 0.2
     size = "大" if big else "小" if item.box.num_cells == SMALL else ""
     # "小狗" is small already, and "红色的小…" reads as the young of it.
     size = "" if colour or name[0] in "大小" else size
-    number = f"{NUMBERS[num]}{noun.measure_word}" if num > 1 or rng.random() < 0.8 else ""
-    return f"{number}{worn}{lying}{colour}{size}{name}"
+    return f"{number}{noun.measure_word if number else ''}{worn}{lying}{colour}{size}{name}"

@@ -1,12 +1,12 @@
 """The full description of a scene: what prompt expansion writes. Knows nothing of pixels.
 
 Always in the same order, style first, then things, place and mood; always names size and side. What is left open by a
-short prompt is decided here by whoever drew the scene.
+short prompt is decided here by whoever drew the scene: a thing is called by its one name.
 """
 
 from danqing.training.scenes.backgrounds import BACKGROUNDS
-from danqing.training.scenes.captions import ACCESSORY_WORDS, NUMBERS, with_article
 from danqing.training.scenes.grid import BIG, SMALL
+from danqing.training.scenes.phrases import ACCESSORY_PLURALS, ACCESSORY_WORDS, NUMBERS, with_article
 from danqing.training.scenes.scene import Arrangement, Scene, SceneObject, Style
 from danqing.training.scenes.vocabulary import NOUNS
 
@@ -37,7 +37,7 @@ def _things(scene: Scene) -> str:
         case Arrangement.COUNT:
             noun = NOUNS[items[0].noun]
             colour = f"{items[0].colour} " if items[0].colour else ""
-            worn = f" wearing {items[0].accessory}" if items[0].accessory else ""
+            worn = f" wearing {ACCESSORY_PLURALS[items[0].accessory]}" if items[0].accessory else ""
             return f"{NUMBERS[len(items)]} {colour}{noun.plural or noun.name + 's'}{worn} in a row"
         case Arrangement.ABOVE:
             return f"{_described(items[0])} above {_described(items[1])}"

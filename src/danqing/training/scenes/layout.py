@@ -12,18 +12,19 @@ from danqing.training.scenes.colours import COLOURS, HUES
 from danqing.training.scenes.grid import BIG, MEDIUM, SMALL, Box, Grid, slots, widest
 from danqing.training.scenes.scene import Arrangement, Scene, SceneObject, Split, Style, is_held_out
 from danqing.training.scenes.vocabulary import ACCESSORIES, COMMON_NOUNS, EMOJI_NOUNS, NOUNS, SHAPES, SUPPORTS, Noun
-from danqing.training.scenes.words import MAX_LETTERS, TRAINED_WORDS
+from danqing.training.scenes.words import MAX_LETTERS, draw_word
 
 PLAIN_CHANCE = 0.12
-BEACH_CHANCE = 0.15
+BEACH_CHANCE = 0.12
 USUAL_MOOD_CHANCE = 0.7
-STYLE_CHANCE = 0.10
-COLOUR_CHANCE = 0.08
-ACCESSORY_CHANCE = 0.2
-LOUNGER_CHANCE = 0.2
+STYLE_CHANCE = 0.20
+COLOUR_CHANCE = 0.35
+ACCESSORY_CHANCE = 0.45
+LOUNGER_CHANCE = 0.20
+MIN_ROOM_FOR_LETTERS = 3
 # Of the loungers on beaches, the documented example's share.
-DOCUMENTED_EXAMPLE_CHANCE = 0.6
-COMMON_WEIGHT, SHAPE_WEIGHT = 20.0, 6.0
+DOCUMENTED_EXAMPLE_CHANCE = 0.5
+COMMON_WEIGHT, SHAPE_WEIGHT = 3.0, 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,7 @@ def arrange(rng: Random, arrangement: Arrangement, setting: Setting) -> Scene:
         arrangement = Arrangement.SINGLE
         objects = _single(rng, setting)
     if arrangement is Arrangement.SIGN:
-        word = rng.choice([word for word in TRAINED_WORDS if len(word) <= setting.grid.columns - 1])
+        word = draw_word(rng, longest=_room_for_letters(setting.grid))
     moods = len(setting.background.moods)
     return Scene(
         grid=setting.grid,
@@ -72,13 +73,16 @@ def draw_background(rng: Random) -> Background:
 
 
 def draw_nouns(rng: Random, setting: Setting, *, num: int, fits: Callable[[Noun], bool] = lambda _: True) -> list[Noun]:
-    """Draw different nouns; in a held-out scene the first is held out in this place, the others are not."""
+    """Draw different nouns; in a held-out scene the first is held out in this place, the others are not.
+
+    The first is one that `fits`, if there is any.
+    """
     pool = SHAPES + EMOJI_NOUNS if setting.background.is_plain or rng.random() < 0.15 else EMOJI_NOUNS
     place = setting.background.name
     trained = [noun for noun in pool if not is_held_out(noun.name, place)]
     first = [noun for noun in pool if is_held_out(noun.name, place)] if setting.split == "held_out" else trained
     suitable = [noun for noun in first if fits(noun)]
-    nouns = [_draw_noun(rng, suitable or trained)]
+    nouns = [_draw_noun(rng, suitable or first)]
     while len(nouns) < num:
         noun = _draw_noun(rng, trained)
         if noun not in nouns:
@@ -127,8 +131,9 @@ def boxed(rng: Random, noun: Noun, setting: Setting, box: Box, *, in_air: bool =
     return SceneObject(noun=noun.name, box=box, colour=colour, accessory=accessory, in_air=in_air)
 
 
-def _empty(_rng: Random, _setting: Setting) -> tuple[SceneObject, ...]:
-    return ()
+def _empty(_rng: Random, setting: Setting) -> tuple[SceneObject, ...] | None:
+    """The place alone, which is never held out."""
+    return () if setting.split == "train" else None
 
 
 def _single(rng: Random, setting: Setting) -> tuple[SceneObject, ...]:
@@ -218,13 +223,16 @@ def _above(rng: Random, setting: Setting) -> tuple[SceneObject, ...] | None:
 
 
 def _on(rng: Random, setting: Setting) -> tuple[SceneObject, ...] | None:
-    """A thing stands on a table or a box."""
+    """A thing stands on a table or a box, whichever is known in this place."""
     grid = setting.grid
     if grid.rows < 2 * MEDIUM or grid.columns < MEDIUM or setting.background.ground is None:
         return None
+    supports = [noun.name for noun in SUPPORTS if not is_held_out(noun.name, setting.background.name)]
+    if not supports:
+        return None
     (noun,) = draw_nouns(rng, setting, num=1)
     left = (grid.columns - MEDIUM) // 2
-    support = SceneObject(noun=rng.choice(SUPPORTS).name, box=Box(left, grid.rows - MEDIUM, MEDIUM))
+    support = SceneObject(noun=rng.choice(supports), box=Box(left, grid.rows - MEDIUM, MEDIUM))
     return (support, boxed(rng, noun, setting, Box(left, grid.rows - 2 * MEDIUM, MEDIUM)))
 
 
@@ -242,8 +250,13 @@ def _in_front(rng: Random, setting: Setting) -> tuple[SceneObject, ...] | None:
 
 
 def _sign(_rng: Random, setting: Setting) -> tuple[SceneObject, ...] | None:
-    """A word on a board, alone."""
-    return () if setting.grid.columns > MAX_LETTERS else None
+    """A word on a board, alone; no pair of a noun and a place, so it is never held out."""
+    return () if setting.split == "train" and _room_for_letters(setting.grid) >= MIN_ROOM_FOR_LETTERS else None
+
+
+def _room_for_letters(grid: Grid) -> int:
+    """The longest word whose board has its rim in the picture; on the narrowest grids half a cell must do."""
+    return min(MAX_LETTERS, max(MIN_ROOM_FOR_LETTERS, grid.columns - 2), grid.columns - 1)
 
 
 _ARRANGERS: dict[Arrangement, Callable[[Random, Setting], tuple[SceneObject, ...] | None]] = {
@@ -260,12 +273,12 @@ _ARRANGERS: dict[Arrangement, Callable[[Random, Setting], tuple[SceneObject, ...
 
 _WEIGHTS: dict[Arrangement, float] = {
     Arrangement.EMPTY: 0.03,
-    Arrangement.SINGLE: 0.48,
-    Arrangement.BESIDE: 0.18,
-    Arrangement.ABOVE: 0.07,
-    Arrangement.ON: 0.03,
-    Arrangement.IN_FRONT: 0.03,
-    Arrangement.ROW: 0.03,
-    Arrangement.COUNT: 0.11,
-    Arrangement.SIGN: 0.05,
+    Arrangement.SINGLE: 0.36,
+    Arrangement.BESIDE: 0.20,
+    Arrangement.ABOVE: 0.09,
+    Arrangement.ON: 0.04,
+    Arrangement.IN_FRONT: 0.04,
+    Arrangement.ROW: 0.05,
+    Arrangement.COUNT: 0.13,
+    Arrangement.SIGN: 0.06,
 }

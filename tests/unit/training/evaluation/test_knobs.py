@@ -7,6 +7,8 @@ import pytest
 
 from danqing.hunyuan_image3.pipeline import Pipeline
 from danqing.training.evaluation import knobs
+from danqing.training.evaluation.detector import Detection, Detector
+from danqing.training.evaluation.negative_prompts import open_prompts
 
 NO_PIPELINE = cast(Pipeline, None)
 
@@ -33,9 +35,27 @@ def test_every_guidance_scale_meets_every_number_of_steps_for_both_prompts(asked
     assert page.height > 8 * knobs.CELL_PX[1]
 
 
-def test_every_case_of_the_strip_is_drawn_without_and_with_its_negative_prompt(asked: list[dict[str, Any]]) -> None:
-    page = knobs.negative_strip(NO_PIPELINE)
-    half = knobs.NUM_NEGATIVE_CASES
-    assert [one["prompt"] for one in asked[:half]] == [one["prompt"] for one in asked[half:]]
-    assert all(one["negative_prompt"] in one["prompt"] for one in asked[half:])
-    assert page.width > half * knobs.CELL_PX[0]
+class OneTrack:
+    """Sees these nouns in whatever picture."""
+
+    def __init__(self, *nouns: str) -> None:
+        self.nouns = nouns
+
+    def detect(self, _: object) -> list[Detection]:
+        return [Detection(noun=noun, colour="own", x=0.5, y=0.5, score=0.9) for noun in self.nouns]
+
+
+def test_what_was_seen_of_the_kind_is_drawn_again_in_the_negative_prompt(asked: list[dict[str, Any]]) -> None:
+    page = knobs.negative_strip(NO_PIPELINE, cast(Detector, OneTrack("umbrella", "dog", "house")))
+    again = [(one["prompt"], one["negative_prompt"]) for one in asked if "negative_prompt" in one]
+    wanted = {"animal": "dog", "building": "house"}
+    prompts = [prompt for prompt in open_prompts(knobs.NUM_NEGATIVE_TRIES) if prompt.kind in wanted]
+    assert again == [(prompt.text, wanted[prompt.kind]) for prompt in prompts]
+    assert page.width > len(again) * knobs.CELL_PX[0]
+
+
+def test_the_strip_holds_no_more_cases_than_there_is_room_for_and_may_hold_none(asked: list[dict[str, Any]]) -> None:
+    everything = OneTrack("dog", "house", "car", "apple", "pizza", "man", "cake", "drum")
+    knobs.negative_strip(NO_PIPELINE, cast(Detector, everything))
+    assert len(asked) == 2 * knobs.NUM_NEGATIVE_CASES
+    assert knobs.negative_strip(NO_PIPELINE, cast(Detector, OneTrack())).width > 0

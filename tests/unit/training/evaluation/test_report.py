@@ -8,7 +8,7 @@ from rich.console import Console
 from danqing.training.evaluation import report
 from danqing.training.evaluation.detector import Detection
 from danqing.training.evaluation.judge import judge
-from danqing.training.evaluation.negative_prompts import Removal
+from danqing.training.evaluation.negative_prompts import Attempt, OpenPrompt, Removal
 from danqing.training.evaluation.prompts import Category, evaluation_prompts
 
 PROMPT, OTHER = (prompt for prompt in evaluation_prompts(2) if prompt.category is Category.SINGLE)
@@ -17,7 +17,13 @@ VERDICTS = {
     "plain": [judge(PROMPT, [SEEN]), judge(OTHER, [])],
     "ceiling": [judge(PROMPT, [SEEN]), judge(OTHER, [SEEN])],
 }
-REMOVAL = Removal(num_prompts=4, kept_without=4, kept_with=3, unwanted_without=3, unwanted_with=1)
+OPEN = OpenPrompt("animal", "beach")
+REMOVAL = Removal(
+    num_prompts=6,
+    attempts=tuple(
+        Attempt(prompt=OPEN, unwanted="dog", seen=left) for left in ((), ("cat", "fox"), ("cow",), ("dog", "cat"))
+    ),
+)
 
 
 def printed() -> str:
@@ -35,7 +41,8 @@ def test_the_tables_name_scores_misses_removals_and_expansions() -> None:
     assert "single object" in text
     assert "0.50" in text
     assert OTHER.wanted[0].noun in text
-    assert "0.25" in text
+    assert "4 of 6 prompts count" in text
+    assert "0.75" in text
     assert "A flat illustration of a dog." in text
 
 
@@ -43,4 +50,17 @@ def test_the_json_holds_every_verdict() -> None:
     told = json.loads(json.dumps(report.as_json(VERDICTS, REMOVAL, {"dog": "A dog."})))
     assert told["scores"]["plain"][-1] == {"category": "overall", "num_prompts": 2, "num_right": 1, "share": 0.5}
     assert [one["is_right"] for one in told["prompts"]["plain"]] == [True, False]
-    assert told["removal"]["unwanted_with"] == 1
+    counts = [told["removal"][f"num_{name}"] for name in ("prompts", "counted", "removed", "replaced")]
+    assert counts == [6, 4, 3, 2]
+    assert told["removal"]["attempts"][1] == {
+        "prompt": "An animal on a beach.",
+        "negative_prompt": "dog",
+        "seen": ["cat", "fox"],
+    }
+
+
+def test_a_checkpoint_that_draws_nothing_known_has_no_shares() -> None:
+    console = Console(file=io.StringIO(), width=100)
+    report.print_removal(console, Removal(num_prompts=3, attempts=()))
+    assert isinstance(console.file, io.StringIO)
+    assert "0 of 3 prompts count" in console.file.getvalue()

@@ -8,8 +8,11 @@ from example_scenes import scene_of, thing
 from danqing.training.scenes.backgrounds import BACKGROUNDS
 from danqing.training.scenes.details import OPENINGS, detailed_caption
 from danqing.training.scenes.grid import MEDIUM, SMALL
+from danqing.training.scenes.phrases import ACCESSORY_PLURALS
 from danqing.training.scenes.scene import Arrangement, Scene, Style
 from danqing.training.scenes.vocabulary import NOUNS
+
+WORN = {"sunglasses": "sunglasses", "hat": "a hat", "crown": "a crown"}
 
 
 def test_a_description_is_one_sentence_from_style_to_mood(training_scenes: list[Scene]) -> None:
@@ -30,7 +33,8 @@ def test_a_description_names_every_thing_by_its_one_name(training_scenes: list[S
             counted = scene.arrangement is Arrangement.COUNT
             name = (noun.plural or noun.name + "s") if counted else noun.name
             assert (f"{item.colour} {name}" if item.colour else name) in text, text
-            assert (item.accessory or "") in text, text
+            worn = (ACCESSORY_PLURALS if counted else WORN)[item.accessory] if item.accessory else ""
+            assert (f"wearing {worn}" if worn else "") in text, text
         assert scene.word in text
 
 
@@ -69,6 +73,13 @@ SMALL_CAR = thing("car", left=7, num_cells=SMALL, colour="blue")
         (
             scene_of(*[thing("mouse", left=3 * k, num_cells=SMALL) for k in range(3)], arrangement=Arrangement.COUNT),
             "A flat illustration of three mice in a row, on a beach on a sunny day.",
+        ),
+        (
+            scene_of(
+                *[thing("pig", left=3 * k, num_cells=MEDIUM, accessory="crown") for k in range(2)],
+                arrangement=Arrangement.COUNT,
+            ),
+            "A flat illustration of two pigs wearing crowns in a row, on a beach on a sunny day.",
         ),
         (
             scene_of(thing("table", num_cells=MEDIUM), thing("cake", num_cells=MEDIUM), arrangement=Arrangement.ON),

@@ -13,7 +13,7 @@ from danqing.training.scenes.grid import BIG, MEDIUM, SMALL, Grid
 from danqing.training.scenes.layout import COMMON_WEIGHT, Setting, arrange, sample_scene
 from danqing.training.scenes.scene import Arrangement, Scene, Style, is_held_out
 from danqing.training.scenes.vocabulary import COMMON_NOUNS, EMOJI_NOUNS, NOUNS, SUPPORTS
-from danqing.training.scenes.words import TRAINED_WORDS
+from danqing.training.scenes.words import MAX_LETTERS, MIN_LETTERS, TRAINED_WORDS, is_held_out_word
 
 WIDE = Grid(10, 6)
 SUPPORT_NAMES = {noun.name for noun in SUPPORTS}
@@ -42,30 +42,45 @@ def test_the_same_seed_draws_the_same_scene() -> None:
 
 
 def test_training_never_shows_a_held_out_pair(training_scenes: list[Scene]) -> None:
-    """Tables and boxes are part of the furniture: they stand anywhere."""
     for scene in training_scenes:
         for item in scene.objects:
-            place = None if item.noun in SUPPORT_NAMES else scene.background
-            shown = filter(None, (place, item.colour, item.accessory))
+            shown = filter(None, (scene.background, item.colour, item.accessory))
             assert not any(is_held_out(item.noun, other) for other in shown), scene
 
 
 def test_training_never_shows_a_held_out_word(training_scenes: list[Scene]) -> None:
     for scene in training_scenes:
         if scene.arrangement is Arrangement.SIGN:
-            assert scene.word in TRAINED_WORDS
-            assert len(scene.word) < scene.grid.columns
+            assert not is_held_out_word(scene.word)
+            assert MIN_LETTERS <= len(scene.word) <= min(MAX_LETTERS, scene.grid.columns - 1)
         else:
             assert not scene.word
 
 
-@pytest.mark.parametrize("arrangement", [Arrangement.SINGLE, Arrangement.BESIDE, Arrangement.ON, Arrangement.COUNT])
+def test_half_of_the_signs_say_real_words_and_the_longest_stand_in_wide_pictures() -> None:
+    words = [scene.word for scene in arranged(Arrangement.SIGN, num=1000)]
+    assert 0.45 < sum(word in TRAINED_WORDS for word in words) / len(words) < 0.6
+    assert max(map(len, words)) == MAX_LETTERS
+    assert {len(scene.word) for scene in arranged(Arrangement.SIGN, grid=Grid(4, 16), num=200)} == {2, 3}
+    assert arranged(Arrangement.SIGN, grid=Grid(3, 16), num=1)[0].arrangement is Arrangement.SINGLE
+
+
+@pytest.mark.parametrize("arrangement", Arrangement)
 @pytest.mark.parametrize("place", PLACES)
 def test_a_held_out_scene_shows_a_held_out_pair(arrangement: Arrangement, place: str) -> None:
     rng, setting = Random(2), Setting(grid=WIDE, background=PLACES[place], split="held_out")
     for _ in range(10):
         scene = arrange(rng, arrangement, setting)
+        assert scene.arrangement in (arrangement, Arrangement.SINGLE)
         assert any(is_held_out(item.noun, place) for item in scene.objects), scene
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_things_stand_on_what_is_known_in_a_place_or_on_nothing(place: str) -> None:
+    known = {name for name in SUPPORT_NAMES if not is_held_out(name, place)}
+    scenes = arranged(Arrangement.ON, place=place)
+    supports = {scene.objects[0].noun for scene in scenes if scene.arrangement is Arrangement.ON}
+    assert supports == (known if PLACES[place].ground else set())
 
 
 def test_everything_there_is_gets_drawn(training_scenes: list[Scene]) -> None:

@@ -1,0 +1,143 @@
+"""What one thing, one place, one sign is called in an English caption. Knows nothing of sentences.
+
+A thing is called by its name or a synonym, seldom by its kind alone, and never so where it wears something: what is
+said of a thing stays true, but not everything is said.
+"""
+
+from random import Random
+
+from danqing.training.scenes.backgrounds import BACKGROUNDS
+from danqing.training.scenes.grid import BIG, SMALL
+from danqing.training.scenes.kinds import KIND_OF, Kind
+from danqing.training.scenes.scene import Scene, SceneObject
+from danqing.training.scenes.vocabulary import NOUNS
+
+SYNONYM_CHANCE, KIND_CHANCE = 0.30, 0.04
+SINGLE_QUOTES_CHANCE = 0.15
+# Most people write what a sign says in capitals, as it stands there.
+TITLE_CASE_CHANCE, LOWER_CASE_CHANCE = 0.15, 0.15
+
+NUMBERS = ("", "one", "two", "three", "four")
+BIG_WORDS = ("big", "large", "huge", "giant")
+SMALL_WORDS = ("small", "little", "tiny")
+LOUNGER_WORDS = ("a sun lounger", "a sun lounger", "a deck chair", "a beach lounger", "a lounger")
+ACCESSORY_WORDS = {
+    "sunglasses": ("sunglasses", "sunglasses", "dark glasses", "cool sunglasses"),
+    "hat": ("a hat", "a top hat", "a black hat"),
+    "crown": ("a crown", "a golden crown"),
+}
+# Worn by several.
+ACCESSORY_PLURALS = {"sunglasses": "sunglasses", "hat": "hats", "crown": "crowns"}
+
+
+def described(item: SceneObject, rng: Random) -> str:
+    """One thing with article, size, colour, and what it wears or lies on."""
+    text = with_article(adorned(item, rng))
+    if item.on_lounger:
+        text += f" {rng.choice(('lying', 'relaxing', 'resting'))} on {rng.choice(LOUNGER_WORDS)}"
+    return text + worn(item, rng, joint=" and wearing " if item.on_lounger else rng.choice((" wearing ", " with ")))
+
+
+def worn(item: SceneObject, rng: Random, *, joint: str, plural: bool = False) -> str:
+    """What it wears after "with" or the like; nothing where it wears nothing."""
+    if not item.accessory:
+        return ""
+    return joint + (ACCESSORY_PLURALS[item.accessory] if plural else rng.choice(ACCESSORY_WORDS[item.accessory]))
+
+
+def adorned(item: SceneObject, rng: Random) -> str:
+    """Its name with its colour, sometimes with its size."""
+    name = named(item, rng)
+    if item.box.num_cells >= BIG and not item.on_lounger and rng.random() < 0.3:
+        return f"{rng.choice(BIG_WORDS)} {name}"
+    if item.box.num_cells == SMALL and rng.random() < 0.7:
+        return f"{rng.choice(SMALL_WORDS)} {name}"
+    return name
+
+
+def named(item: SceneObject, rng: Random) -> str:
+    """The noun, a synonym or its kind, with its colour where that was chosen."""
+    noun, kind = NOUNS[item.noun], said_kind(item, rng)
+    name = noun.name
+    if kind:
+        name = kind.name
+    elif noun.synonyms and rng.random() < SYNONYM_CHANCE:
+        name = rng.choice(noun.synonyms)
+    return f"{item.colour} {name}" if item.colour else name
+
+
+def counted(scene: Scene, rng: Random) -> str:
+    """How many of what: "three red cars"."""
+    item, num = scene.objects[0], len(scene.objects)
+    noun, kind = NOUNS[item.noun], said_kind(item, rng)
+    colour = f"{item.colour} " if item.colour else ""
+    number = str(num) if rng.random() < 0.2 else NUMBERS[num]
+    return f"{number} {colour}{kind.plural if kind else noun.plural or noun.name + 's'}"
+
+
+def said_kind(item: SceneObject, rng: Random) -> Kind | None:
+    """Its kind, where it is left open which one it is."""
+    return None if item.accessory or rng.random() >= KIND_CHANCE else KIND_OF.get(item.noun)
+
+
+def side(scene: Scene, item: SceneObject, rng: Random) -> str:
+    """Where a single thing is, mostly."""
+    away = item.box.middle - scene.grid.columns / 2
+    if abs(away) > 1:
+        if rng.random() < 0.95:
+            hand = "left" if away < 0 else "right"
+            return rng.choice((f" on the {hand}", f" on the {hand} side"))
+    elif rng.random() < 0.15:
+        return rng.choice((" in the middle", " in the centre", " in the center"))
+    return " in the sky" if item.in_air and rng.random() < 0.3 else ""
+
+
+def sign(scene: Scene, rng: Random) -> str:
+    """A board and its word in quotes."""
+    said = rng.choice(("that says {}", "with the word {}", "with the text {}", "saying {}"))
+    quote = "'" if rng.random() < SINGLE_QUOTES_CHANCE else '"'
+    word = quote + as_typed(scene.word, rng) + quote
+    return f"{rng.choice(('a sign', 'a sign', 'a wooden sign', 'a board'))} {said.format(word)}"
+
+
+def as_typed(word: str, rng: Random) -> str:
+    """A sign's word in capitals, or with one, or without."""
+    pick = rng.random()
+    if pick < TITLE_CASE_CHANCE:
+        return word.capitalize()
+    return word.lower() if pick < TITLE_CASE_CHANCE + LOWER_CASE_CHANCE else word
+
+
+def where(scene: Scene, rng: Random) -> str:
+    """The place as it follows a thing, with its mood."""
+    return rng.choice(BACKGROUNDS[scene.background].where) + _mood(scene, rng)
+
+
+def what(scene: Scene, rng: Random) -> str:
+    """The place as it stands alone, with its mood."""
+    return rng.choice(BACKGROUNDS[scene.background].what) + _mood(scene, rng)
+
+
+def _mood(scene: Scene, rng: Random) -> str:
+    phrases = BACKGROUNDS[scene.background].moods[scene.mood]
+    return " " + rng.choice(phrases) if phrases and (scene.mood or rng.random() < 0.2) else ""
+
+
+def with_article(name: str) -> str:
+    """Put "a", "an", or what else belongs there before it."""
+    if name.startswith(("Santa", "Tokyo")):
+        return name
+    if name.startswith("Statue"):
+        return f"the {name}"
+    if name.split()[-1] == "food":
+        return f"some {name}"
+    # "a UFO", "a unicorn": written with a vowel, spoken without.
+    return f"an {name}" if name[0] in "aeiouAEIO" and not name.startswith("uni") else f"a {name}"
+
+
+def without_article(name: str) -> str:
+    """Take the article away."""
+    for article in ("a ", "an ", "the ", "some "):
+        if name.startswith(article):
+            return name.removeprefix(article)
+    return name
