@@ -71,17 +71,19 @@ def transformer(
     num_samples: NumSamples = None,
     seconds: Seconds = None,
     batch_size: int = Recipe.batch_size,
-    start: Annotated[Path | None, typer.Option(help="A finished checkpoint to go on from, at reduced rates.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="A finished checkpoint to go on from, at reduced rates.")
+    ] = None,
     fused: Annotated[bool, typer.Option(help="Compile the layers; a CPU needs a C++ compiler for it.")] = False,
     device: str = "cpu",
 ) -> None:
     """Train the transformer: on 400,000 samples if nothing else is said."""
     where = torch.device(device)
-    recipe = replace(Recipe() if start is None else finishing(Recipe()), batch_size=batch_size)
+    recipe = replace(Recipe() if checkpoint is None else finishing(Recipe()), batch_size=batch_size)
     team = Team.from_environment()
     training = TransformerTraining(recipe, workdir, dtype=fastest_dtype(where), device=where, team=team, fused=fused)
-    if start is not None:
-        training.start_from(start)
+    if checkpoint is not None:
+        training.start_from(checkpoint)
     training.run(Dataset(workdir / "shards", device=where), budget(num_samples, seconds, otherwise=400_000))
 
 

@@ -17,6 +17,7 @@ from danqing.training.scenes.phrases import (
     named,
     side,
     sign,
+    terse,
     what,
     where,
     with_article,
@@ -48,7 +49,9 @@ def short_prompt(scene: Scene, rng: Random) -> str:
     elif BACKGROUNDS[scene.background].is_plain or rng.random() < 0.5:
         text = f"{text} {where(scene, rng)}"
     text = styled(Draft(text, is_name=True), scene.style, rng)
-    return without_article(text) if rng.random() < 0.5 else text
+    if rng.random() < 0.3:
+        return terse(text)
+    return without_article(text) if rng.random() < 0.4 else text
 
 
 def _draft(scene: Scene, rng: Random) -> Draft:

@@ -4,6 +4,7 @@ A thing is called by its name or a synonym, seldom by its kind alone, and never 
 said of a thing stays true, but not everything is said.
 """
 
+import re
 from random import Random
 
 from danqing.training.scenes.backgrounds import BACKGROUNDS
@@ -13,9 +14,11 @@ from danqing.training.scenes.scene import Scene, SceneObject
 from danqing.training.scenes.vocabulary import NOUNS
 
 SYNONYM_CHANCE, KIND_CHANCE = 0.30, 0.04
-SINGLE_QUOTES_CHANCE = 0.15
+SINGLE_QUOTES_CHANCE, NO_QUOTES_CHANCE = 0.15, 0.20
 # Most people write what a sign says in capitals, as it stands there.
 TITLE_CASE_CHANCE, LOWER_CASE_CHANCE = 0.15, 0.15
+
+ARTICLES = re.compile(r"\b(?:a|an|the) ")
 
 NUMBERS = ("", "one", "two", "three", "four")
 BIG_WORDS = ("big", "large", "huge", "giant")
@@ -93,11 +96,12 @@ def side(scene: Scene, item: SceneObject, rng: Random) -> str:
 
 
 def sign(scene: Scene, rng: Random) -> str:
-    """A board and its word in quotes."""
-    said = rng.choice(("that says {}", "with the word {}", "with the text {}", "saying {}"))
+    """A board and its word, mostly in quotes."""
+    board, word = rng.choice(("a sign", "a sign", "a wooden sign", "a board")), as_typed(scene.word, rng)
+    if rng.random() < NO_QUOTES_CHANCE:
+        return f"{board} {rng.choice(('that says', 'that says', 'saying'))} {word}"
     quote = "'" if rng.random() < SINGLE_QUOTES_CHANCE else '"'
-    word = quote + as_typed(scene.word, rng) + quote
-    return f"{rng.choice(('a sign', 'a sign', 'a wooden sign', 'a board'))} {said.format(word)}"
+    return f"{board} {rng.choice(('that says', 'with the word', 'with the text', 'saying'))} {quote}{word}{quote}"
 
 
 def as_typed(word: str, rng: Random) -> str:
@@ -141,3 +145,8 @@ def without_article(name: str) -> str:
         if name.startswith(article):
             return name.removeprefix(article)
     return name
+
+
+def terse(text: str) -> str:
+    """Without any article: "robot and flower on beach"."""
+    return ARTICLES.sub("", text)
