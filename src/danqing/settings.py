@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     dtype: Literal["float32", "bfloat16", "fp8"] | None = Field(
         None,
         description="Arithmetic of the model. Unset: the faster one of the first two that the processor really"
-        " supports. `fp8` halves the memory of bfloat16 and rounds the weights.",
+        " supports. `fp8` rounds the experts and nearly halves the memory of bfloat16.",
     )
 
     # Safety

@@ -14,8 +14,7 @@ from benchmarks.parity import Case
 from danqing.hunyuan_image3 import precision
 from danqing.hunyuan_image3.config import LayerConfig, parse_model_config
 from danqing.hunyuan_image3.errors import UnsupportedDevice
-from danqing.hunyuan_image3.fp8_layers import GROUP_ROWS, Fp8Experts, Fp8Linear, group, make_fp8
-from danqing.hunyuan_image3.linear import Linear
+from danqing.hunyuan_image3.fp8_layers import GROUP_ROWS, Fp8Experts, group, make_fp8
 from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.hunyuan_image3.moe import MixtureOfExperts
 from danqing.hunyuan_image3.pipeline import Pipeline
@@ -31,18 +30,15 @@ def relative_error(ours: Tensor, exact: Tensor) -> float:
     return float((ours.float() - exact.float()).norm() / exact.float().norm())
 
 
-def in_fp8(network: torch.nn.Module) -> torch.nn.Module:
-    """A copy of a network of `Linear` and `Experts`, quantised."""
-    quantised = torch.nn.ModuleDict({"inner": network})
-    tensors = {name: parameter.detach().clone() for name, parameter in quantised.named_parameters()}
-    make_fp8(quantised)
-    buffers = dict(quantised.named_buffers())
-    for name, parameter in quantised.named_parameters():
-        if f"{name}_scale" in buffers:
-            values, scale = quantise(tensors[name])
-            parameter.data.copy_(values)
-            buffers[f"{name}_scale"].copy_(scale)
-    return quantised["inner"]
+def round_experts(mixture: MixtureOfExperts) -> None:
+    """Its experts to fp8, as loading does it, and the rest to bfloat16."""
+    exact = {name: parameter.detach().clone() for name, parameter in mixture.experts.named_parameters()}
+    make_fp8(mixture)
+    mixture.shared_mlp.bfloat16()
+    for name, value in exact.items():
+        values, scale = quantise(value)
+        mixture.get_parameter(f"experts.{name}").data.copy_(values)
+        mixture.get_buffer(f"experts.{name}_scale").copy_(scale)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -64,20 +60,8 @@ def test_rows_of_zeros_stay_zeros() -> None:
     assert torch.equal(values.float() * scale[:, None], torch.zeros(2, 16))
 
 
-def test_a_linear_layer_loses_a_twentieth_at_most() -> None:
-    torch.manual_seed(0)
-    layer = Linear(256, 128).requires_grad_(False)
-    x = torch.randn(2, 33, 256)
-    exact = layer(x)
-    quantised = in_fp8(torch.nn.Sequential(layer))
-    assert isinstance(quantised.get_submodule("0"), Fp8Linear)
-    out = quantised(x.bfloat16())
-    assert (out.dtype, out.shape) == (torch.bfloat16, exact.shape)
-    assert relative_error(out, exact) < 0.05
-
-
 @pytest.mark.parametrize("num_tokens", [1, 50])
-def test_a_mixture_of_experts_loses_a_tenth_at_most(num_tokens: int) -> None:
+def test_a_mixture_of_experts_loses_a_fourteenth_at_most(num_tokens: int) -> None:
     torch.manual_seed(0)
     mixture = MixtureOfExperts(
         64, LayerConfig(num_experts=8, num_experts_per_token=3, num_shared_experts=1, width=32)
@@ -87,9 +71,10 @@ def test_a_mixture_of_experts_loses_a_tenth_at_most(num_tokens: int) -> None:
     # Numbers that bfloat16 holds, so that both choose the same experts.
     x_TD = torch.randn(num_tokens, 64).bfloat16().float()
     exact = mixture(x_TD)
-    quantised = in_fp8(mixture)
-    assert isinstance(quantised.get_submodule("experts"), Fp8Experts)
-    assert relative_error(quantised(x_TD.bfloat16()), exact) < 0.1
+    round_experts(mixture)
+    assert isinstance(mixture.get_submodule("experts"), Fp8Experts)
+    # Measured: 0.056 and 0.060.
+    assert relative_error(mixture(x_TD.bfloat16()), exact) < 0.07
 
 
 def test_experts_begin_where_kernels_want_and_every_row_is_its_tokens() -> None:
@@ -109,7 +94,7 @@ def test_experts_begin_where_kernels_want_and_every_row_is_its_tokens() -> None:
 
 
 @pytest.mark.parametrize("template", ["pretrain", "instruct"])
-def test_recorded_velocities_are_met_within_an_eighth(template: str) -> None:
+def test_recorded_velocities_are_nearly_met(template: str) -> None:
     with torch.inference_mode():
         case = Case(PARITY / template)
         recorded = torch.stack([case.expected["pred_cond"], case.expected["pred_uncond"]], dim=1)
@@ -117,16 +102,15 @@ def test_recorded_velocities_are_met_within_an_eighth(template: str) -> None:
         case.model = case.pipeline.model
         case.branches = [case.model.branch(ids, height=case.height, width=case.width) for ids in case.prefixes]
         ours = torch.stack([case.pred_cond(), case.pred_uncond()], dim=1)
-    # Measured: 0.10 and 0.08. Narrow random layers amplify rounding: bfloat16 alone makes 0.04 and 0.02.
-    assert relative_error(ours, recorded) < 0.125
+    # Measured: 0.060 and 0.042. Narrow random layers amplify rounding: bfloat16 alone makes 0.035 and 0.017.
+    assert relative_error(ours, recorded) < 0.075
     assert "fp8, cpu" in case.pipeline.description
 
 
-def test_routers_norms_embeddings_ends_and_autoencoder_stay_as_they_are(tiny_folder: Path) -> None:
+def test_all_but_the_experts_stays_as_it_is(tiny_folder: Path) -> None:
     model = Pipeline.load(tiny_folder, dtype=FP8).model
     for name, parameter in model.named_parameters():
-        large = name.startswith("model.layers.") and "_proj" in name
-        expected = FP8 if large else torch.float32 if ".gate.wg." in name else torch.bfloat16
+        expected = FP8 if ".mlp.experts." in name else torch.float32 if ".gate.wg." in name else torch.bfloat16
         assert parameter.dtype == expected, name
     assert model.dtype == torch.bfloat16
 

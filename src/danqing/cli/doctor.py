@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from danqing.cli.machine import Device, Folder, Processor
     from danqing.settings import Settings
 
-# Beside the weights, generously: PyTorch itself, and the latents, keys and values, and planes of a picture.
+# Beside the weights, generously: PyTorch itself, and the latents, keys and values, and planes of a picture. At the
+# published size 9 % of the weights were measured (benchmarks/full_size.py).
 PROCESS_BYTES = 1_000_000_000
 DRAWING_SHARE = 0.1
-# The published weights: a file of 170 GB with two bytes a number.
+# The published weights, without those for image understanding, which are never loaded.
 PUBLISHED_NAME = "HunyuanImage-3.0 (80 B)"
-PUBLISHED_WEIGHTS_BYTES = 170_000_000_000
-BYTES_PER_NUMBER = {"float32": 4, "bfloat16": 2, "fp8": 1}
+PUBLISHED_PARAMETERS = 82_600_000_000
+PUBLISHED_EXPERT_PARAMETERS = 77_300_000_000
+# Of a parameter of a routed expert, and of any other.
+BYTES_PER_PARAMETER = {"float32": (4, 4), "bfloat16": (2, 2), "fp8": (1, 2)}
 LEAST_FREE_BYTES = 2**30
 
 
@@ -117,17 +120,22 @@ def _own(checkpoint: Path, dtype: str, device: Device | None) -> Fit:
     """Judge the checkpoint of the settings. Raises CheckpointError, a ValueError."""
     from danqing.hunyuan_image3.summary import summarise
 
-    num_parameters = summarise(checkpoint).num_parameters
-    weights_bytes = num_parameters * BYTES_PER_NUMBER[dtype]
+    summary = summarise(checkpoint)
+    weights_bytes = _weights_bytes(summary.num_parameters, summary.num_expert_parameters, dtype)
     if device is None:
         return _fit(checkpoint.name, dtype, weights_bytes, [], why_never="its device is missing")
     return _fit(checkpoint.name, dtype, weights_bytes, [device])
 
 
 def _published(dtype: str, devices: list[Device]) -> Fit:
-    weights_bytes = PUBLISHED_WEIGHTS_BYTES // BYTES_PER_NUMBER["bfloat16"] * BYTES_PER_NUMBER[dtype]
+    weights_bytes = _weights_bytes(PUBLISHED_PARAMETERS, PUBLISHED_EXPERT_PARAMETERS, dtype)
     able = [device for device in devices if device.fp8 or dtype != "fp8"]
     return _fit(PUBLISHED_NAME, dtype, weights_bytes, able)
+
+
+def _weights_bytes(num_parameters: int, num_expert_parameters: int, dtype: str) -> int:
+    expert, other = BYTES_PER_PARAMETER[dtype]
+    return expert * num_expert_parameters + other * (num_parameters - num_expert_parameters)
 
 
 def _fit(

@@ -1,4 +1,4 @@
-"""The large layers with their weights in fp8, in place of `Linear` and `Experts`. Knows nothing of kernels or files.
+"""The experts with their weights in fp8, in place of `Experts`. Knows nothing of kernels or files.
 
 Letters: T tokens, E experts, K experts per token, R rows sorted by expert, D hidden size.
 """
@@ -6,27 +6,12 @@ Letters: T tokens, E experts, K experts per token, R rows sorted by expert, D hi
 import torch
 from torch import Tensor, nn
 
-from danqing.hunyuan_image3.linear import Linear
 from danqing.hunyuan_image3.moe import Experts, gated
 from danqing.hunyuan_image3.precision import FP8
-from danqing.hunyuan_image3.quantisation import Quantised, expert_products, product, quantise
+from danqing.hunyuan_image3.quantisation import Quantised, expert_products, quantise
 
 # Experts begin at multiples of this: kernels read scales 16 bytes at a time, or more.
 GROUP_ROWS = 16
-
-
-class Fp8Linear(nn.Module):
-    """A linear layer without bias; tokens are quantised on the way in."""
-
-    def __init__(self, num_inputs: int, num_outputs: int) -> None:
-        super().__init__()
-        self.weight = _fp8_parameter(num_outputs, num_inputs)
-        self.weight_scale: Tensor
-        self.register_buffer("weight_scale", torch.empty(num_outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        out = product(quantise(x.flatten(0, -2)), Quantised(self.weight, self.weight_scale))
-        return out.unflatten(0, x.shape[:-1])
 
 
 class Fp8Experts(nn.Module):
@@ -74,12 +59,10 @@ def group(expert_TK: Tensor, *, num_experts: int) -> tuple[Tensor, Tensor, Tenso
 
 
 def make_fp8(network: nn.Module) -> None:
-    """Replace the linear layers and experts inside `network` by unset ones in fp8. Routers and norms stay."""
+    """Replace the experts inside `network` by unset ones in fp8; everything else stays."""
     for module in list(network.modules()):
         for name, child in list(module.named_children()):
-            if isinstance(child, Linear):
-                module.register_module(name, Fp8Linear(child.in_features, child.out_features))
-            elif isinstance(child, Experts):
+            if isinstance(child, Experts):
                 num_experts, hidden_size, width = child.down_proj.shape
                 module.register_module(name, Fp8Experts(num_experts, hidden_size, width))
 

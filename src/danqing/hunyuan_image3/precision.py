@@ -4,7 +4,7 @@ import torch
 
 from danqing.hunyuan_image3.errors import UnsupportedDevice
 
-# As the `dtype` of a whole model: its large matrices in fp8, everything else in bfloat16.
+# As the `dtype` of a whole model: its experts in fp8, everything else in bfloat16.
 FP8 = torch.float8_e4m3fn
 # The first NVIDIA GPUs that multiply it.
 FP8_CAPABILITY = (8, 9)

@@ -29,12 +29,17 @@ from danqing.hunyuan_image3.weights import SKIPPED, Places, checked_keys, shards
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointSummary:
-    """A checkpoint at a glance. `num_active_parameters` act on one token; `stored_parameters` counts by dtype."""
+    """A checkpoint at a glance.
+
+    `num_active_parameters` act on one token, `num_expert_parameters` are those of routed experts;
+    `stored_parameters` counts by dtype.
+    """
 
     config: ModelConfig
     generation: GenerationConfig
     num_parameters: int
     num_active_parameters: int
+    num_expert_parameters: int
     stored_parameters: Mapping[str, int]
     num_files: int
     size_bytes: int
@@ -65,6 +70,9 @@ def summarise(folder: Path) -> CheckpointSummary:
         generation=generation,
         num_parameters=num_parameters,
         num_active_parameters=num_parameters - _num_resting(config),
+        num_expert_parameters=sum(
+            parameter.numel() for name, parameter in model.named_parameters() if ".mlp.experts." in name
+        ),
         stored_parameters=stored,
         num_files=len(files),
         size_bytes=sum(file.stat().st_size for file in files),

@@ -73,7 +73,7 @@ def checked_keys(path: Path, *, present: Iterable[str], expected: Collection[str
 class Places:
     """Where each checkpoint key goes: a whole parameter, or one expert's slice of a stacked one.
 
-    A parameter in fp8 has a buffer beside it, named like it and `_scale`.
+    Experts in fp8 have a buffer beside each parameter, named like it and `_scale`.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -81,21 +81,19 @@ class Places:
         self._scales: dict[str, Tensor] = {}
         scales = dict(model.named_buffers())
         for name, parameter in model.named_parameters():
+            if ".mlp.experts." not in name:
+                self._places[name] = parameter.data
+                continue
+            stem, kind = name.rsplit(".", 1)
             scale = scales.get(f"{name}_scale")
-            if ".mlp.experts." in name:
-                stem, kind = name.rsplit(".", 1)
-                for e in range(len(parameter)):
-                    self._add(f"{stem}.{e}.{kind}.weight", parameter.data[e], None if scale is None else scale[e])
-            else:
-                self._add(name, parameter.data, scale)
+            for e in range(len(parameter)):
+                key = f"{stem}.{e}.{kind}.weight"
+                self._places[key] = parameter.data[e]
+                if scale is not None:
+                    self._scales[key] = scale[e]
 
     def __iter__(self) -> Iterator[tuple[str, Tensor]]:
         return iter(self._places.items())
-
-    def _add(self, key: str, place: Tensor, scale: Tensor | None) -> None:
-        self._places[key] = place
-        if scale is not None:
-            self._scales[key] = scale
 
     def fill(self, key: str, value: Tensor) -> None:
         """Copy a tensor to its place, rounded to the type there.
@@ -129,7 +127,7 @@ class Places:
 def empty_model(config: ModelConfig, *, dtype: torch.dtype, device: torch.device) -> HunyuanImage3:
     """The network with unset parameters of `dtype`, except the routers, which are float32 always.
 
-    In fp8 are the matrices of the decoder's layers alone; the rest is then bfloat16.
+    In fp8 are the experts alone; the rest is then bfloat16.
     """
     with torch.device("meta"):
         model = HunyuanImage3(config)

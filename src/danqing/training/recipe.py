@@ -25,7 +25,7 @@ OTHERS = [
 GRID_SHARES = PRESET_SHARES | {grid: 0.10 / len(OTHERS) for grid in OTHERS}
 
 
-FINISHING_RATE = 0.25
+FINISHING_RATE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,7 @@ NUM_VOCABULARY_CAPTIONS = 40_000
 
 app = typer.Typer(add_completion=False, help=__doc__)
 app.add_typer(evaluation_commands)
+GoOnFrom = Annotated[Path | None, typer.Option(help="A finished checkpoint to go on from, at reduced rates.")]
 NumSamples = Annotated[int | None, typer.Option(help="Until so many samples have been seen in all.")]
 Seconds = Annotated[float | None, typer.Option(help="For so many seconds in all.")]
 Workdir = Annotated[Path, typer.Option(help="Folder of the run: shards, states, logs, the finished checkpoint.")]

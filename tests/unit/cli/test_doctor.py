@@ -7,10 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import Result
 
 from danqing.cli.doctor import Diagnosis, diagnose
 from danqing.cli.machine import Device, Processor
+from danqing.hunyuan_image3.config import parse_model_config, read_json
+from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.settings import Settings
 
 Run = Callable[..., Result]
@@ -83,9 +86,20 @@ def test_they_fit_the_first_device_with_room_for_all_of_them(tmp_path: Path) -> 
 def test_in_fp8_they_fit_a_gpu_that_multiplies_it(tmp_path: Path) -> None:
     quantised = _diagnose(tmp_path, H200, CPU, device="cuda").fits[2]
     assert (quantised.dtype, quantised.device) == ("fp8", "cuda:0")
+    # 77 of 83 billion parameters take one byte, the others two, and a tenth is for drawing.
+    assert quantised.needed_bytes == pytest.approx(98e9, rel=0.01)
     older = _diagnose(tmp_path, A100, CPU, device="cuda")
     assert older.fits[2].device is None
     assert older.problems == []
+
+
+def test_in_fp8_a_checkpoint_takes_a_byte_less_for_each_parameter_of_an_expert(tmp_path: Path) -> None:
+    needed = {dtype: _diagnose(tmp_path, CPU, dtype=dtype).fits[0].needed_bytes for dtype in ("bfloat16", "fp8")}
+    with torch.device("meta"):
+        model = HunyuanImage3(parse_model_config(read_json(CHECKPOINT / "config.json")))
+    num_expert_parameters = sum(p.numel() for name, p in model.named_parameters() if ".mlp.experts." in name)
+    assert num_expert_parameters > 0
+    assert needed["bfloat16"] - needed["fp8"] == pytest.approx(1.1 * num_expert_parameters, abs=2)
 
 
 def test_fp8_on_a_device_without_it_is_a_problem(tmp_path: Path) -> None:
