@@ -7,6 +7,7 @@ import asyncio
 import logging
 import sqlite3
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,6 +27,9 @@ from danqing.errors import Overloaded
 logger = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_SECONDS = 30
+WAL_RETRY_SECONDS = 0.01
+# The part of an extended error code of SQLite that says what kind it is.
+PRIMARY_CODE = 0xFF
 MAX_CONNECTIONS = 8
 POSTGRESQL_DRIVER = "postgresql+pg8000"
 SSL_MODES = ("disable", "require", "verify-full")
@@ -160,7 +164,7 @@ def _is_outage(error: SQLAlchemyError) -> bool:
     cause = error.orig
     if isinstance(cause, sqlite3.Error):
         # The low byte is the kind, what is above it the particulars; what the driver itself minds has none.
-        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in SQLITE_OUTAGES
+        return getattr(cause, "sqlite_errorcode", 0) & PRIMARY_CODE in SQLITE_OUTAGES
     told = cause.args[0] if cause is not None and cause.args else None
     if isinstance(told, dict):
         return str(told.get("C", "")).startswith(POSTGRESQL_OUTAGES)
@@ -201,8 +205,23 @@ def _sqlite_engine(url: URL) -> Engine:
 def _prepare_sqlite(dbapi_connection: sqlite3.Connection, _record: Any) -> None:
     # The driver's own transaction handling would start transactions late and commit before DDL.
     dbapi_connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    _switch_to_wal(dbapi_connection)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         dbapi_connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    # SQLite itself does not wait for this lock, which several processes want when they open a new file at once.
+    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+            return
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & PRIMARY_CODE == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() > deadline:
+                raise
+            time.sleep(WAL_RETRY_SECONDS)
 
 
 def _begin_sqlite(conn: Connection) -> None:

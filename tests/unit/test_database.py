@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import sqlite3
 import ssl
 import sys
 import threading
@@ -52,6 +53,21 @@ def test_several_processes_may_migrate_at_once(empty_database_url):
     for database in databases:
         database.close()
     assert failures == []
+
+
+def test_a_new_file_that_others_hold_is_waited_for(tmp_path):
+    path = tmp_path / "new.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    other.execute("CREATE TABLE t (a)")
+    release = threading.Timer(0.3, lambda: other.execute("COMMIT"))
+    release.start()
+    database = Database(f"sqlite:///{path}")
+    with database.read() as conn:
+        assert conn.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+    release.join()
+    database.close()
+    other.close()
 
 
 def test_an_exception_rolls_back_the_whole_transaction(database):
