@@ -58,8 +58,8 @@ def test_several_processes_may_migrate_at_once(empty_database_url):
 def test_a_new_file_that_others_hold_is_waited_for(tmp_path):
     path = tmp_path / "new.db"
     other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    other.execute("BEGIN EXCLUSIVE")
     other.execute("CREATE TABLE t (a)")
+    other.execute("BEGIN IMMEDIATE")
     release = threading.Timer(0.3, lambda: other.execute("COMMIT"))
     release.start()
     database = Database(f"sqlite:///{path}")
