@@ -11,12 +11,12 @@ import json
 import math
 import re
 import statistics
-import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from danqing.hunyuan_image3.config import LayerConfig, ModelConfig, VaeConfig
 from danqing.hunyuan_image3.model import Branch, HunyuanImage3
 from danqing.hunyuan_image3.moe import gated, route
 from danqing.hunyuan_image3.precision import FP8
-from danqing.hunyuan_image3.quantisation import grouped_product, looped_product, quantise
+from danqing.hunyuan_image3.quantisation import expert_products, grouped_product, looped_product
 from danqing.hunyuan_image3.sampler import denoise, schedule, start_noise
 from danqing.hunyuan_image3.weights import Places, empty_model
 
@@ -284,40 +284,6 @@ def decode(bench: Bench) -> None:
         raise AssertionError(f"the picture has shape {list(picture.shape)} or numbers that are not finite")
 
 
-def probe(bench: Bench) -> None:
-    """Whether the grouped kernel works at all, and with experts that begin anywhere.
-
-    Runs in a process of its own: an error inside a kernel ends all work on the GPU.
-    """
-    inputs, outputs, num_experts = 256, 512, 4
-    weight = quantise(torch.randn(num_experts, outputs, inputs, device=bench.device))
-    for name, ends in (("aligned", [16, 16, 64, 96]), ("ragged", [3, 3, 50, 91])):
-        x = quantise(torch.randn(ends[-1], inputs, device=bench.device).bfloat16())
-        ends_E = torch.tensor(ends, dtype=torch.int32, device=bench.device)
-        exact, start = [], 0
-        for e, end in enumerate(ends):
-            dense = dense_weight(weight.values[e], weight.scale[e])
-            exact.append(dense_weight(x.values[start:end], x.scale[start:end]) @ dense.T)
-            start = end
-        wanted = torch.cat(exact)
-        error = ((grouped_product(x, weight, ends_E).float() - wanted).norm() / wanted.norm()).item()
-        print(f"{name} {error:.5f}", flush=True)
-
-
-def probed(process: subprocess.Popen[str]) -> dict[str, float]:
-    """The probe's errors by name; what is missing did not work."""
-    try:
-        output, errors = process.communicate(timeout=45)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        output, errors = process.communicate()
-    lines = [line.split() for line in output.splitlines()]
-    found = {words[0]: float(words[1]) for words in lines if len(words) == 2}
-    if process.returncode:
-        say(f"probe ended with {process.returncode}: {errors.strip()[-1500:]}")
-    return found
-
-
 def summary(figures: dict[str, Any]) -> list[tuple[str, str]]:
     """The figures that matter, in words."""
     rows = [(key, f"{value:.4g}") for key, value in figures.items() if isinstance(value, float)]
@@ -364,7 +330,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--layers", type=int, help="this many layers instead of all")
     parser.add_argument("--steps", type=int, default=6, help="timed steps, after the warm-up")
     parser.add_argument("--budget", type=float, default=math.inf, metavar="SECONDS", help="begin no stage after this")
-    parser.add_argument("--probe", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -375,52 +340,20 @@ def main() -> int:
     if options.layers:
         config = replace(config, layers=config.layers[:1] * options.layers)
     bench = Bench(config, torch.device(options.device), options.steps)
-    if options.probe:
-        probe(bench)
-        return 0
     options.out.mkdir(parents=True, exist_ok=True)
-    ways = ["looped"]
     stages: dict[str, Callable[[], None]] = {
         "environment": lambda: environment(bench),
         "build": lambda: build(bench),
-    }
-    if bench.device.type == "cuda":
-        command = [sys.executable, __file__, "--probe", "--device", options.device]
-        probing = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-        def take_probe() -> None:
-            found = probed(probing)
-            bench.figures["probe"] = found
-            if found.get("aligned", 1.0) < 0.01:
-                ways.insert(0, "grouped")
-
-        stages["probe"] = take_probe
-
-    def first() -> str:
-        return ways[0]
-
-    def others(action: Callable[[str], None]) -> None:
-        for way in ways[1:]:
-            action(way)
-
-    def check_first() -> None:
-        try:
-            correctness(bench, first())
-        except Exception:
-            # Whatever is left is measured the other way.
-            ways.reverse()
-            use(first())
-            raise
-
-    stages |= {
-        "correctness": check_first,
         "prefill": lambda: prefill(bench),
-        "speed": lambda: speed(bench, first(), name=first()),
         "decode": lambda: decode(bench),
-        "profile": lambda: profiled(bench, first()),
-        "correctness, other way": lambda: others(lambda way: correctness(bench, way)),
-        "speed, other way": lambda: others(lambda way: speed(bench, way, name=way)),
     }
+    # The product's own way first.
+    chosen = expert_products(bench.device)
+    ways = ["grouped", "looped"] if chosen is grouped_product else ["looped"]
+    for way in ways:
+        stages[f"correctness, {way}"] = partial(correctness, bench, way)
+        stages[f"speed, {way}"] = partial(speed, bench, way, name=way)
+    stages["profile"] = lambda: profiled(bench, ways[0])
     return min(run(bench, stages, out=options.out, budget_seconds=options.budget), 1)
 
 

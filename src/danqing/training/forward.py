@@ -96,7 +96,8 @@ def run_layers(
 ) -> tuple[list[Tensor], Tensor]:
     """What every layer writes, [B, S, D] each, and the mean balance.
 
-    `fused` compiles the layers, which takes about a minute and, on a CPU, a C++ compiler; it is twice as fast then.
+    `fused` compiles the layers, which takes most of a minute and, on a CPU, a C++ compiler; a step then takes half
+    the time.
     """
     turn = rotation(positions_S2, head_size=model.config.head_size, base=model.config.rope_base)
     turn = Rotation(turn.cos_Td.to(x_BSD.device), turn.sin_Td.to(x_BSD.device))

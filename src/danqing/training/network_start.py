@@ -5,7 +5,7 @@ unharmed. The ends make that hard. GroupNorm removes every group's mean and spre
 each signal s stands there as a pair (s, -s), beside a pair of constants (K, -K) in the same group: the mean is then
 zero, the spread is known, and silu(a) - silu(-a) = a is straight.
 
-Letters: C latent channels, two to a group.
+Letters: C latent channels in G groups of P.
 """
 
 import torch
