@@ -4,36 +4,22 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
-from danqing.engine.interface import (
-    DrawRequest,
-    EngineState,
-    EngineStatus,
-    ImageResult,
-    NoCaption,
-    Progress,
-    Raster,
-)
+from danqing.engine.interface import EngineState, EngineStatus, ImageResult, NoCaption, Progress
 from danqing.errors import ServiceError
-from danqing.jobs.job import GenerationParameters, Job
+from danqing.jobs.job import Job
+from danqing.pictures.raster import Raster
+from danqing.pictures.request import ImageRequest
 from danqing.prompts.expander import ExpandedPrompt
 from danqing.safety.verdict import ImageVerdict, PromptVerdict
 
 MODEL = "fake (1 parameter)"
 
-PARAMETERS = GenerationParameters(
-    model="hunyuan/hunyuan-image-v3-text-to-image",
+REQUEST = ImageRequest(
     prompt="a red square",
-    negative_prompt="",
-    num_images=1,
     seed=7,
     width_px=8,
     height_px=6,
     num_inference_steps=3,
-    guidance_scale=7.5,
-    enable_safety_checker=True,
-    enable_prompt_expansion=False,
-    output_format="png",
-    output_compression=None,
 )
 
 
@@ -55,7 +41,7 @@ class FakeEngine:
     failure: BaseException | None = None
     fail_after_images: int = 0
     state: EngineState = EngineState.READY
-    requests: list[DrawRequest] = field(default_factory=list)
+    requests: list[ImageRequest] = field(default_factory=list)
     num_open: int = 0
     max_num_open: int = 0
     num_steps_done: int = 0
@@ -69,7 +55,7 @@ class FakeEngine:
     def status(self) -> EngineStatus:
         return EngineStatus(state=self.state, model=MODEL)
 
-    async def generate(self, request: DrawRequest) -> AsyncGenerator[Progress | ImageResult, None]:
+    async def generate(self, request: ImageRequest) -> AsyncGenerator[Progress | ImageResult, None]:
         self.requests.append(request)
         self.num_open += 1
         self.max_num_open = max(self.max_num_open, self.num_open)
@@ -77,7 +63,7 @@ class FakeEngine:
             for image_index in range(request.num_images):
                 if self.failure is not None and image_index >= self.fail_after_images:
                     raise self.failure
-                seed = request.seed + image_index
+                seed = request.image_seed(image_index)
                 for step in range(1, request.num_inference_steps + 1):
                     gated = self.gate is not None and image_index >= self.free_images
                     await (self.gate.wait() if gated else asyncio.sleep(0))

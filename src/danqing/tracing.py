@@ -16,9 +16,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import NonRecordingSpan, SpanContext, Status, StatusCode, TraceFlags, set_span_in_context
 
-from danqing.engine.interface import DrawRequest, Engine, EngineStatus, ImageResult, Progress
+from danqing.engine.interface import Engine, EngineStatus, ImageResult, Progress
 from danqing.jobs.job import Job, JobStatus
 from danqing.jobs.ports import ImageStore, JobObserver
+from danqing.pictures.request import ImageRequest
 from danqing.telemetry import inference_id_of_request
 
 INFERENCE_ID = "danqing.inference_id"
@@ -150,9 +151,9 @@ class TracedEngine:
         """Say where the engine stands now."""
         return self._engine.status()
 
-    async def generate(self, request: DrawRequest) -> AsyncGenerator[Progress | ImageResult, None]:
+    async def generate(self, request: ImageRequest) -> AsyncGenerator[Progress | ImageResult, None]:
         """Draw the request's images."""
-        with self._tracing.span("engine", inference_id=request.job_id) as attributes:
+        with self._tracing.span("engine", inference_id=inference_id_of_request.get() or "") as attributes:
             attributes |= {"danqing.num_images": request.num_images, "danqing.num_steps": request.num_inference_steps}
             async with aclosing(self._engine.generate(request)) as events:
                 async for event in events:

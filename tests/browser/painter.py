@@ -7,16 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from danqing.engine.interface import (
-    DrawRequest,
-    EngineState,
-    EngineStatus,
-    ImageResult,
-    NoCaption,
-    Progress,
-    Raster,
-)
+from danqing.engine.interface import EngineState, EngineStatus, ImageResult, NoCaption, Progress
 from danqing.errors import ServiceError
+from danqing.pictures.raster import Raster
+from danqing.pictures.request import ImageRequest
 
 NUM_RANGES = 5
 PREVIEW_SHRINKS = 4
@@ -36,7 +30,7 @@ class Painter:
     state: EngineState = EngineState.READY
     caption: str | None = None
     model: str = "painter (paints mountains for tests)"
-    requests: list[DrawRequest] = field(default_factory=list)
+    requests: list[ImageRequest] = field(default_factory=list)
     num_cancelled: int = 0
 
     def __post_init__(self) -> None:
@@ -52,10 +46,10 @@ class Painter:
     def status(self) -> EngineStatus:
         return EngineStatus(state=self.state, model=self.model)
 
-    async def generate(self, request: DrawRequest) -> AsyncGenerator[Progress | ImageResult, None]:
+    async def generate(self, request: ImageRequest) -> AsyncGenerator[Progress | ImageResult, None]:
         self.requests.append(request)
         width_px, height_px = request.width_px or DEFAULT_SIDE_PX, request.height_px or DEFAULT_SIDE_PX
-        seeds = [request.seed + index for index in range(request.num_images)]
+        seeds = [request.image_seed(index) for index in range(request.num_images)]
         pictures = [mountains(seed, width_px=width_px, height_px=height_px) for seed in seeds]
         finished = False
         try:
@@ -80,7 +74,7 @@ class Painter:
         return self.caption
 
 
-def progress_of(request: DrawRequest, picture: np.ndarray, *, image_index: int, step: int) -> Progress:
+def progress_of(request: ImageRequest, picture: np.ndarray, *, image_index: int, step: int) -> Progress:
     """The step, with a preview between noise and picture where one is due."""
     due = request.preview_every_steps and step % request.preview_every_steps == 0
     preview = None
@@ -89,7 +83,7 @@ def progress_of(request: DrawRequest, picture: np.ndarray, *, image_index: int, 
         left = 1 - step / request.num_inference_steps
         block = PREVIEW_SHRINKS * (1 + round(10 * left))
         coarse = picture[block // 2 :: block, block // 2 :: block]
-        noise = np.random.default_rng(request.seed + image_index).normal(0, 34 * left, coarse.shape)
+        noise = np.random.default_rng(request.image_seed(image_index)).normal(0, 34 * left, coarse.shape)
         preview = raster_of(np.clip(coarse + noise, 0, 255).astype(np.uint8))
     return Progress(image_index=image_index, step=step, num_steps=request.num_inference_steps, preview=preview)
 

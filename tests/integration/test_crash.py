@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from fakes import PARAMETERS, FakeEngine, FakeExpander, FakeImageCheck, FakeObserver, FakePromptCheck
+from fakes import REQUEST, FakeEngine, FakeExpander, FakeImageCheck, FakeObserver, FakePromptCheck
 from sqlalchemy import select
 
 from danqing.accounts import credits
@@ -74,7 +74,7 @@ def _work_until_killed(url, folder, key, started):
             while True:
                 collect = random.choice([{}, {"respond_async": True}, {"idempotency_key": secrets.token_hex(4)}])
                 submission = Submission(
-                    parameters=PARAMETERS,
+                    request=REQUEST,
                     account_id="default",
                     api_key_id=key,
                     origin=Origin.API,

@@ -53,7 +53,7 @@ async def finished_answer(job: Job, *, delivery: Delivery, store: ImageStore) ->
     """The body of a completed job."""
     return {
         "created": int((job.finished_at or job.created_at).timestamp()),
-        "model": job.parameters.model,
+        "model": job.request.model,
         "data": [await delivery.image_fields(image, store) for image in job.images],
         "meta": {
             "usage": usage_fields(job),
@@ -71,7 +71,7 @@ async def job_answer(job: Job, *, delivery: Delivery, store: ImageStore) -> dict
         return {"id": job.id, "status": "completed", **finished}
     if job.status.finished:
         return {"id": job.id, "status": "error", "error": error_fields(failure_of(job))}
-    return {"id": job.id, "status": job.status.value, "model": job.parameters.model}
+    return {"id": job.id, "status": job.status.value, "model": job.request.model}
 
 
 def failure_of(job: Job) -> NamedError:

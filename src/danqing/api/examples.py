@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from danqing.api.schema import MODEL_ID
+from danqing.pictures.request import MODEL_ID
 
 T_REX = "A T-Rex relaxing on a beach, lying on a sun lounger and wearing sunglasses."
 

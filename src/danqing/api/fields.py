@@ -4,7 +4,6 @@ Strict on purpose: "4" is no number and true is no 1; but 2.0 is 2, because JSON
 """
 
 import math
-import re
 import unicodedata
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -14,13 +13,10 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from danqing.api.issues import NOT_UNICODE, complain, echo
-
-MAX_PROMPT_CHARACTERS = 4000
-MIN_SIDE_PX = 64
-MAX_SIDE_PX = 2048
+from danqing.pictures.request import MAX_PROMPT_CHARACTERS
+from danqing.pictures.sizes import AUTO, MAX_SIDE_PX, MIN_SIDE_PX, SizeError, parse_size
 
 ALLOWED_CONTROLS = "\t\n\r"
-_SIZE = re.compile(r"([0-9]{1,9})x([0-9]{1,9})")
 
 
 @dataclass(frozen=True)
@@ -77,26 +73,20 @@ def _limited_prompt(value: str) -> str:
 
 
 def _size(value: str) -> str:
-    if value != "auto":
+    if value == AUTO:
+        return value
+    try:
         parse_size(value)
+    except SizeError as error:
+        match error.limit:
+            case None:
+                raise complain("invalid_string", str(error), validation="regex") from None
+            case limit if limit == MAX_SIDE_PX:
+                raise complain("too_big", str(error), maximum=limit, type="number", inclusive=True) from None
+            case limit:
+                assert limit == MIN_SIDE_PX
+                raise complain("too_small", str(error), minimum=limit, type="number", inclusive=True) from None
     return value
-
-
-def parse_size(value: str) -> tuple[int, int]:
-    """Read "WIDTHxHEIGHT"."""
-    match = _SIZE.fullmatch(value)
-    if match is None:
-        message = 'Must be "WIDTHxHEIGHT", such as "1280x768", or "auto"'
-        raise complain("invalid_string", message, validation="regex")
-    width_px, height_px = int(match[1]), int(match[2])
-    for name, side_px in (("Width", width_px), ("Height", height_px)):
-        if side_px > MAX_SIDE_PX:
-            message = f"{name} must be less than or equal to {MAX_SIDE_PX}"
-            raise complain("too_big", message, maximum=MAX_SIDE_PX, type="number", inclusive=True)
-        if side_px < MIN_SIDE_PX:
-            message = f"{name} must be greater than or equal to {MIN_SIDE_PX}"
-            raise complain("too_small", message, minimum=MIN_SIDE_PX, type="number", inclusive=True)
-    return width_px, height_px
 
 
 WholeNumber = Annotated[int, BeforeValidator(_whole_number)]

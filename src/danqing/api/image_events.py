@@ -95,15 +95,15 @@ async def _ending(job: Job, services: Services) -> AsyncGenerator[bytes, None]:
 
 
 def _image_event(name: str, job: Job, fields: dict[str, Any], *, image: JobImage | None = None) -> bytes:
-    width_px = image.width_px if image else job.parameters.width_px
-    height_px = image.height_px if image else job.parameters.height_px
+    width_px = image.width_px if image else job.request.width_px
+    height_px = image.height_px if image else job.request.height_px
     common = {
         "created_at": int((job.finished_at or job.created_at).timestamp()),
         "size": "auto" if width_px is None or height_px is None else f"{width_px}x{height_px}",
         "quality": "auto",
         "background": "opaque",
         # A preview is always a PNG.
-        "output_format": job.parameters.output_format if image else "png",
+        "output_format": job.request.output_format if image else "png",
     }
     return _event(f"image_generation.{name}", {**fields, **common})
 

@@ -1,7 +1,4 @@
-"""Reads a JSON body within limits: whatever a client sends ends in a parsed value or in a clear error, not in a crash.
-
-Knows nothing of what the body should say.
-"""
+"""JSON request bodies, read within limits: any input ends in a parsed value or in a clear error."""
 
 import asyncio
 import json
@@ -12,8 +9,8 @@ from starlette.requests import ClientDisconnect, Request
 
 from danqing.api.errors import BodyTooLarge, RequestTimeout, UnsupportedMediaType
 from danqing.api.issues import invalid_request, issue
-from danqing.engine.interface import MAX_SEED
 from danqing.errors import InvalidRequest
+from danqing.pictures.request import MAX_SEED, fold_seed
 
 BODY_TIMEOUT_SECONDS = 60
 # A client hears of a refusal only after it has sent its body, so that much more is read and thrown away.
@@ -91,9 +88,10 @@ def _refuse_constant(name: str) -> None:
 def _parse_integer(digits: str) -> int:
     if len(digits) <= MAX_INTEGER_CHARACTERS:
         return int(digits)
-    # Beyond every range that a field may have, and folded as a seed it gives what the full number would.
-    remainder = 0
-    for start in range(0, len(digits.lstrip("-")), MAX_INTEGER_CHARACTERS):
-        piece = digits.lstrip("-")[start : start + MAX_INTEGER_CHARACTERS]
-        remainder = (remainder * pow(10, len(piece), MAX_SEED) + int(piece)) % MAX_SEED
-    return -(MAX_SEED + remainder) if digits.startswith("-") else MAX_SEED + remainder
+    # A stand-in beyond the range of every field. Folded as a seed, it gives what the full number would.
+    sign, digits = (-1, digits[1:]) if digits.startswith("-") else (1, digits)
+    folded = 0
+    for start in range(0, len(digits), MAX_INTEGER_CHARACTERS):
+        piece = digits[start : start + MAX_INTEGER_CHARACTERS]
+        folded = fold_seed(folded * 10 ** len(piece) + int(piece))
+    return sign * (MAX_SEED + folded)

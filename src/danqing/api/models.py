@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from danqing.api.conditional import has_version
-from danqing.api.schema import MODEL_ID
 from danqing.errors import ModelNotFound
+from danqing.pictures.request import MODEL_ID
 
 # The day the described model was published, 2025-09-28.
 MODEL_CREATED = 1_759_017_600

@@ -1,43 +1,31 @@
-"""The body of a generation request: fields, ranges, defaults, aliases. Its JSON schema is what /openapi.json shows.
+"""The body of a generation request: fields and aliases, and their translation into an `ImageRequest`.
 
-For the described fields the schema equals the described one; OpenAI's names stand beside them. Knows nothing of jobs.
+Its JSON schema is what /openapi.json shows. For the described fields the schema equals the described one; OpenAI's
+names stand beside them.
 """
 
-import secrets
+from dataclasses import fields
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, WithJsonSchema
 from pydantic.json_schema import GenerateJsonSchema
 
-from danqing.api.fields import (
-    MAX_PROMPT_CHARACTERS,
-    MAX_SIDE_PX,
-    MIN_SIDE_PX,
-    LimitedText,
-    OneOf,
-    RealNumber,
-    SizeText,
-    Text,
-    WholeNumber,
-    parse_size,
-)
+from danqing.api.fields import LimitedText, OneOf, RealNumber, SizeText, Text, WholeNumber
 from danqing.api.issues import Issue, echo, invalid_request, issue, issues_from, json_type
 from danqing.errors import ModelNotFound
+from danqing.pictures.request import (
+    GUIDANCE_SCALE,
+    MAX_PROMPT_CHARACTERS,
+    MODEL_ID,
+    NUM_IMAGES,
+    NUM_INFERENCE_STEPS,
+    OUTPUT_FORMATS,
+    ImageRequest,
+    fold_seed,
+    sample_seed,
+)
+from danqing.pictures.sizes import AUTO, DEFAULT_PRESET, MAX_SIDE_PX, MIN_SIDE_PX, PRESETS_PX, parse_size
 
-MODEL_ID = "hunyuan/hunyuan-image-v3-text-to-image"
-
-# Width and height of the model's own buckets.
-PRESETS_PX = {
-    "square_hd": (1024, 1024),
-    "square": (1024, 1024),
-    "portrait_4_3": (896, 1152),
-    "portrait_16_9": (768, 1280),
-    "landscape_4_3": (1152, 896),
-    "landscape_16_9": (1280, 768),
-}
-# The names of the described schema, in its order.
-PRESET_NAMES = ("square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9")
-MAX_DRAWN_SEED = 2**32 - 1
 MAX_USER_CHARACTERS = 512
 MAX_URL_CHARACTERS = 2048
 MAX_NAMED_WARNINGS = 20
@@ -63,13 +51,13 @@ def _image_size_tag(value: object) -> str | None:
 
 
 ImageSize = Annotated[
-    Annotated[str, OneOf(PRESET_NAMES), Tag("preset")] | Annotated[CustomSize, Tag("custom")],
+    Annotated[str, OneOf(tuple(PRESETS_PX)), Tag("preset")] | Annotated[CustomSize, Tag("custom")],
     Discriminator(_image_size_tag),
     # The described schema leaves the limits of a side unsaid; they are in `CustomSize`.
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "string", "enum": list(PRESET_NAMES)},
+                {"type": "string", "enum": list(PRESETS_PX)},
                 {
                     "type": "object",
                     "properties": {"width": {"type": "number"}, "height": {"type": "number"}},
@@ -81,11 +69,7 @@ ImageSize = Annotated[
 ]
 
 
-def _draw_seed() -> int:
-    return 1 + secrets.randbelow(MAX_DRAWN_SEED)
-
-
-class GenerationRequest(BaseModel):
+class GenerationBody(BaseModel):
     """What a client may send; unknown fields are kept aside and named in the answer's warnings.
 
     A default made by a factory does not show in the schema: the described one states no default there.
@@ -99,10 +83,14 @@ class GenerationRequest(BaseModel):
         description="The text prompt describing the content, style, or composition of the image to be generated.",
     )
     num_images: WholeNumber = Field(
-        1, ge=1, le=4, json_schema_extra={"type": "number"}, description="The number of images to generate."
+        NUM_IMAGES.default,
+        ge=NUM_IMAGES.least,
+        le=NUM_IMAGES.most,
+        json_schema_extra={"type": "number"},
+        description="The number of images to generate.",
     )
     seed: WholeNumber = Field(
-        default_factory=_draw_seed,
+        default_factory=sample_seed,
         ge=1,
         description="The same seed and the same prompt given to the same version of the model will output the same"
         " image every time.",
@@ -110,12 +98,17 @@ class GenerationRequest(BaseModel):
     negative_prompt: LimitedText = Field(
         default_factory=str, description="The description of elements to avoid in the generated image."
     )
-    image_size: ImageSize = Field("square_hd", description="The size of the generated image.")
-    num_inference_steps: WholeNumber = Field(28, ge=1, le=50, description="The number of inference steps to perform.")
+    image_size: ImageSize = Field(DEFAULT_PRESET, description="The size of the generated image.")
+    num_inference_steps: WholeNumber = Field(
+        NUM_INFERENCE_STEPS.default,
+        ge=NUM_INFERENCE_STEPS.least,
+        le=NUM_INFERENCE_STEPS.most,
+        description="The number of inference steps to perform.",
+    )
     guidance_scale: RealNumber = Field(
-        7.5,
-        ge=1,
-        le=20,
+        GUIDANCE_SCALE.default,
+        ge=GUIDANCE_SCALE.least,
+        le=GUIDANCE_SCALE.most,
         description="The CFG (Classifier Free Guidance) scale is a measure of how close you want the model to stick to"
         " your prompt when looking for a related image to show you.",
     )
@@ -126,7 +119,7 @@ class GenerationRequest(BaseModel):
         " returning the response. This will increase the latency of the function but it allows you to get the image"
         " directly in the response without going through the CDN.",
     )
-    output_format: Annotated[str, OneOf(("jpeg", "png"))] = Field(
+    output_format: Annotated[str, OneOf(OUTPUT_FORMATS)] = Field(
         "png", description="The format of the generated image."
     )
     enable_prompt_expansion: bool = Field(
@@ -134,7 +127,9 @@ class GenerationRequest(BaseModel):
     )
 
     # OpenAI's names.
-    n: WholeNumber | None = Field(None, ge=1, le=4, description="OpenAI's name of `num_images`.")
+    n: WholeNumber | None = Field(
+        None, ge=NUM_IMAGES.least, le=NUM_IMAGES.most, description="OpenAI's name of `num_images`."
+    )
     size: SizeText | None = Field(
         None, description='OpenAI\'s name of `image_size`: "WIDTHxHEIGHT", or "auto" to let the model choose.'
     )
@@ -159,25 +154,38 @@ class GenerationRequest(BaseModel):
     def size_px(self) -> tuple[int, int] | None:
         """Width and height; None lets the model choose."""
         if self.size is not None:
-            return None if self.size == "auto" else parse_size(self.size)
+            return None if self.size == AUTO else parse_size(self.size)
         if isinstance(self.image_size, CustomSize):
             return self.image_size.width, self.image_size.height
         return PRESETS_PX[self.image_size]
 
-    @property
-    def image_count(self) -> int:
-        """How many images, under either name."""
-        return self.num_images if self.n is None else self.n
+    def image_request(self, *, num_previews: int) -> ImageRequest:
+        """Translate into the record that the service works with. Fields of the same name pass as they are."""
+        shared = {field.name for field in fields(ImageRequest)} & type(self).model_fields.keys()
+        width_px, height_px = self.size_px or (None, None)
+        values = {name: getattr(self, name) for name in shared} | {
+            "num_images": self.num_images if self.n is None else self.n,
+            "seed": fold_seed(self.seed),
+            "width_px": width_px,
+            "height_px": height_px,
+            "preview_every_steps": preview_interval(self.num_inference_steps, num_previews=num_previews),
+        }
+        return ImageRequest(**values)
 
 
-def parse_generation_request(body: object) -> GenerationRequest:
+def preview_interval(num_steps: int, *, num_previews: int) -> int:
+    """Return how many steps lie between previews, so that as many as were asked for come evenly before the end."""
+    return 0 if num_previews == 0 else max(1, num_steps // (num_previews + 1))
+
+
+def parse_generation_body(body: object) -> GenerationBody:
     """Check a parsed body. Raises InvalidRequest with every bad field, ModelNotFound when only the model is unknown."""
     if not isinstance(body, dict):
         received = json_type(body)
         message = f"Expected object, received {received}"
         raise invalid_request([issue("invalid_type", [], message, expected="object", received=received)])
     try:
-        request = GenerationRequest.model_validate(body)
+        request = GenerationBody.model_validate(body)
     except ValidationError as error:
         issues = issues_from(error, schema=request_json_schema(), hidden=UNION_TAGS)
         if len(issues) == 1 and issues[0]["path"] == ["model"] and issues[0]["code"] == "invalid_enum_value":
@@ -191,7 +199,7 @@ def parse_generation_request(body: object) -> GenerationRequest:
     return request
 
 
-def warnings_of(request: GenerationRequest, *, previews_are_sent: bool) -> tuple[str, ...]:
+def warnings_of(request: GenerationBody, *, previews_are_sent: bool) -> tuple[str, ...]:
     """Name what was accepted and has no effect."""
     unknown = list(request.model_extra or {})
     if isinstance(request.image_size, CustomSize):
@@ -208,7 +216,7 @@ def warnings_of(request: GenerationRequest, *, previews_are_sent: bool) -> tuple
 
 def request_json_schema() -> dict[str, Any]:
     """The body's JSON schema, whole in one piece."""
-    return GenerationRequest.model_json_schema(schema_generator=_PlainSchema)
+    return GenerationBody.model_json_schema(schema_generator=_PlainSchema)
 
 
 class _PlainSchema(GenerateJsonSchema):
@@ -229,7 +237,7 @@ class _PlainSchema(GenerateJsonSchema):
         return described
 
 
-def _alias_conflicts(request: GenerationRequest) -> list[Issue]:
+def _alias_conflicts(request: GenerationBody) -> list[Issue]:
     given = request.model_fields_set
     conflicts = []
     if request.n is not None and "num_images" in given and request.n != request.num_images:

@@ -11,16 +11,16 @@ from danqing.api.answers import Delivery
 from danqing.api.context import client_request_id
 from danqing.api.issues import echo
 from danqing.api.json_body import read_json
-from danqing.api.schema import GenerationRequest, parse_generation_request, warnings_of
+from danqing.api.schema import parse_generation_body, warnings_of
 from danqing.api.services import base_url, services_of
-from danqing.engine.interface import fold_seed
 from danqing.errors import InvalidRequest
-from danqing.jobs.job import GenerationParameters, Origin, Submission
+from danqing.jobs.job import Origin, Submission
+from danqing.pictures.request import NUM_INFERENCE_STEPS
 
 MAX_IDEMPOTENCY_KEY_CHARACTERS = 255
 _IDEMPOTENCY_KEY = re.compile(rf"[\x21-\x7e]{{1,{MAX_IDEMPOTENCY_KEY_CHARACTERS}}}")
-# As many as there can be steps.
-MAX_NUM_PREVIEWS = 50
+# A preview of every step.
+MAX_NUM_PREVIEWS = NUM_INFERENCE_STEPS.most
 _SMALL_NUMBER = re.compile(r"[0-9]{1,4}")
 ORIGIN_HEADER = "X-Danqing-Origin"
 # The key counts for the route, under whichever of its spellings.
@@ -40,7 +40,7 @@ class Order:
 async def read_order(request: Request, caller: ApiKey) -> Order:
     """Read and check the whole request. Raises InvalidRequest and its kin."""
     body = await read_json(request, max_bytes=services_of(request).max_body_bytes)
-    wanted = parse_generation_request(body.value)
+    wanted = parse_generation_body(body.value)
     idempotency_key = _idempotency_key(request)
     preferences = _preferences(request)
     respond_async = "respond-async" in preferences
@@ -49,7 +49,7 @@ async def read_order(request: Request, caller: ApiKey) -> Order:
     num_previews = max(num_partial_images, _num_previews(preferences) if respond_async else 0)
     with_base64 = wanted.sync_mode or wanted.response_format == "b64_json"
     submission = Submission(
-        parameters=_parameters(wanted, num_previews=num_previews),
+        request=wanted.image_request(num_previews=num_previews),
         account_id=caller.account_id,
         api_key_id=caller.prefix,
         origin=_origin(request),
@@ -69,31 +69,6 @@ async def read_order(request: Request, caller: ApiKey) -> Order:
         with_base64=with_base64,
     )
     return Order(submission=submission, delivery=delivery, stream=stream, num_partial_images=num_partial_images)
-
-
-def _parameters(wanted: GenerationRequest, *, num_previews: int) -> GenerationParameters:
-    size_px = wanted.size_px
-    return GenerationParameters(
-        model=wanted.model,
-        prompt=wanted.prompt,
-        negative_prompt=wanted.negative_prompt,
-        num_images=wanted.image_count,
-        seed=fold_seed(wanted.seed),
-        width_px=size_px[0] if size_px else None,
-        height_px=size_px[1] if size_px else None,
-        num_inference_steps=wanted.num_inference_steps,
-        guidance_scale=wanted.guidance_scale,
-        enable_safety_checker=wanted.enable_safety_checker,
-        enable_prompt_expansion=wanted.enable_prompt_expansion,
-        output_format=wanted.output_format,
-        output_compression=wanted.output_compression,
-        preview_every_steps=preview_interval(wanted.num_inference_steps, num_previews=num_previews),
-    )
-
-
-def preview_interval(num_steps: int, *, num_previews: int) -> int:
-    """Every how many steps a preview is due, so that as many as were asked for come, evenly, before the end."""
-    return 0 if num_previews == 0 else max(1, num_steps // (num_previews + 1))
 
 
 def _idempotency_key(request: Request) -> str | None:

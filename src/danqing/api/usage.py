@@ -99,7 +99,7 @@ def _log_fields(job: Job) -> dict[str, Any]:
         "status": WIRE_STATUS[job.status],
         "error_code": job.error_code,
         "origin": job.origin.value,
-        "model": job.parameters.model,
+        "model": job.request.model,
         "cost": _cost_fields(job.charged_credits),
         "inference_id": job.id,
         "client_request_id": job.client_request_id,

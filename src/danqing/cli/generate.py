@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import secrets
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,16 +16,24 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from danqing.cli.session import read_settings
 from danqing.cli.terminal import AsJson, ExitCode, fail, notes, output, print_json
+from danqing.pictures.request import (
+    GUIDANCE_SCALE,
+    MAX_PROMPT_CHARACTERS,
+    MAX_SEED,
+    NUM_IMAGES,
+    NUM_INFERENCE_STEPS,
+    ImageRequest,
+    sample_seed,
+)
+from danqing.pictures.sizes import AUTO, DEFAULT_PRESET, PRESETS_PX, SizeError, parse_size
 
 if TYPE_CHECKING:
     from rich.status import Status
 
-    from danqing.engine.interface import DrawRequest, ImageResult
+    from danqing.engine.interface import ImageResult
     from danqing.engine.local import LocalEngine
 
 FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg"}
-MAX_PROMPT_CHARACTERS = 4000
-MAX_SEED = 2**32 - 1
 LOOK_SECONDS = 0.1
 
 
@@ -66,14 +73,21 @@ def generate(
             "--output", "-o", help="A .png or .jpg file; several images get -1, -2 … [default: danqing-SEED.png]"
         ),
     ] = None,
-    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT, a preset such as landscape_16_9, or auto.")] = "square_hd",
+    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT, a preset such as landscape_16_9, or auto.")] = DEFAULT_PRESET,
     seed: Annotated[
-        int | None, typer.Option(min=1, max=2**63 - 1, help="Same seed, same picture. [default: random]")
+        int | None, typer.Option(min=1, max=MAX_SEED, help="Same seed, same picture. [default: random]")
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, max=50, help="Denoising steps.")] = 28,
-    guidance: Annotated[float, typer.Option(min=1, max=20, help="How closely to follow the prompt.")] = 7.5,
+    steps: Annotated[
+        int, typer.Option(min=NUM_INFERENCE_STEPS.least, max=NUM_INFERENCE_STEPS.most, help="Denoising steps.")
+    ] = NUM_INFERENCE_STEPS.default,
+    guidance: Annotated[
+        float,
+        typer.Option(min=GUIDANCE_SCALE.least, max=GUIDANCE_SCALE.most, help="How closely to follow the prompt."),
+    ] = GUIDANCE_SCALE.default,
     negative: Annotated[str, typer.Option(help="What to avoid.")] = "",
-    num_images: Annotated[int, typer.Option(min=1, max=4, help="Image i starts from seed + i.")] = 1,
+    num_images: Annotated[
+        int, typer.Option(min=NUM_IMAGES.least, max=NUM_IMAGES.most, help="Image i starts from seed + i.")
+    ] = NUM_IMAGES.default,
     expand: Annotated[bool, typer.Option("--expand", help="Have the prompt rewritten in detail first.")] = False,
     model: Annotated[
         Path | None, typer.Option(help="Checkpoint folder. [default: DANQING_MODEL, or the bundled mini]")
@@ -85,17 +99,14 @@ def generate(
 
     Example: `danqing generate "a T-Rex on a beach" -o trex.png --size landscape_16_9 --seed 7`
     """
-    from danqing.engine.interface import DrawRequest
-
     _check_text("PROMPT", prompt)
     _check_text("--negative", negative)
-    seed = 1 + secrets.randbelow(MAX_SEED) if seed is None else seed
+    seed = sample_seed() if seed is None else seed
     target = Target(
         path=_checked_file(output_file or Path(f"danqing-{seed}.png")), num_images=num_images, announce=not as_json
     )
     width_px, height_px = _size_px(size)
-    request = DrawRequest(
-        job_id="generate",
+    request = ImageRequest(
         prompt=prompt,
         negative_prompt=negative,
         width_px=width_px,
@@ -136,19 +147,14 @@ def _checked_file(path: Path) -> Path:
 
 
 def _size_px(size: str) -> tuple[int, int] | tuple[None, None]:
-    from pydantic_core import PydanticCustomError
-
-    from danqing.api.fields import parse_size
-    from danqing.api.schema import PRESETS_PX
-
-    if size == "auto":
+    if size == AUTO:
         return None, None
     if size in PRESETS_PX:
         return PRESETS_PX[size]
     try:
         return parse_size(size)
-    except PydanticCustomError as error:
-        fail(f"--size: {error.message()}; presets: {', '.join(PRESETS_PX)}", code=ExitCode.BAD_INPUT)
+    except SizeError as error:
+        fail(f"--size: {error}; presets: {', '.join(PRESETS_PX)}", code=ExitCode.BAD_INPUT)
 
 
 def _engine(model: Path | None) -> LocalEngine:
@@ -173,8 +179,8 @@ def _show(pictures: list[Picture]) -> None:
 
 
 async def _run(
-    engine: LocalEngine, request: DrawRequest, target: Target, *, expand: bool
-) -> tuple[DrawRequest, list[Picture]]:
+    engine: LocalEngine, request: ImageRequest, target: Target, *, expand: bool
+) -> tuple[ImageRequest, list[Picture]]:
     """Draw; the request comes back with the prompt that was drawn."""
     columns = (
         SpinnerColumn(),
@@ -207,7 +213,7 @@ async def _load(engine: LocalEngine, line: Status) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _expanded(engine: LocalEngine, request: DrawRequest) -> DrawRequest:
+async def _expanded(engine: LocalEngine, request: ImageRequest) -> ImageRequest:
     from danqing.app import prompt_expander
 
     with notes.status("Expanding the prompt"):
@@ -219,7 +225,7 @@ async def _expanded(engine: LocalEngine, request: DrawRequest) -> DrawRequest:
     return replace(request, prompt=expanded.prompt)
 
 
-async def _draw(engine: LocalEngine, request: DrawRequest, target: Target, bar: Progress) -> list[Picture]:
+async def _draw(engine: LocalEngine, request: ImageRequest, target: Target, bar: Progress) -> list[Picture]:
     from danqing.engine.interface import ImageResult
 
     task = bar.add_task("Drawing", total=request.num_images * request.num_inference_steps)
@@ -242,7 +248,7 @@ async def _draw(engine: LocalEngine, request: DrawRequest, target: Target, bar: 
 
 
 def _encode(image: ImageResult, path: Path, model: str) -> bytes:
-    from danqing.jobs.encoding import Provenance, encode
+    from danqing.pictures.encoding import Provenance, encode
 
     provenance = Provenance(model=model, seed=image.seed)
     output_format = FORMATS[path.suffix.lower()]

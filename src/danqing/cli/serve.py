@@ -153,7 +153,7 @@ def _greet(url: str, *, settings: Settings, first: FirstStart | None, version: s
 
 
 def _curl(url: str, secret: str) -> str:
-    from danqing.api.schema import MODEL_ID
+    from danqing.pictures.request import MODEL_ID
 
     body = json.dumps({"model": MODEL_ID, "prompt": EXAMPLE_PROMPT, "image_size": "landscape_16_9"})
     return (

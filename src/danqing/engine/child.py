@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from danqing.engine.drawing import ChildDied, Drawing
-from danqing.engine.interface import DrawRequest
 from danqing.engine.messages import (
     Cancel,
     Command,
@@ -30,6 +29,7 @@ from danqing.engine.messages import (
     receive,
 )
 from danqing.errors import Overloaded
+from danqing.pictures.request import ImageRequest
 
 # Bounds what may wait in the command pipe, and what the process holds in memory.
 MAX_DRAWINGS = 64
@@ -100,7 +100,7 @@ class Child:
         return self._fault or _describe(exit_status)
 
     def draw(
-        self, request: DrawRequest, *, image_indexes: Sequence[int], on_end: Callable[[], None] | None = None
+        self, request: ImageRequest, *, image_indexes: Sequence[int], on_end: Callable[[], None] | None = None
     ) -> Drawing:
         """Begin a drawing; `on_end` is called once when the process is done with it. Raises Overloaded."""
         drawing = self._begin(on_end)

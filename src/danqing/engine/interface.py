@@ -6,46 +6,8 @@ from enum import StrEnum
 from typing import Protocol
 
 from danqing.errors import ServiceError
-
-MAX_SEED = 2**63 - 1
-
-
-def fold_seed(seed: int) -> int:
-    """Map any integer from 1 up onto 1..2**63-1, leaving those as they are."""
-    return 1 + (seed - 1) % MAX_SEED
-
-
-@dataclass(frozen=True, kw_only=True)
-class DrawRequest:
-    """One request for `num_images` pictures; image i starts from the noise of `image_seed(i)`.
-
-    `width_px` and `height_px` are delivered exactly; both None lets the model choose its own aspect ratio.
-    `preview_every_steps` 0 means no previews.
-    """
-
-    job_id: str
-    prompt: str
-    negative_prompt: str
-    width_px: int | None
-    height_px: int | None
-    num_images: int
-    seed: int
-    num_inference_steps: int
-    guidance_scale: float
-    preview_every_steps: int = 0
-
-    def image_seed(self, image_index: int) -> int:
-        """Give the seed of one image: image 2 of a seed is image 1 of the next, and after the largest comes 1."""
-        return fold_seed(self.seed + image_index)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Raster:
-    """An RGB picture: 8 bits a channel, row-major, `len(rgb) == 3 * width_px * height_px`."""
-
-    width_px: int
-    height_px: int
-    rgb: bytes
+from danqing.pictures.raster import Raster
+from danqing.pictures.request import ImageRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +70,7 @@ class Engine(Protocol):
     def status(self) -> EngineStatus:
         """Say where the engine stands now."""
 
-    def generate(self, request: DrawRequest) -> AsyncGenerator[Progress | ImageResult, None]:
+    def generate(self, request: ImageRequest) -> AsyncGenerator[Progress | ImageResult, None]:
         """Draw the request's images; events of different images may interleave.
 
         Raises EngineCrashed when the drawing process died twice, Overloaded when the engine is not ready,

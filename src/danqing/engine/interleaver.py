@@ -9,8 +9,10 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any, Protocol
 
-from danqing.engine.interface import DrawRequest, ImageResult, Progress, Raster
+from danqing.engine.interface import ImageResult, Progress
 from danqing.engine.messages import Drew, Ended, Outcome
+from danqing.pictures.raster import Raster
+from danqing.pictures.request import ImageRequest
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ class Painter(Protocol):
     def fatal_errors(self) -> tuple[type[Exception], ...]:
         """Errors that leave the whole process unusable; any other fails one drawing alone."""
 
-    def prefill(self, request: DrawRequest) -> Any:
+    def prefill(self, request: ImageRequest) -> Any:
         """Compute what all images of the request share. Raises PromptRejected."""
 
     def denoise(self, prefix: Any, *, image_index: int) -> Iterator[DenoisedStep]:
@@ -80,7 +82,7 @@ class Interleaver:
         """Whether there is nothing to draw."""
         return not self._turns
 
-    def add(self, draw_id: int, *, request: DrawRequest, image_indexes: Sequence[int]) -> None:
+    def add(self, draw_id: int, *, request: ImageRequest, image_indexes: Sequence[int]) -> None:
         """Put a drawing at the end of the round."""
         self._append(draw_id, _draw(self._painter, request, image_indexes))
 
@@ -133,7 +135,7 @@ def _write(painter: Painter, prompt: str, seed: int) -> _Turns:
     return painter.caption(token_ids)
 
 
-def _draw(painter: Painter, request: DrawRequest, image_indexes: Sequence[int]) -> _Turns:
+def _draw(painter: Painter, request: ImageRequest, image_indexes: Sequence[int]) -> _Turns:
     prefix = painter.prefill(request)
     yield None
     images = deque(_draw_image(painter, prefix, request, image_index) for image_index in image_indexes)
@@ -147,7 +149,7 @@ def _draw(painter: Painter, request: DrawRequest, image_indexes: Sequence[int]) 
 
 
 def _draw_image(
-    painter: Painter, prefix: Any, request: DrawRequest, image_index: int
+    painter: Painter, prefix: Any, request: ImageRequest, image_index: int
 ) -> Iterator[Progress | ImageResult]:
     latent = None
     for done in painter.denoise(prefix, image_index=image_index):

@@ -11,17 +11,10 @@ from dataclasses import dataclass, field
 
 from danqing.engine.child import Child, ChildLimits
 from danqing.engine.drawing import ChildDied, Drawing
-from danqing.engine.interface import (
-    DrawRequest,
-    EngineCrashed,
-    EngineState,
-    EngineStatus,
-    ImageResult,
-    NoCaption,
-    Progress,
-)
+from danqing.engine.interface import EngineCrashed, EngineState, EngineStatus, ImageResult, NoCaption, Progress
 from danqing.engine.messages import LoadFailed, Loading, Outcome, Ready
 from danqing.errors import InvalidRequest, Overloaded, ServiceError
+from danqing.pictures.request import ImageRequest
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +77,7 @@ class LocalEngine:
         """The id of the drawing process, while there is one."""
         return self._child.pid if self._child else None
 
-    async def generate(self, request: DrawRequest) -> AsyncGenerator[Progress | ImageResult, None]:
+    async def generate(self, request: ImageRequest) -> AsyncGenerator[Progress | ImageResult, None]:
         """Draw the request's images; after a crash once more from scratch, without repeating delivered images."""
         missing = list(range(request.num_images))
         for begin in (self._begin, self._begin_again):
@@ -97,7 +90,7 @@ class LocalEngine:
             except ChildDied as died:
                 if not missing:
                     return
-                logger.warning("job %s was interrupted: the drawing process %s", request.job_id, died)
+                logger.warning("a request was interrupted: the drawing process %s", died)
         raise EngineCrashed
 
     async def recaption(self, prompt: str, *, seed: int) -> str:
@@ -119,11 +112,11 @@ class LocalEngine:
             raise NoCaption
         return writing.caption
 
-    async def _begin(self, request: DrawRequest, missing: Sequence[int]) -> tuple[Child, Drawing]:
+    async def _begin(self, request: ImageRequest, missing: Sequence[int]) -> tuple[Child, Drawing]:
         child = await self._ready_child(self._limits.ready_wait_seconds)
         return child, child.draw(request, image_indexes=missing)
 
-    async def _begin_again(self, request: DrawRequest, missing: Sequence[int]) -> tuple[Child, Drawing]:
+    async def _begin_again(self, request: ImageRequest, missing: Sequence[int]) -> tuple[Child, Drawing]:
         await self._suspect_turn.acquire()
         try:
             child = await self._ready_child(self._limits.retry_wait_seconds)

@@ -11,7 +11,9 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, BinaryIO
 
-from danqing.engine.interface import DrawRequest, ImageResult, Progress, Raster
+from danqing.engine.interface import ImageResult, Progress
+from danqing.pictures.raster import Raster
+from danqing.pictures.request import ImageRequest
 
 MAX_HEADER_BYTES = 1 << 20
 MAX_PICTURE_BYTES = 64 << 20
@@ -37,7 +39,7 @@ class Draw:
     """To the child: draw these images of the request. `draw_id` is new for every attempt."""
 
     draw_id: int
-    request: DrawRequest
+    request: ImageRequest
     image_indexes: tuple[int, ...]
 
 
@@ -173,7 +175,7 @@ def _decode(head: bytes, payload: bytes) -> Message:
 
 def _build(name: str, fields: dict[str, Any], payload: bytes) -> Message:
     if name == "draw":
-        request = DrawRequest(**fields["request"])
+        request = ImageRequest(**fields["request"])
         return Draw(draw_id=fields["draw_id"], request=request, image_indexes=tuple(fields["image_indexes"]))
     if name == "ended":
         return Ended(**{**fields, "outcome": Outcome(fields["outcome"])})

@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from danqing.engine.interface import DrawRequest, Raster
 from danqing.engine.interleaver import PromptRejected
 from danqing.hunyuan_image3.errors import CaptionError, PromptTooLong, UnsupportedDevice
 from danqing.hunyuan_image3.pipeline import Pipeline, Prefix, TextToImage
 from danqing.hunyuan_image3.precision import FP8
 from danqing.hunyuan_image3.sampler import DenoiseStep
+from danqing.pictures.raster import Raster
+from danqing.pictures.request import ImageRequest
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "fp8": FP8}
 
@@ -50,7 +51,7 @@ class PipelinePainter:
         """Say in words which checkpoint draws, and how."""
         return self._pipeline.description
 
-    def prefill(self, request: DrawRequest) -> Prefix:
+    def prefill(self, request: ImageRequest) -> Prefix:
         """Compute the request's text prefix. Raises PromptRejected."""
         text_to_image = TextToImage(
             prompt=request.prompt,

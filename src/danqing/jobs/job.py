@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from danqing.pictures.request import ImageRequest
+
 JOB_ID_LENGTH = 21
 _ID_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -36,29 +38,6 @@ class Origin(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerationParameters:
-    """A validated request for pictures. Width and height are both None when the model may choose.
-
-    `seed` is always set, within 1..2**63-1. `preview_every_steps` 0 means no previews.
-    """
-
-    model: str
-    prompt: str
-    negative_prompt: str
-    num_images: int
-    seed: int
-    width_px: int | None
-    height_px: int | None
-    num_inference_steps: int
-    guidance_scale: float
-    enable_safety_checker: bool
-    enable_prompt_expansion: bool
-    output_format: str
-    output_compression: int | None
-    preview_every_steps: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
 class Submission:
     """A request as the edge hands it over.
 
@@ -66,7 +45,7 @@ class Submission:
     `respond_async` says that the caller holds the job's id and will come back for it.
     """
 
-    parameters: GenerationParameters
+    request: ImageRequest
     account_id: str
     api_key_id: str
     origin: Origin
@@ -107,7 +86,7 @@ class Job:
     account_id: str
     api_key_id: str
     origin: Origin
-    parameters: GenerationParameters
+    request: ImageRequest
     status: JobStatus
     created_at: datetime
     started_at: datetime | None = None

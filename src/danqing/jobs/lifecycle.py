@@ -126,7 +126,7 @@ def start(conn: Connection, job: Job, *, lease: Lease, now: datetime) -> Job:
 
 def succeed(conn: Connection, job: Job, drawing: Drawing, *, lease_owner: str, now: datetime) -> Job:
     """Complete the job and charge for the images that there are. Raises LostJob."""
-    image_credits = job.price_credits // job.parameters.num_images
+    image_credits = job.price_credits // job.request.num_images
     charged_credits = image_credits * len(drawing.images)
     return _finish(
         conn,
@@ -206,17 +206,17 @@ def get(conn: Connection, job_id: str) -> Job:
 
 
 def _new_job(submission: Submission, *, price: Price, safety: Mapping[str, object], now: datetime) -> Job:
-    parameters = submission.parameters
-    image_credits = price.image_credits(width_px=parameters.width_px, height_px=parameters.height_px)
+    request = submission.request
+    image_credits = price.image_credits(width_px=request.width_px, height_px=request.height_px)
     return Job(
         id=submission.job_id,
         account_id=submission.account_id,
         api_key_id=submission.api_key_id,
         origin=submission.origin,
-        parameters=parameters,
+        request=request,
         status=JobStatus.QUEUED,
         created_at=now,
-        price_credits=image_credits * parameters.num_images,
+        price_credits=image_credits * request.num_images,
         warnings=submission.warnings,
         safety=safety,
         client_request_id=submission.client_request_id,

@@ -6,8 +6,9 @@ The verdicts and the expanded prompt are the other parts' own values, named here
 from dataclasses import dataclass
 from typing import Protocol
 
-from danqing.engine.interface import Engine, Raster
+from danqing.engine.interface import Engine
 from danqing.jobs.job import Job
+from danqing.pictures.raster import Raster
 from danqing.prompts.expander import ExpandedPrompt, PromptExpander
 from danqing.safety.verdict import ImageVerdict, PromptVerdict
 

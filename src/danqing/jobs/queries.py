@@ -9,8 +9,9 @@ from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from danqing.accounts.tables import holds, settlements, transfers
-from danqing.jobs.job import GenerationParameters, Job, JobImage, JobStatus, Origin
+from danqing.jobs.job import Job, JobImage, JobStatus, Origin
 from danqing.jobs.tables import idempotency_keys, jobs, webhook_deliveries
+from danqing.pictures.request import ImageRequest
 
 Values = Mapping[str, Any]
 
@@ -23,7 +24,7 @@ def insert_job(conn: Connection, job: Job, *, lease_owner: str, lease_expires_at
     """Write a new job."""
     values = asdict(job)
     del values["replayed"]
-    values |= {"images": [], "model": job.parameters.model, "warnings": list(job.warnings), "safety": dict(job.safety)}
+    values |= {"images": [], "model": job.request.model, "warnings": list(job.warnings), "safety": dict(job.safety)}
     conn.execute(insert(jobs).values(**values, lease_owner=lease_owner, lease_expires_at=lease_expires_at))
 
 
@@ -195,7 +196,7 @@ def job_from_row(row: Row[Any]) -> Job:
     values |= {
         "status": JobStatus(row.status),
         "origin": Origin(row.origin),
-        "parameters": GenerationParameters(**row.parameters),
+        "request": ImageRequest(**row.request),
         "images": tuple(JobImage(**image) for image in row.images),
         "warnings": tuple(row.warnings),
     }

@@ -7,13 +7,15 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import replace
 
-from danqing.engine.interface import DrawRequest, ImageResult, Progress, Raster
+from danqing.engine.interface import ImageResult, Progress
 from danqing.errors import ModerationBlocked, ServiceError
-from danqing.jobs.encoding import Provenance, blackened, encode, encode_preview
 from danqing.jobs.job import ImageDone, Job, JobEvent, JobImage, StepDone
 from danqing.jobs.lifecycle import Drawing
 from danqing.jobs.ports import JobParts
+from danqing.pictures.encoding import Provenance, encode, encode_preview
+from danqing.pictures.raster import Raster, blackened
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +29,7 @@ class JobRunner:
 
     def __init__(self, job: Job, *, parts: JobParts, publish: Publish) -> None:
         self._job = job
-        self._parameters = job.parameters
+        self._request = job.request
         self._parts = parts
         self._publish = publish
         self._images: list[JobImage] = []
@@ -61,26 +63,27 @@ class JobRunner:
                 logger.warning("could not delete %s of job %s", image.path, self._job.id, exc_info=True)
 
     async def _expand(self) -> None:
-        if not self._parameters.enable_prompt_expansion:
+        if not self._request.enable_prompt_expansion:
             return
-        prompt = self._parameters.prompt
-        expanded = await self._parts.expander.expand(prompt, seed=self._parameters.seed)
+        prompt = self._request.prompt
+        expanded = await self._parts.expander.expand(prompt, seed=self._request.seed)
         if expanded.warning is not None:
             self._warnings.append(expanded.warning)
         if expanded.prompt == prompt:
             return
-        switched_off = not self._parameters.enable_safety_checker
+        switched_off = not self._request.enable_safety_checker
         verdict = await self._parts.prompt_check.check(expanded.prompt, essential_only=switched_off)
         if not verdict.allowed:
             raise ModerationBlocked(verdict.reason)
         self._expanded_prompt = expanded.prompt
 
     async def _follow_engine(self) -> None:
+        request = replace(self._request, prompt=self._expanded_prompt or self._request.prompt)
         seen: set[int] = set()
         # The engine draws on while finished images are checked, encoded and stored.
         async with asyncio.TaskGroup() as deliveries:
             try:
-                async with aclosing(self._parts.engine.generate(self._request())) as events:
+                async with aclosing(self._parts.engine.generate(request)) as events:
                     async for event in events:
                         if isinstance(event, Progress):
                             await self._tell_progress(event)
@@ -113,7 +116,7 @@ class JobRunner:
         self._publish(ImageDone(image=image))
 
     async def _checked(self, raster: Raster) -> tuple[Raster, bool]:
-        if not self._parameters.enable_safety_checker:
+        if not self._request.enable_safety_checker:
             self._safety["image_check"] = CHECK_IS_OFF
             return raster, False
         verdict = await self._parts.image_check.check(raster)
@@ -124,8 +127,8 @@ class JobRunner:
         encoded = await asyncio.to_thread(
             encode,
             raster,
-            output_format=self._parameters.output_format,
-            output_compression=self._parameters.output_compression,
+            output_format=self._request.output_format,
+            output_compression=self._request.output_compression,
             provenance=Provenance(model=self._model, seed=result.seed),
         )
         path = await self._parts.store.put(encoded.data, content_type=encoded.content_type, extension=encoded.extension)
@@ -145,23 +148,8 @@ class JobRunner:
         # Asked for once there is a picture: a model that is still loading has a name and no description.
         return self._parts.engine.status().model
 
-    def _request(self) -> DrawRequest:
-        parameters = self._parameters
-        return DrawRequest(
-            job_id=self._job.id,
-            prompt=self._expanded_prompt or parameters.prompt,
-            negative_prompt=parameters.negative_prompt,
-            width_px=parameters.width_px,
-            height_px=parameters.height_px,
-            num_images=parameters.num_images,
-            seed=parameters.seed,
-            num_inference_steps=parameters.num_inference_steps,
-            guidance_scale=parameters.guidance_scale,
-            preview_every_steps=parameters.preview_every_steps,
-        )
-
     def _drawing(self) -> Drawing:
-        num_missing = self._parameters.num_images - len(self._images)
+        num_missing = self._request.num_images - len(self._images)
         if num_missing:
             reasons = "; ".join(error.message for error in self._failures)
             self._warnings.append(f"{num_missing} of the images failed and are not charged. {reasons}".strip())

@@ -149,9 +149,9 @@ class JobService:
         return job
 
     async def _check_prompt(self, submission: Submission) -> dict[str, object]:
-        parameters = submission.parameters
-        switched_off = not parameters.enable_safety_checker
-        verdict = await self._parts.prompt_check.check(parameters.prompt, essential_only=switched_off)
+        request = submission.request
+        switched_off = not request.enable_safety_checker
+        verdict = await self._parts.prompt_check.check(request.prompt, essential_only=switched_off)
         if not verdict.allowed:
             raise ModerationBlocked(verdict.reason, param="prompt")
         if switched_off:

@@ -24,7 +24,7 @@ jobs = Table(
     Column("api_key_id", ForeignKey("api_keys.prefix"), nullable=False),
     Column("origin", String(16), nullable=False),
     Column("model", String(200), nullable=False),
-    Column("parameters", JSON, nullable=False),
+    Column("request", JSON, nullable=False),
     Column("status", String(16), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("started_at", UtcDateTime),

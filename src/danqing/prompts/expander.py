@@ -4,8 +4,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Protocol
 
-# What the service takes as a prompt.
-MAX_PROMPT_CHARACTERS = 4000
+from danqing.pictures.request import MAX_PROMPT_CHARACTERS
 
 
 class BadAnswer(Exception):

@@ -13,16 +13,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from danqing.app import create_app, prepare
-from danqing.engine.interface import (
-    DrawRequest,
-    EngineState,
-    EngineStatus,
-    ImageResult,
-    NoCaption,
-    Progress,
-    Raster,
-)
+from danqing.engine.interface import EngineState, EngineStatus, ImageResult, NoCaption, Progress
 from danqing.errors import ServiceError
+from danqing.pictures.raster import Raster
+from danqing.pictures.request import ImageRequest
 from danqing.settings import Settings
 
 MODEL = "hunyuan/hunyuan-image-v3-text-to-image"
@@ -38,7 +32,7 @@ class FakeEngine:
 
     error: ServiceError | None = None
     state: EngineState = EngineState.READY
-    requests: list[DrawRequest] = field(default_factory=list)
+    requests: list[ImageRequest] = field(default_factory=list)
     num_closed: int = 0
     caption: str | Exception = field(default_factory=lambda: NoCaption("It draws only."))
 
@@ -57,7 +51,7 @@ class FakeEngine:
     def status(self) -> EngineStatus:
         return EngineStatus(state=self.state, model="fake (draws grey)", detail="on purpose")
 
-    async def generate(self, request: DrawRequest) -> AsyncGenerator[Progress | ImageResult, None]:
+    async def generate(self, request: ImageRequest) -> AsyncGenerator[Progress | ImageResult, None]:
         self.requests.append(request)
         try:
             for image_index in range(request.num_images):
@@ -67,7 +61,7 @@ class FakeEngine:
                     if self.error is not None:
                         raise self.error
                     await self.gate.wait()
-                seed = request.seed + image_index
+                seed = request.image_seed(image_index)
                 size = (request.width_px or 1024, request.height_px or 1024)
                 yield ImageResult(image_index=image_index, seed=seed, raster=raster(*size, shade=seed % 256))
         finally:
@@ -79,7 +73,7 @@ class FakeEngine:
             raise self.caption
         return f"{self.caption} {seed}"
 
-    def _progress(self, request: DrawRequest, image_index: int, step: int) -> Progress:
+    def _progress(self, request: ImageRequest, image_index: int, step: int) -> Progress:
         due = request.preview_every_steps and step % request.preview_every_steps == 0
         preview = raster(8, 8, shade=step) if due else None
         return Progress(image_index=image_index, step=step, num_steps=request.num_inference_steps, preview=preview)

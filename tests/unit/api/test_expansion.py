@@ -37,7 +37,7 @@ async def test_the_rewritten_prompt_is_kept_with_the_job(client, engine, body, s
     with database.read() as conn:
         job = lifecycle.get(conn, response.headers["x-inference-id"])
     database.close()
-    assert (job.parameters.prompt, job.expanded_prompt) == (body()["prompt"], "a large red square, 7")
+    assert (job.request.prompt, job.expanded_prompt) == (body()["prompt"], "a large red square, 7")
 
 
 async def test_nothing_is_rewritten_unless_asked(client, engine, body):

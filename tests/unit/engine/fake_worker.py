@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from danqing.engine.interface import DrawRequest, Raster
 from danqing.engine.interleaver import PromptRejected
 from danqing.engine.worker import main
 from danqing.hunyuan_image3.errors import CheckpointError
+from danqing.pictures.raster import Raster
+from danqing.pictures.request import ImageRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +42,12 @@ class FakePainter:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def prefill(self, request: DrawRequest) -> DrawRequest:
+    def prefill(self, request: ImageRequest) -> ImageRequest:
         if request.prompt == "too long":
             raise PromptRejected("prompt: 9 tokens, at most 8 are allowed")
         return request
 
-    def denoise(self, request: DrawRequest, *, image_index: int) -> Iterator[FakeStep]:
+    def denoise(self, request: ImageRequest, *, image_index: int) -> Iterator[FakeStep]:
         for step in range(1, request.num_inference_steps + 1):
             self._misbehave(request.prompt, step=step, image_index=image_index)
             yield FakeStep(

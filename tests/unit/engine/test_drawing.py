@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from danqing.engine.drawing import MAX_PENDING_STEPS, ChildDied, Drawing
-from danqing.engine.interface import ImageResult, Progress, Raster
+from danqing.engine.interface import ImageResult, Progress
 from danqing.engine.messages import Ended, Outcome
+from danqing.pictures.raster import Raster
 
 COMPLETED = Ended(draw_id=1, outcome=Outcome.COMPLETED)
 

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from danqing.engine.interface import DrawRequest, ImageResult, Progress, Raster
+from danqing.engine.interface import ImageResult, Progress
 from danqing.engine.interleaver import TOKENS_PER_TURN, Interleaver, PromptRejected
 from danqing.engine.messages import Drew, Ended, Outcome
+from danqing.pictures.raster import Raster
+from danqing.pictures.request import ImageRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +32,13 @@ class Painter:
         self.num_steps_done = 0
         self.num_tokens_written = 0
 
-    def prefill(self, request: DrawRequest) -> DrawRequest:
+    def prefill(self, request: ImageRequest) -> ImageRequest:
         self.num_prefills += 1
         if request.prompt == "too long":
             raise PromptRejected("9 tokens, at most 8 are allowed")
         return request
 
-    def denoise(self, prefix: DrawRequest, *, image_index: int) -> Iterator[Step]:
+    def denoise(self, prefix: ImageRequest, *, image_index: int) -> Iterator[Step]:
         for step in range(1, prefix.num_inference_steps + 1):
             self.num_steps_done += 1
             if prefix.prompt == "bug" and step == 2:
@@ -67,9 +69,8 @@ class Painter:
 NUM_TOKENS = 2 * TOKENS_PER_TURN + 3
 
 
-def request(*, prompt: str = "a cat", num_steps: int = 3, seed: int = 7, preview_every_steps: int = 0) -> DrawRequest:
-    return DrawRequest(
-        job_id="job",
+def request(*, prompt: str = "a cat", num_steps: int = 3, seed: int = 7, preview_every_steps: int = 0) -> ImageRequest:
+    return ImageRequest(
         prompt=prompt,
         negative_prompt="",
         width_px=None,

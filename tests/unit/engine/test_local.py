@@ -12,16 +12,10 @@ from pathlib import Path
 import pytest
 
 from danqing.engine.child import ChildLimits, worker_command
-from danqing.engine.interface import (
-    DrawRequest,
-    EngineCrashed,
-    EngineState,
-    ImageResult,
-    NoCaption,
-    Progress,
-)
+from danqing.engine.interface import EngineCrashed, EngineState, ImageResult, NoCaption, Progress
 from danqing.engine.local import LocalEngine, LocalLimits
 from danqing.errors import InvalidRequest, Overloaded, ServiceError
+from danqing.pictures.request import ImageRequest
 
 FAKE_WORKER = Path(__file__).with_name("fake_worker.py")
 LIMITS = LocalLimits(
@@ -57,9 +51,8 @@ async def start_engine(tmp_path: Path) -> AsyncIterator[StartEngine]:
 
 def request(
     prompt: str = "a cat", *, num_images: int = 1, seed: int = 7, num_steps: int = 3, preview_every_steps: int = 0
-) -> DrawRequest:
-    return DrawRequest(
-        job_id="job",
+) -> ImageRequest:
+    return ImageRequest(
         prompt=prompt,
         negative_prompt="",
         width_px=None,
@@ -72,7 +65,7 @@ def request(
     )
 
 
-async def draw(engine: LocalEngine, asked: DrawRequest) -> list[Progress | ImageResult]:
+async def draw(engine: LocalEngine, asked: ImageRequest) -> list[Progress | ImageResult]:
     async with aclosing(engine.generate(asked)) as events:
         return [event async for event in events]
 

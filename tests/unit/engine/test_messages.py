@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from danqing.engine.interface import DrawRequest, ImageResult, Progress, Raster
+from danqing.engine.interface import ImageResult, Progress
 from danqing.engine.messages import (
     MAX_HEADER_BYTES,
     Cancel,
@@ -24,10 +24,11 @@ from danqing.engine.messages import (
     read,
     receive,
 )
+from danqing.pictures.raster import Raster
+from danqing.pictures.request import ImageRequest
 
 RASTER = Raster(width_px=2, height_px=1, rgb=bytes(range(6)))
-REQUEST = DrawRequest(
-    job_id="j",
+REQUEST = ImageRequest(
     prompt="丹青 🦖",
     negative_prompt="",
     width_px=None,

@@ -1,29 +1,35 @@
-"""The native pipeline as the interleaver sees it, on the small recorded checkpoint, in this process."""
+"""The native pipeline as the interleaver sees it, on a tiny random checkpoint, in this process."""
 
 from pathlib import Path
 
 import pytest
+from tiny_checkpoints import config_values, random_model, stored_tensors, write_checkpoint
 
-from danqing.engine.interface import DrawRequest, ImageResult
+from danqing.engine.interface import ImageResult
 from danqing.engine.interleaver import Interleaver, PromptRejected
 from danqing.engine.messages import Drew
 from danqing.engine.painter import PipelinePainter
 from danqing.hunyuan_image3.errors import CheckpointError, UnsupportedDevice
-
-CHECKPOINT = Path(__file__).parents[2] / "data" / "parity" / "pretrain"
+from danqing.pictures.request import ImageRequest
 
 
 @pytest.fixture(scope="module")
-def painter() -> PipelinePainter:
-    # bfloat16: in float32 this checkpoint's autoencoder takes most of the time.
-    return PipelinePainter.load(CHECKPOINT, device="cpu", dtype="bfloat16", on_progress=lambda done, total: None)
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    values = config_values(max_position_embeddings=4096)
+    return write_checkpoint(
+        tmp_path_factory.mktemp("checkpoints") / "tiny", values, stored_tensors(random_model(values))
+    )
+
+
+@pytest.fixture(scope="module")
+def painter(checkpoint: Path) -> PipelinePainter:
+    return PipelinePainter.load(checkpoint, device="cpu", dtype=None, on_progress=lambda done, total: None)
 
 
 def request(
     *, prompt: str = "A brown dog", seed: int = 7, num_images: int = 1, size_px: tuple[int, int] | None = (100, 60)
-) -> DrawRequest:
-    return DrawRequest(
-        job_id="job",
+) -> ImageRequest:
+    return ImageRequest(
         prompt=prompt,
         negative_prompt="blurry",
         width_px=size_px[0] if size_px else None,
@@ -36,7 +42,7 @@ def request(
     )
 
 
-def pictures(painter: PipelinePainter, *requests: DrawRequest) -> dict[tuple[int, int], bytes]:
+def pictures(painter: PipelinePainter, *requests: ImageRequest) -> dict[tuple[int, int], bytes]:
     """Draw the requests at once; the pictures by drawing and image index."""
     interleaver = Interleaver(painter)
     for draw_id, asked in enumerate(requests):
@@ -50,8 +56,8 @@ def pictures(painter: PipelinePainter, *requests: DrawRequest) -> dict[tuple[int
 
 
 def test_it_says_which_checkpoint_draws(painter: PipelinePainter) -> None:
-    assert painter.description.startswith("pretrain (")
-    assert "bfloat16, cpu" in painter.description
+    assert painter.description.startswith("tiny (")
+    assert painter.description.endswith(", cpu)")
 
 
 def test_a_picture_has_exactly_the_size_asked_for(painter: PipelinePainter) -> None:
@@ -115,13 +121,13 @@ def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
         PipelinePainter.load(tmp_path / "nowhere", device="cpu", dtype=None, on_progress=lambda done, total: None)
 
 
-def test_fp8_draws_too_and_says_so() -> None:
-    painter = PipelinePainter.load(CHECKPOINT, device="cpu", dtype="fp8", on_progress=lambda done, total: None)
+def test_fp8_draws_too_and_says_so(checkpoint: Path) -> None:
+    painter = PipelinePainter.load(checkpoint, device="cpu", dtype="fp8", on_progress=lambda done, total: None)
     assert "fp8, cpu" in painter.description
     drawn = pictures(painter, request())
     assert len(drawn[0, 0]) == 3 * 100 * 60
 
 
-def test_a_device_without_fp8_is_refused_by_the_name_of_the_setting() -> None:
+def test_a_device_without_fp8_is_refused_by_the_name_of_the_setting(checkpoint: Path) -> None:
     with pytest.raises(UnsupportedDevice, match=r"DANQING_DTYPE is fp8: .*compute capability"):
-        PipelinePainter.load(CHECKPOINT, device="mps", dtype="fp8", on_progress=lambda done, total: None)
+        PipelinePainter.load(checkpoint, device="mps", dtype="fp8", on_progress=lambda done, total: None)

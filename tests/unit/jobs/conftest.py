@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from fakes import PARAMETERS, FakeEngine, FakeExpander, FakeImageCheck, FakeObserver, FakePromptCheck, FakeStore
+from fakes import REQUEST, FakeEngine, FakeExpander, FakeImageCheck, FakeObserver, FakePromptCheck, FakeStore
 
 from danqing.accounts import credits
 from danqing.accounts.accounts import create_account
@@ -52,9 +52,9 @@ class House:
 
     def submission(self, account_id: str = "acme", **changes: Any) -> Submission:
         """A submission with these changes, which may be to its parameters as well."""
-        of_parameters = {name: changes.pop(name) for name in list(changes) if hasattr(PARAMETERS, name)}
+        of_parameters = {name: changes.pop(name) for name in list(changes) if hasattr(REQUEST, name)}
         submission = Submission(
-            parameters=replace(PARAMETERS, **of_parameters),
+            request=replace(REQUEST, **of_parameters),
             account_id=account_id,
             api_key_id=self.keys[account_id],
             origin=Origin.API,

@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
-from fakes import PARAMETERS
+from fakes import REQUEST
 
 from danqing.errors import RateLimitExceeded
 from danqing.jobs import events
@@ -16,7 +16,7 @@ JOB = Job(
     account_id="acme",
     api_key_id="k",
     origin=Origin.API,
-    parameters=PARAMETERS,
+    request=REQUEST,
     status=JobStatus.COMPLETED,
     created_at=datetime(2026, 11, 23, tzinfo=UTC),
     price_credits=1,

@@ -101,7 +101,7 @@ def test_a_job_reads_back_as_it_was_written(desk, house):
     job = desk.submit(submission)
     with house.database.read() as conn:
         assert lifecycle.get(conn, job.id) == job
-    assert job.parameters.seed == 2**63 - 1
+    assert job.request.seed == 2**63 - 1
 
 
 def test_without_credits_there_is_no_job(desk, house):

@@ -9,8 +9,8 @@ import pytest
 import torch
 from transformers import ViTConfig, ViTForImageClassification
 
-from danqing.engine.interface import Raster
 from danqing.errors import Overloaded
+from danqing.pictures.raster import Raster
 from danqing.safety.classifier_check import ClassifierImageCheck
 
 SIDE_PX = 16

@@ -1,6 +1,6 @@
 """A server without a classifier says that nothing looked."""
 
-from danqing.engine.interface import Raster
+from danqing.pictures.raster import Raster
 from danqing.safety.image_check import NoImageCheck
 
 

@@ -5,8 +5,8 @@ import io
 import pytest
 from PIL import Image
 
-from danqing.engine.interface import Raster
-from danqing.jobs.encoding import TRAINED_ALGORITHMIC_MEDIA, Provenance, blackened, encode, encode_preview
+from danqing.pictures.encoding import TRAINED_ALGORITHMIC_MEDIA, Provenance, encode, encode_preview
+from danqing.pictures.raster import Raster, blackened
 
 RASTER = Raster(width_px=3, height_px=2, rgb=bytes(range(18)))
 PROVENANCE = Provenance(model='a "big" model <1>', seed=2**63 - 1)

@@ -1,6 +1,6 @@
-"""From pixels to a file: PNG or JPEG, marked as made by a machine. The same pixels and seed give the same bytes.
+"""Encoding to PNG or JPEG, with the IPTC mark of machine-made media. The same raster and seed give the same bytes.
 
-Knows nothing of jobs or stores. The prompt is not written into the file.
+The prompt is never written into the file.
 """
 
 import io
@@ -12,7 +12,7 @@ from xml.sax.saxutils import quoteattr
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from danqing.engine.interface import Raster
+from danqing.pictures.raster import Raster
 
 # Higher levels cost several times the time for a few per cent of the size.
 PNG_COMPRESS_LEVEL = 4
@@ -25,7 +25,7 @@ TRAINED_ALGORITHMIC_MEDIA = "http://cv.iptc.org/newscodes/digitalsourcetype/trai
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """What drew the picture, and from which seed."""
+    """The model that drew the image, and the seed."""
 
     model: str
     seed: int
@@ -63,11 +63,6 @@ def encode_preview(raster: Raster) -> bytes:
     buffer = io.BytesIO()
     _image(raster).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
-
-
-def blackened(raster: Raster) -> Raster:
-    """Give a black picture of the same size."""
-    return Raster(width_px=raster.width_px, height_px=raster.height_px, rgb=bytes(len(raster.rgb)))
 
 
 def _image(raster: Raster) -> Image.Image:

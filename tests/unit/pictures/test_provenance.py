@@ -15,8 +15,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from danqing.engine.interface import Raster
-from danqing.jobs.encoding import Provenance, encode
+from danqing.pictures.encoding import Provenance, encode
+from danqing.pictures.raster import Raster
 
 RASTER = Raster(width_px=40, height_px=24, rgb=bytes(range(240)) * 12)
 PROVENANCE = Provenance(model='mini (15 M "parameters" & <more>)', seed=2**63 - 1)

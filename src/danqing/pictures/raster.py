@@ -1,0 +1,17 @@
+"""Raw pixels of an image, before encoding."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Raster:
+    """An RGB image: 8 bits a channel, row-major, `len(rgb) == 3 * width_px * height_px`."""
+
+    width_px: int
+    height_px: int
+    rgb: bytes
+
+
+def blackened(raster: Raster) -> Raster:
+    """Return a black image of the same size."""
+    return Raster(width_px=raster.width_px, height_px=raster.height_px, rgb=bytes(len(raster.rgb)))
