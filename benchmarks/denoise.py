@@ -18,10 +18,11 @@ import torch
 
 from danqing.hunyuan_image3.config import LayerConfig, ModelConfig, VaeConfig
 from danqing.hunyuan_image3.model import HunyuanImage3
+from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.sampler import denoise, schedule, start_noise
 from danqing.hunyuan_image3.weights import empty_model
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+PRECISIONS = (Precision.FLOAT32, Precision.BFLOAT16)
 NUM_PREFIX_TOKENS = 20
 NUM_BRANCHES = 2
 
@@ -62,14 +63,14 @@ CONFIGS = {"medium": MEDIUM, "small": SMALL}
 class Result:
     """One number type's figures."""
 
-    dtype: str
+    precision: str
     seconds_per_step: float
     floor_seconds: float
     peak_mib: float
 
 
-def random_model(config: ModelConfig, dtype: torch.dtype) -> HunyuanImage3:
-    model = empty_model(config, dtype=dtype, device=torch.device("cpu"))
+def random_model(config: ModelConfig, precision: Precision) -> HunyuanImage3:
+    model = empty_model(config, precision=precision, device=torch.device("cpu"))
     torch.manual_seed(0)
     for parameter in model.parameters():
         parameter.normal_(std=0.02)
@@ -103,10 +104,9 @@ def best_rate(dtype: torch.dtype) -> float:
 
 
 @torch.inference_mode()
-def measure(config: ModelConfig, dtype_name: str, num_steps: int) -> Result:
-    dtype = DTYPES[dtype_name]
-    rate = best_rate(dtype)
-    model = random_model(config, dtype)
+def measure(config: ModelConfig, precision: Precision, num_steps: int) -> Result:
+    rate = best_rate(precision.dtype)
+    model = random_model(config, precision)
     side = config.base_size_px // config.pixels_per_token
     branches = [model.branch(list(range(NUM_PREFIX_TOKENS)), height=side, width=side) for _ in range(NUM_BRANCHES)]
     noise = start_noise(1, channels=config.vae.latent_channels, height=side, width=side)
@@ -121,22 +121,24 @@ def measure(config: ModelConfig, dtype_name: str, num_steps: int) -> Result:
         start = time.perf_counter()
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     # The first step warms caches up.
-    return Result(dtype_name, statistics.median(times[1:]), flops_per_step(config) / rate, peak_mib)
+    return Result(precision, statistics.median(times[1:]), flops_per_step(config) / rate, peak_mib)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", choices=CONFIGS, default="medium")
     parser.add_argument("--steps", type=int, default=5, help="timed steps, after one that is not")
-    parser.add_argument("--dtype", choices=DTYPES, help="measure this type only, in this process, as JSON")
+    parser.add_argument(
+        "--precision", type=Precision, choices=PRECISIONS, help="measure this one only, in this process, as JSON"
+    )
     arguments = parser.parse_args()
-    if arguments.dtype:
-        print(json.dumps(vars(measure(CONFIGS[arguments.config], arguments.dtype, arguments.steps))))
+    if arguments.precision:
+        print(json.dumps(vars(measure(CONFIGS[arguments.config], arguments.precision, arguments.steps))))
         return
     config = CONFIGS[arguments.config]
     print(f"{arguments.config}: {flops_per_step(config) / 1e9:.0f} GFLOP a step, {torch.get_num_threads()} threads")
-    for name in DTYPES:
-        command = [sys.executable, __file__, "--config", arguments.config, "--dtype", name]
+    for name in PRECISIONS:
+        command = [sys.executable, __file__, "--config", arguments.config, "--precision", name]
         output = subprocess.run(
             [*command, "--steps", str(arguments.steps)], check=True, capture_output=True, text=True
         ).stdout

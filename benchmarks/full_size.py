@@ -28,7 +28,7 @@ from danqing.hunyuan_image3 import fp8_layers
 from danqing.hunyuan_image3.config import LayerConfig, ModelConfig, VaeConfig
 from danqing.hunyuan_image3.model import Branch, HunyuanImage3
 from danqing.hunyuan_image3.moe import gated, route
-from danqing.hunyuan_image3.precision import FP8
+from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.quantisation import expert_products, grouped_product, looped_product
 from danqing.hunyuan_image3.sampler import denoise, schedule, start_noise
 from danqing.hunyuan_image3.weights import Places, empty_model
@@ -145,7 +145,7 @@ def build(bench: Bench) -> None:
     """Fill every place of the checkpoint, as loading does, with random numbers that keep signals at unit scale."""
     start = time.perf_counter()
     torch.manual_seed(0)
-    model = empty_model(bench.config, dtype=FP8, device=bench.device)
+    model = empty_model(bench.config, precision=Precision.FP8, device=bench.device)
     places = Places(model)
     keys = list(places)
     for i, (key, place) in enumerate(keys):

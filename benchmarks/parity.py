@@ -18,6 +18,7 @@ from torch import Tensor
 
 from danqing.hunyuan_image3.errors import CheckpointError
 from danqing.hunyuan_image3.pipeline import Pipeline
+from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.prompt_template import Prompt
 from danqing.hunyuan_image3.resolution import Bucket
 from danqing.hunyuan_image3.rope import image_positions, rotation, text_positions
@@ -30,7 +31,7 @@ class Case:
     """One recorded request, replayed; every method named like a recorded tensor computes ours."""
 
     def __init__(self, folder: Path) -> None:
-        self.pipeline = Pipeline.load(folder, dtype=torch.float32)
+        self.pipeline = Pipeline.load(folder, precision=Precision.FLOAT32)
         self.expected = load_file(folder / "expected.safetensors")
         self.case: dict[str, Any] = json.loads((folder / "case.json").read_text())
         self.config, self.model = self.pipeline.config, self.pipeline.model

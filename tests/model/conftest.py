@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-import torch
 from tiny_checkpoints import PARITY, config_values, random_model, stored_tensors, write_checkpoint
 
 from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.hunyuan_image3.pipeline import Pipeline
+from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.tokenizer import Tokenizer
 
 
@@ -23,7 +23,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory, tiny_model: HunyuanIma
 
 @pytest.fixture(scope="session")
 def pipeline(tiny_folder: Path) -> Pipeline:
-    return Pipeline.load(tiny_folder, dtype=torch.float32)
+    return Pipeline.load(tiny_folder, precision=Precision.FLOAT32)
 
 
 @pytest.fixture(scope="session")

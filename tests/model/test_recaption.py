@@ -1,5 +1,6 @@
-"""A checkpoint rewrites a prompt: the caption it has learned, reproducibly, or a clear word why there is none."""
+"""A checkpoint expands a prompt: the caption it has learned, reproducibly, or the reason why there is none."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from tiny_checkpoints import write_answering
 
 from danqing.hunyuan_image3.errors import CaptionError, PromptTooLong
 from danqing.hunyuan_image3.pipeline import Pipeline
+from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.tokenizer import Tokenizer
 
 PROMPT = "a cat"
@@ -16,7 +18,7 @@ BY_LOT = {"do_sample": True, "temperature": 0.6, "top_k": 1024, "top_p": 0.95}
 
 
 def loaded(folder: Path) -> Pipeline:
-    return Pipeline.load(folder, dtype=torch.float32)
+    return Pipeline.load(folder, precision=Precision.FLOAT32)
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +33,9 @@ def test_the_caption_that_was_learned_is_written(
     tmp_path: Path, tokenizer: Tokenizer, template: str, generation: dict[str, object]
 ) -> None:
     pipeline = loaded(write_answering(tmp_path, PROMPT, CAPTION, template=template, generation=generation))
-    written = list(pipeline.write_caption(PROMPT, seed=7))
+    written = list(pipeline.expand_by_token(PROMPT, seed=7))
     assert written == [*tokenizer.encode(CAPTION), pipeline.template.recaption_end_id]
-    assert pipeline.recaption(PROMPT, seed=7) == CAPTION
+    assert pipeline.expand(PROMPT, seed=7) == CAPTION
 
 
 def test_a_caption_by_lot_follows_its_seed(tmp_path: Path) -> None:
@@ -41,7 +43,7 @@ def test_a_caption_by_lot_follows_its_seed(tmp_path: Path) -> None:
     pipeline = loaded(write_answering(tmp_path, PROMPT, CAPTION, generation=generation))
 
     def first_tokens(seed: int) -> list[int]:
-        return [token_id for token_id, _ in zip(pipeline.write_caption(PROMPT, seed=seed), range(8), strict=False)]
+        return [token_id for token_id, _ in zip(pipeline.expand_by_token(PROMPT, seed=seed), range(8), strict=False)]
 
     first = first_tokens(1)
     torch.manual_seed(99)
@@ -51,36 +53,34 @@ def test_a_caption_by_lot_follows_its_seed(tmp_path: Path) -> None:
 
 def test_two_texts_at_once_read_the_same_as_alone(writer: Pipeline) -> None:
     other = "a tower by the sea"
-    both = zip(writer.write_caption(PROMPT, seed=1), writer.write_caption(other, seed=1), strict=False)
-    mine, others = zip(*both, strict=True)
-    assert writer.read_caption(mine) == CAPTION
-    alone = list(writer.write_caption(other, seed=1))
-    assert list(others) == alone[: len(others)]
+    alone = [list(itertools.islice(writer.expand_by_token(prompt, seed=1), 8)) for prompt in (PROMPT, other)]
+    both = zip(writer.expand_by_token(PROMPT, seed=1), writer.expand_by_token(other, seed=1), strict=False)
+    together = zip(*itertools.islice(both, 8), strict=True)
+    assert [list(tokens) for tokens in together] == alone
 
 
 @pytest.mark.parametrize("end", ["<|endoftext|>", "</answer>", "<img>", "<boi>"])
 def test_any_other_mark_ends_the_text_and_leaves_no_caption(tmp_path: Path, tokenizer: Tokenizer, end: str) -> None:
     pipeline = loaded(write_answering(tmp_path, PROMPT, "A cat", end=end))
-    assert list(pipeline.write_caption(PROMPT, seed=1))[-1] == tokenizer.special(end)
     with pytest.raises(CaptionError, match="did not finish"):
-        pipeline.recaption(PROMPT, seed=1)
+        pipeline.expand(PROMPT, seed=1)
 
 
 def test_a_text_without_end_is_cut_off_and_is_no_caption(writer: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("danqing.hunyuan_image3.pipeline.MAX_CAPTION_TOKENS", 5)
-    assert len(list(writer.write_caption(PROMPT, seed=1))) == 5
     with pytest.raises(CaptionError, match="of 5 tokens"):
-        writer.recaption(PROMPT, seed=1)
+        writer.expand(PROMPT, seed=1)
 
 
 def test_a_caption_gets_what_room_the_prompt_leaves(writer: Pipeline) -> None:
     # One token a letter.
     num_letters = writer.config.max_positions - len(writer.template.recaption_prefix(""))
-    assert 1 <= len(list(writer.write_caption("x" * (num_letters - 3), seed=1))) <= 3
+    with pytest.raises(CaptionError, match="of 3 tokens"):
+        writer.expand("x" * (num_letters - 3), seed=1)
     with pytest.raises(PromptTooLong, match="1025 tokens"):
-        writer.recaption("x" * num_letters, seed=1)
+        writer.expand("x" * num_letters, seed=1)
 
 
 def test_a_checkpoint_that_has_not_learned_it_says_so(pipeline: Pipeline) -> None:
     with pytest.raises(CaptionError, match="has not learned"):
-        pipeline.recaption(PROMPT, seed=1)
+        pipeline.expand(PROMPT, seed=1)

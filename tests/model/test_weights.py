@@ -14,7 +14,10 @@ from torch import Tensor
 from danqing.hunyuan_image3.config import parse_model_config
 from danqing.hunyuan_image3.errors import CheckpointError
 from danqing.hunyuan_image3.model import HunyuanImage3
-from danqing.hunyuan_image3.weights import load_model
+from danqing.hunyuan_image3.pipeline import Pipeline
+from danqing.hunyuan_image3.precision import Precision
+from danqing.hunyuan_image3.quantisation import FP8
+from danqing.hunyuan_image3.weights import Places, load_model
 
 CONFIG = parse_model_config(config_values())
 INDEX = "model.safetensors.index.json"
@@ -27,8 +30,8 @@ def tensors(tiny_model: HunyuanImage3) -> dict[str, Tensor]:
     return stored_tensors(tiny_model)
 
 
-def load(folder: Path, *, dtype: torch.dtype = torch.float32) -> HunyuanImage3:
-    return load_model(folder, CONFIG, dtype=dtype, device=torch.device("cpu"))
+def load(folder: Path, *, precision: Precision = Precision.FLOAT32) -> HunyuanImage3:
+    return load_model(folder, CONFIG, precision=precision, device=torch.device("cpu"))
 
 
 def write_single(folder: Path, tensors: dict[str, Tensor]) -> Path:
@@ -115,73 +118,10 @@ def test_a_key_in_two_files_is_named(tmp_path: Path, tensors: dict[str, Tensor])
         load(folder)
 
 
-def test_a_key_in_another_file_than_the_index_says_is_named(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
-    folder = write_sharded(tmp_path, halves(tensors))
-    key = sorted(tensors)[0]
-    edit_index(folder, **{key: "model-00002-of-00002.safetensors"})
-    with pytest.raises(CheckpointError, match=key):
-        load(folder)
-
-
-def test_a_key_that_the_index_does_not_know_is_named(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
-    shards = halves(tensors)
-    folder = write_sharded(tmp_path, shards)
-    file, held = next(iter(shards.items()))
-    save_file({**held, "model.surprise": torch.zeros(1)}, folder / file)
-    with pytest.raises(CheckpointError, match=r"model\.surprise"):
-        load(folder)
-
-
-def test_a_missing_shard_is_named(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
-    folder = write_sharded(tmp_path, halves(tensors))
-    (folder / "model-00002-of-00002.safetensors").unlink()
-    with pytest.raises(CheckpointError, match=r"model-00002-of-00002\.safetensors: file not found"):
-        load(folder)
-
-
-@pytest.mark.parametrize("content", [b"", b"not safetensors", b"\xff" * 64, b"\x10" + bytes(7) + b"{}"])
-def test_a_corrupt_file_is_named(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "model.safetensors").write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"model\.safetensors: cannot be read"):
-        load(tmp_path)
-
-
-def test_a_file_cut_short_is_named(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
-    path = write_single(tmp_path, tensors) / "model.safetensors"
-    path.write_bytes(path.read_bytes()[:-4096])
-    with pytest.raises(CheckpointError, match=r"model\.safetensors: cannot be read"):
-        load(tmp_path)
-
-
-def test_a_folder_without_weights_says_which_files_it_may_hold(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=rf"neither model\.safetensors nor {INDEX}"):
-        load(tmp_path)
-
-
-@pytest.mark.parametrize("content", ["{}", '{"weight_map": []}', '{"weight_map": null}', "[]", "{", '"x"'])
-def test_an_index_without_a_weight_map_is_named(tmp_path: Path, content: str) -> None:
-    (tmp_path / INDEX).write_text(content)
-    with pytest.raises(CheckpointError, match=INDEX):
-        load(tmp_path)
-
-
 def test_an_empty_weight_map_leaves_keys_missing(tmp_path: Path) -> None:
     (tmp_path / INDEX).write_text('{"weight_map": {}}')
     with pytest.raises(CheckpointError, match="missing from the checkpoint"):
         load(tmp_path)
-
-
-@pytest.mark.parametrize(
-    "name", ["../model.safetensors", "/etc/passwd", "sub/model.safetensors", "..", ".", "", "a\0b", 3, None, ["x"]]
-)
-def test_the_index_cannot_lead_out_of_the_folder(tmp_path: Path, tensors: dict[str, Tensor], name: object) -> None:
-    folder = tmp_path / "checkpoint"
-    write_sharded(folder, halves(tensors))
-    write_single(tmp_path, tensors)
-    index = {"weight_map": {**json.loads((folder / INDEX).read_text())["weight_map"], "lm_head.weight": name}}
-    (folder / INDEX).write_text(json.dumps(index))
-    with pytest.raises(CheckpointError, match=r"lm_head\.weight|cannot be read|file not found"):
-        load(folder)
 
 
 def test_image_understanding_is_skipped(tmp_path: Path, tiny_model: HunyuanImage3, tensors: dict[str, Tensor]) -> None:
@@ -195,7 +135,7 @@ def test_progress_counts_up_to_the_total_whatever_is_skipped(tmp_path: Path, ten
     load_model(
         tmp_path,
         CONFIG,
-        dtype=torch.float32,
+        precision=Precision.FLOAT32,
         device=torch.device("cpu"),
         on_progress=lambda done, total: seen.append((done, total)),
     )
@@ -203,7 +143,7 @@ def test_progress_counts_up_to_the_total_whatever_is_skipped(tmp_path: Path, ten
 
 
 def test_routers_stay_float32_under_bfloat16(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
-    model = load(write_single(tmp_path, tensors), dtype=torch.bfloat16)
+    model = load(write_single(tmp_path, tensors), precision=Precision.BFLOAT16)
     for name, parameter in model.named_parameters():
         expected = torch.float32 if ".gate.wg." in name else torch.bfloat16
         assert parameter.dtype == expected, name
@@ -215,6 +155,30 @@ def test_bfloat16_files_load_into_float32_without_a_change(tmp_path: Path, tenso
     model = load(write_single(tmp_path, stored))
     assert model.lm_head.weight.dtype == torch.float32
     assert torch.equal(model.lm_head.weight, stored["lm_head.weight"].float())
+
+
+def test_all_but_the_experts_stays_as_it_is(tiny_folder: Path) -> None:
+    model = Pipeline.load(tiny_folder, precision=Precision.FP8).model
+    for name, parameter in model.named_parameters():
+        expected = FP8 if ".mlp.experts." in name else torch.float32 if ".gate.wg." in name else torch.bfloat16
+        assert parameter.dtype == expected, name
+    assert model.dtype == torch.bfloat16
+
+
+def test_each_expert_is_rounded_with_scales_of_its_own(tiny_folder: Path, tiny_model: HunyuanImage3) -> None:
+    model = Pipeline.load(tiny_folder, precision=Precision.FP8).model
+    ours, theirs = model.model.layers[1].mlp, tiny_model.model.layers[1].mlp
+    for name in ("gate_and_up_proj", "down_proj"):
+        scale = getattr(ours.experts, f"{name}_scale")
+        back = getattr(ours.experts, name).float() * scale[..., None]
+        exact = getattr(theirs.experts, name)
+        assert torch.allclose(scale, exact.abs().amax(-1) / 448), name
+        assert (back - exact).norm() / exact.norm() < 0.04, name
+
+
+def test_every_place_counts_once(tiny_folder: Path, tiny_model: HunyuanImage3) -> None:
+    quantised = Pipeline.load(tiny_folder, precision=Precision.FP8).model
+    assert dict(Places(quantised)).keys() == dict(Places(tiny_model)).keys()
 
 
 def test_three_dimensional_kernels_give_their_middle_slice_to_a_single_frame(tmp_path: Path) -> None:
@@ -231,7 +195,7 @@ def test_three_dimensional_kernels_give_their_middle_slice_to_a_single_frame(tmp
         else:
             stored[key] = value
     save_file(stored, tmp_path / "model.safetensors")
-    loaded = load_model(tmp_path, parse_model_config(values), dtype=torch.float32, device=torch.device("cpu"))
+    loaded = load_model(tmp_path, parse_model_config(values), precision=Precision.FLOAT32, device=torch.device("cpu"))
     assert_same(loaded, model)
 
 
@@ -241,6 +205,7 @@ import json, sys, threading, time
 from pathlib import Path
 import torch
 from danqing.hunyuan_image3.config import parse_model_config, read_json
+from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.weights import load_model
 
 def anonymous_bytes():
@@ -263,7 +228,8 @@ config = parse_model_config(read_json(folder / "config.json"))
 before = anonymous_bytes()
 watcher = threading.Thread(target=watch)
 watcher.start()
-model = load_model(folder, config, dtype=torch.float32, device=torch.device("cpu"), on_progress=lambda *_: sample())
+cpu = torch.device("cpu")
+model = load_model(folder, config, precision=Precision.FLOAT32, device=cpu, on_progress=lambda *_: sample())
 loading = False
 watcher.join()
 sizes = [p.numel() * p.element_size() for p in model.parameters()]
@@ -285,3 +251,48 @@ def test_loading_never_holds_more_than_the_finished_model_and_one_tensor(tmp_pat
     allocator = 12 * 2**20
     assert measured["final"] > 150e6
     assert measured["final"] * 0.9 < measured["peak"] <= measured["final"] + measured["largest"] + allocator
+
+
+# Runs alone: another test's memory would blur the figure.
+MEASURE_FP8 = """
+import json, sys
+from pathlib import Path
+import torch
+from danqing.hunyuan_image3.config import parse_model_config, read_json
+from danqing.hunyuan_image3.precision import Precision
+from danqing.hunyuan_image3.weights import empty_model, load_model
+
+def anonymous_bytes():
+    for line in open("/proc/self/status"):
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) * 1024
+
+folder, seen = Path(sys.argv[1]), []
+config = parse_model_config(read_json(folder / "config.json"))
+# PyTorch imports much on the first use of a type on the meta device.
+empty_model(config, precision=Precision.FP8, device=torch.device("meta"))
+before = anonymous_bytes()
+def on_progress(done, total):
+    seen.append(anonymous_bytes())
+
+cpu = torch.device("cpu")
+model = load_model(folder, config, precision=Precision.FP8, device=cpu, on_progress=on_progress)
+size = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
+print(json.dumps({"peak": max(seen) - before, "final": size, "stored": sum(p.numel() * 2 for p in model.parameters())}))
+"""
+
+
+def test_loading_holds_the_fp8_model_and_never_the_stored_one(tmp_path: Path) -> None:
+    values = config_values(hidden_size=512, moe_intermediate_size=512, num_experts=64)
+    with torch.device("meta"):
+        shapes = {key: value.shape for key, value in stored_tensors(HunyuanImage3(parse_model_config(values))).items()}
+    write_checkpoint(tmp_path, values, {key: torch.zeros(shape, dtype=torch.bfloat16) for key, shape in shapes.items()})
+    measured = json.loads(
+        subprocess.run(
+            [sys.executable, "-c", MEASURE_FP8, str(tmp_path)], check=True, capture_output=True, text=True, timeout=120
+        ).stdout
+    )
+    assert measured["final"] > 100e6
+    assert measured["final"] < 0.55 * measured["stored"]
+    allocator = 12 * 2**20
+    assert measured["final"] * 0.9 < measured["peak"] < measured["final"] + allocator

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from danqing.hunyuan_image3.precision import fastest_dtype, supports_fp8
+from danqing.hunyuan_image3.precision import fastest_precision, supports_fp8
 
 # What decides how fast matrix products are, in the words of PyTorch.
 TELLING_FEATURES = (
@@ -113,7 +113,7 @@ def folder(path: Path) -> Folder:
 
 
 def _fastest(device: str) -> str:
-    return str(fastest_dtype(torch.device(device))).removeprefix("torch.")
+    return fastest_precision(torch.device(device)).value
 
 
 def _num_cores() -> int:

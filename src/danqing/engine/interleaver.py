@@ -52,17 +52,14 @@ class Painter(Protocol):
     def denoise(self, prefix: Any, *, image_index: int) -> Iterator[DenoisedStep]:
         """Draw one image, a step at a time."""
 
-    def decode(self, latent: Any, *, width_px: int | None, height_px: int | None) -> Raster:
+    def decode(self, latent: Any, prefix: Any) -> Raster:
         """Turn the last step's latent into the picture."""
 
     def preview(self, step: Any) -> Raster:
         """Make a small picture of a running image from one of its steps."""
 
-    def write(self, prompt: str, *, seed: int) -> Iterator[int]:
-        """Rewrite the prompt in detail, a token at a time. Raises PromptRejected."""
-
-    def caption(self, token_ids: Sequence[int]) -> str:
-        """Turn what was written into text. Raises PromptRejected when it is no caption."""
+    def expand(self, prompt: str, *, seed: int) -> Generator[int, None, str]:
+        """Expand the prompt, a token at a time; returns the caption. Raises PromptRejected."""
 
 
 # Worth a caption in the end, or nothing.
@@ -86,9 +83,9 @@ class Interleaver:
         """Put a drawing at the end of the round."""
         self._append(draw_id, _draw(self._painter, request, image_indexes))
 
-    def add_text(self, draw_id: int, *, prompt: str, seed: int) -> None:
-        """Put the rewriting of a prompt at the end of the round."""
-        self._append(draw_id, _write(self._painter, prompt, seed))
+    def add_expansion(self, draw_id: int, *, prompt: str, seed: int) -> None:
+        """Put the expansion of a prompt at the end of the round."""
+        self._append(draw_id, _expand(self._painter, prompt, seed))
 
     def cancel(self, draw_id: int) -> Ended | None:
         """Drop a drawing at once; None when it is already over."""
@@ -126,13 +123,15 @@ class Interleaver:
         return Ended(draw_id=draw_id, outcome=outcome, reason=reason, caption=caption)
 
 
-def _write(painter: Painter, prompt: str, seed: int) -> _Turns:
-    token_ids = []
-    for token_id in painter.write(prompt, seed=seed):
-        token_ids.append(token_id)
-        if len(token_ids) % TOKENS_PER_TURN == 0:
-            yield None
-    return painter.caption(token_ids)
+def _expand(painter: Painter, prompt: str, seed: int) -> _Turns:
+    tokens = painter.expand(prompt, seed=seed)
+    while True:
+        for _ in range(TOKENS_PER_TURN):
+            try:
+                next(tokens)
+            except StopIteration as end:
+                return str(end.value)
+        yield None
 
 
 def _draw(painter: Painter, request: ImageRequest, image_indexes: Sequence[int]) -> _Turns:
@@ -158,5 +157,5 @@ def _draw_image(
         wanted = every > 0 and done.step % every == 0 and done.step < done.num_steps
         preview = painter.preview(done) if wanted else None
         yield Progress(image_index=image_index, step=done.step, num_steps=done.num_steps, preview=preview)
-    raster = painter.decode(latent, width_px=request.width_px, height_px=request.height_px)
+    raster = painter.decode(latent, prefix)
     yield ImageResult(image_index=image_index, seed=request.image_seed(image_index), raster=raster)

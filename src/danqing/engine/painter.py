@@ -1,10 +1,11 @@
-"""Fits the model's pipeline to the drawing process: requests in, pictures out. Knows nothing of turns or pipes.
+"""The painter: the model's pipeline as the interleaver wants it, requests in, rasters out.
 
 The only module of the engine that reaches torch; the worker imports it when it loads the model.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,18 @@ from torch import Tensor
 from danqing.engine.interleaver import PromptRejected
 from danqing.hunyuan_image3.errors import CaptionError, PromptTooLong, UnsupportedDevice
 from danqing.hunyuan_image3.pipeline import Pipeline, Prefix, TextToImage
-from danqing.hunyuan_image3.precision import FP8
+from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.sampler import DenoiseStep
 from danqing.pictures.raster import Raster
 from danqing.pictures.request import ImageRequest
 
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "fp8": FP8}
+
+@dataclass(frozen=True)
+class Prepared:
+    """A request and its text, read by the model."""
+
+    request: ImageRequest
+    prefix: Prefix
 
 
 class PipelinePainter:
@@ -36,13 +43,13 @@ class PipelinePainter:
     def load(
         cls, folder: Path, *, device: str, dtype: str | None, on_progress: Callable[[int, int], None]
     ) -> "PipelinePainter":
-        """Load the checkpoint in `folder`; without a `dtype`, in the fastest one.
+        """Load the checkpoint in `folder`; without a `dtype`, in the fastest precision.
 
         Raises CheckpointError, and UnsupportedDevice naming the setting.
         """
-        torch_dtype = _DTYPES[dtype] if dtype else None
+        precision = Precision(dtype) if dtype else None
         try:
-            return cls(Pipeline.load(folder, dtype=torch_dtype, device=device, on_progress=on_progress))
+            return cls(Pipeline.load(folder, precision=precision, device=device, on_progress=on_progress))
         except UnsupportedDevice as error:
             raise UnsupportedDevice(f"DANQING_DTYPE is {dtype}: {error}") from None
 
@@ -51,41 +58,29 @@ class PipelinePainter:
         """Say in words which checkpoint draws, and how."""
         return self._pipeline.description
 
-    def prefill(self, request: ImageRequest) -> Prefix:
+    def prefill(self, request: ImageRequest) -> Prepared:
         """Compute the request's text prefix. Raises PromptRejected."""
-        text_to_image = TextToImage(
-            prompt=request.prompt,
-            negative_prompt=request.negative_prompt,
-            width_px=request.width_px,
-            height_px=request.height_px,
-            seed=request.seed,
-            num_inference_steps=request.num_inference_steps,
-            guidance_scale=request.guidance_scale,
-        )
+        # Fields of the same name pass as they are, so that a new one needs no line here.
+        shared = {field.name: getattr(request, field.name) for field in fields(TextToImage)}
         with _rejections():
-            return self._pipeline.prefill(text_to_image)
+            return Prepared(request, self._pipeline.prefill(TextToImage(**shared)))
 
-    def denoise(self, prefix: Prefix, *, image_index: int) -> Iterator[DenoiseStep]:
+    def denoise(self, prepared: Prepared, *, image_index: int) -> Iterator[DenoiseStep]:
         """Denoise one image, a step at a time."""
-        return self._pipeline.denoise(prefix, image_index=image_index)
+        return self._pipeline.denoise(prepared.prefix, seed=prepared.request.image_seed(image_index))
 
-    def decode(self, latent: Tensor, *, width_px: int | None, height_px: int | None) -> Raster:
-        """Turn a finished latent into a picture of exactly this size."""
-        return _raster(self._pipeline.decode(latent, width_px=width_px, height_px=height_px))
+    def decode(self, latent: Tensor, prepared: Prepared) -> Raster:
+        """Turn a finished latent into a picture of exactly the size asked for."""
+        return _raster(self._pipeline.decode(latent, prepared.prefix))
 
     def preview(self, step: DenoiseStep) -> Raster:
         """Turn a running step into a small picture of what the image is heading for."""
         return _raster(self._pipeline.preview(step))
 
-    def write(self, prompt: str, *, seed: int) -> Iterator[int]:
-        """Rewrite the prompt in detail, a token at a time. Raises PromptRejected."""
+    def expand(self, prompt: str, *, seed: int) -> Generator[int, None, str]:
+        """Expand the prompt, a token at a time; returns the caption. Raises PromptRejected."""
         with _rejections():
-            yield from self._pipeline.write_caption(prompt, seed=seed)
-
-    def caption(self, token_ids: Sequence[int]) -> str:
-        """Turn what was written into text. Raises PromptRejected when it is no caption."""
-        with _rejections():
-            return self._pipeline.read_caption(token_ids)
+            return (yield from self._pipeline.expand_by_token(prompt, seed=seed))
 
 
 @contextmanager

@@ -117,7 +117,7 @@ def _obey(interleaver: Interleaver, command: Command, send: Callable[[Report], N
         case Draw(draw_id=draw_id, request=request, image_indexes=image_indexes):
             interleaver.add(draw_id, request=request, image_indexes=image_indexes)
         case Write(draw_id=draw_id, prompt=prompt, seed=seed):
-            interleaver.add_text(draw_id, prompt=prompt, seed=seed)
+            interleaver.add_expansion(draw_id, prompt=prompt, seed=seed)
         case Cancel(draw_id=draw_id):
             ended = interleaver.cancel(draw_id)
             if ended is not None:

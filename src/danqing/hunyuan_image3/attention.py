@@ -1,4 +1,4 @@
-"""Grouped-query attention over a cached prefix. One attention for text and image; knows nothing of time or experts.
+"""Grouped-query attention over a cached prefix, the same for text and image.
 
 Letters: B branches, T tokens of this step, L cached tokens, H key-value heads, G query heads per key-value head,
 d head size, D hidden size.

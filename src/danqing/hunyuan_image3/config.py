@@ -1,7 +1,7 @@
-"""What a checkpoint folder says about itself: `config.json` and `generation_config.json`, checked once, then frozen.
+"""Configuration of a checkpoint folder: `config.json` and `generation_config.json`, checked once, then frozen.
 
-Knows nothing of tensors. Keys that only training or image understanding read are ignored; a key that would change
-the arithmetic in a way this runtime does not implement is an error that names it.
+Keys that only training or image understanding read are ignored. A key that changes the arithmetic in a way this
+runtime does not implement is an error that names it.
 """
 
 import json
@@ -75,9 +75,9 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TextSampling:
-    """How a next token is chosen: the likeliest at `temperature` 0, else by lot.
+    """How a next token is chosen: the likeliest at `temperature` 0, otherwise sampled.
 
-    The lot is drawn among the `top_k` likeliest (0: all), and of those the fewest that together hold `top_p`.
+    Sampling is among the `top_k` likeliest (0: all), and of those the fewest that together hold `top_p`.
     """
 
     temperature: float

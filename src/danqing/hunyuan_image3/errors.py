@@ -1,4 +1,4 @@
-"""What can be wrong with a checkpoint, a device, a prompt or a caption.
+"""Errors of a checkpoint, a device, a prompt or a caption.
 
 Each message names the file, the key or the limit.
 """

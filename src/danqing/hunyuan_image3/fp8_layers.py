@@ -1,4 +1,4 @@
-"""The experts with their weights in fp8, in place of `Experts`. Knows nothing of kernels or files.
+"""Experts with their weights in fp8, in place of `Experts`.
 
 Letters: T tokens, E experts, K experts per token, R rows sorted by expert, D hidden size.
 """
@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from danqing.hunyuan_image3.moe import Experts, gated
-from danqing.hunyuan_image3.precision import FP8
-from danqing.hunyuan_image3.quantisation import Quantised, expert_products, quantise
+from danqing.hunyuan_image3.quantisation import FP8, Quantised, expert_products, quantise
 
 # Experts begin at multiples of this: kernels read scales 16 bytes at a time, or more.
 GROUP_ROWS = 16

@@ -1,4 +1,4 @@
-"""The keys and values of one sequence. Belongs to a request, never to a layer; knows nothing of attention.
+"""The keys and values of one sequence. They belong to a request, never to a layer.
 
 Letters: L tokens kept, T tokens of this step, H key-value heads, d head size.
 """

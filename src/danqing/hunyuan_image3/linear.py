@@ -1,4 +1,4 @@
-"""x @ weight^T by the fastest kernel at hand. Knows kernels, not layers.
+"""Matrix products x @ weight^T by the fastest kernel at hand.
 
 In float32 on a CPU, PyTorch's own product goes to a BLAS that on some processors reaches half the speed of oneDNN,
 which PyTorch brings along too; measured by benchmarks/denoise.py.

@@ -1,4 +1,5 @@
-"""The whole network as the checkpoint names it, and its three uses: read text, predict velocity, name the next token.
+"""The whole network under the checkpoint's names, and its three uses: reading text, predicting the velocity, and
+finding the next token.
 
 Letters: B branches, T text tokens, N image tokens, C latent channels, D hidden size, V vocabulary.
 """

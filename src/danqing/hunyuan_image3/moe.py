@@ -1,4 +1,4 @@
-"""Expert routing: which experts see which token, and their weighted sum. Knows nothing of attention or devices.
+"""Expert routing: which experts see which token, and their weighted sum.
 
 Tokens are sorted by expert and each expert runs one matrix product over its own; there is no [token, expert, place]
 mask. Letters: T tokens, E experts, K experts per token, D hidden size, W expert width.

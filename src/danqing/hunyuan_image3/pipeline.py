@@ -1,10 +1,10 @@
-"""A checkpoint folder, ready to draw: prompts in, pictures out. Joins the parts of this package; knows no service.
+"""The pipeline of a checkpoint folder: prompts in, pictures out.
 
 Every image is computed on its own and every cache belongs to its request, so the same seed gives the same bytes
 alone and under load.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from danqing.hunyuan_image3.config import parse_generation_config, parse_model_config, read_json
 from danqing.hunyuan_image3.errors import CaptionError, PromptTooLong
 from danqing.hunyuan_image3.model import Branch
-from danqing.hunyuan_image3.precision import FP8, check_support, fastest_dtype
+from danqing.hunyuan_image3.precision import Precision, check_support, fastest_precision
 from danqing.hunyuan_image3.prompt_template import Prompt, PromptTemplate
 from danqing.hunyuan_image3.resolution import Bucket, Buckets
 from danqing.hunyuan_image3.sampler import DenoiseStep, denoise, schedule, start_noise
@@ -28,18 +28,13 @@ from danqing.hunyuan_image3.weights import load_model
 Pixels = npt.NDArray[np.uint8]  # [H, W, 3]
 MAX_CAPTION_TOKENS = 512
 PREVIEW_SIDE_PX = 512
-MAX_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextToImage:
-    """One request. Without a size the model chooses the aspect ratio; image i starts from the noise of `seed + i`.
-
-    After the largest seed, 2**63 - 1, comes 1.
-    """
+    """One request. Without a size the model chooses the aspect ratio."""
 
     prompt: str
-    seed: int
     num_inference_steps: int
     guidance_scale: float
     negative_prompt: str = ""
@@ -60,7 +55,12 @@ class Pipeline:
     """The network, the tokenizer and the defaults of one checkpoint folder."""
 
     def __init__(
-        self, folder: Path, *, dtype: torch.dtype, device: torch.device, on_progress: Callable[[int, int], None] | None
+        self,
+        folder: Path,
+        *,
+        precision: Precision,
+        device: torch.device,
+        on_progress: Callable[[int, int], None] | None,
     ) -> None:
         self.config = parse_model_config(read_json(folder / "config.json"))
         self.generation = parse_generation_config(read_json(folder / "generation_config.json"))
@@ -69,28 +69,27 @@ class Pipeline:
             self.tokenizer, name=self.generation.template, base_size_px=self.config.base_size_px
         )
         self.buckets = Buckets(base_size_px=self.config.base_size_px, pixels_per_token=self.config.pixels_per_token)
-        self.model = load_model(folder, self.config, dtype=dtype, device=device, on_progress=on_progress)
+        self.model = load_model(folder, self.config, precision=precision, device=device, on_progress=on_progress)
         num_parameters = sum(parameter.numel() for parameter in self.model.parameters())
-        type_name = "fp8" if dtype == FP8 else str(dtype)[6:]
-        self.description = f"{folder.name} ({_count(num_parameters)} parameters, {type_name}, {device})"
+        self.description = f"{folder.name} ({_count(num_parameters)} parameters, {precision}, {device})"
 
     @classmethod
     def load(
         cls,
         folder: Path,
         *,
-        dtype: torch.dtype | None = None,
+        precision: Precision | None = None,
         device: str = "cpu",
         on_progress: Callable[[int, int], None] | None = None,
     ) -> "Pipeline":
-        """Load a checkpoint folder. Without a `dtype`, the fastest one without loss that the device really supports.
+        """Load a checkpoint folder; without a `precision`, in the device's fastest one that loses nothing.
 
         Raises CheckpointError naming the file or key, and UnsupportedDevice.
         """
         where = torch.device(device)
-        chosen = dtype or fastest_dtype(where)
+        chosen = precision or fastest_precision(where)
         check_support(chosen, where)
-        return cls(folder, dtype=chosen, device=where, on_progress=on_progress)
+        return cls(folder, precision=chosen, device=where, on_progress=on_progress)
 
     @torch.inference_mode()
     def prefill(self, request: TextToImage) -> Prefix:
@@ -109,12 +108,11 @@ class Pipeline:
         branches = [self.model.branch(prefix, height=height, width=width) for prefix in prefixes]
         return Prefix(request, bucket, branches)
 
-    def denoise(self, prefix: Prefix, *, image_index: int = 0) -> Iterator[DenoiseStep]:
-        """Draw one image of the request, a step at a time; dropping the iterator cancels."""
+    def denoise(self, prefix: Prefix, *, seed: int) -> Iterator[DenoiseStep]:
+        """Draw one image of the request from its own seed, a step at a time; dropping the iterator cancels."""
         request, bucket, factor = prefix.request, prefix.bucket, self.config.vae.spatial_factor
-        seed = request.seed + image_index
         noise = start_noise(
-            seed if seed <= MAX_SEED else seed - MAX_SEED,
+            seed,
             channels=self.config.vae.latent_channels,
             height=bucket.height_px // factor,
             width=bucket.width_px // factor,
@@ -139,9 +137,10 @@ class Pipeline:
         return prefix.branches if t > 1000 * self.generation.guidance_min_sigma else prefix.branches[:1]
 
     @torch.inference_mode()
-    def decode(self, latent: Tensor, *, width_px: int | None, height_px: int | None) -> Pixels:
+    def decode(self, latent: Tensor, prefix: Prefix) -> Pixels:
         """A finished latent as a picture: the bucket's own size, or exactly the size asked for, centre-cropped."""
         picture = self._picture(latent)
+        width_px, height_px = prefix.request.width_px, prefix.request.height_px
         if width_px and height_px and picture.size != (width_px, height_px):
             picture = ImageOps.fit(picture, (width_px, height_px), Image.Resampling.LANCZOS)
         return np.asarray(picture)
@@ -162,18 +161,23 @@ class Pipeline:
         answers = [self.tokenizer.image_ratio(bucket.ratio_index) for bucket in self.buckets.usable]
         return self.buckets.usable[int(logits[answers].argmax())]
 
-    def recaption(self, prompt: str, *, seed: int) -> str:
-        """The prompt rewritten as a detailed caption by the model itself. Raises CaptionError, PromptTooLong."""
-        return self.read_caption(list(self.write_caption(prompt, seed=seed)))
+    def expand(self, prompt: str, *, seed: int) -> str:
+        """The model's own detailed caption of a prompt. Raises CaptionError, PromptTooLong."""
+        tokens = self.expand_by_token(prompt, seed=seed)
+        while True:
+            try:
+                next(tokens)
+            except StopIteration as end:
+                return str(end.value)
 
     @torch.inference_mode()
-    def write_caption(self, prompt: str, *, seed: int) -> Iterator[int]:
-        """The same, a token at a time; dropping the iterator cancels."""
+    def expand_by_token(self, prompt: str, *, seed: int) -> Generator[int, None, str]:
+        """The same, a token at a time; dropping the generator cancels."""
         if not self.generation.recaption:
             raise CaptionError("This checkpoint has not learned to rewrite prompts.")
         prefix = self.template.recaption_prefix(prompt)
         self._check_length(len(prefix) + 1)
-        yield from continue_text(
+        text = continue_text(
             self.model,
             prefix,
             # Any special token ends the text, so that none is left out of the caption unseen.
@@ -182,9 +186,10 @@ class Pipeline:
             sampling=self.generation.sampling,
             seed=seed,
         )
-
-    def read_caption(self, token_ids: Sequence[int]) -> str:
-        """The caption that was written. Raises CaptionError unless the model itself ended it."""
+        token_ids = []
+        for token_id in text:
+            token_ids.append(token_id)
+            yield token_id
         *caption, end = token_ids
         if end != self.template.recaption_end_id:
             raise CaptionError(f"The model did not finish its caption of {len(token_ids)} tokens.")

@@ -1,22 +1,40 @@
-"""Which number types a device computes in, and which fastest without emulation. Knows devices, not models."""
+"""Precisions: how a model's weights are held, and which of them a device computes in without emulation."""
+
+from enum import StrEnum
 
 import torch
 
 from danqing.hunyuan_image3.errors import UnsupportedDevice
 
-# As the `dtype` of a whole model: its experts in fp8, everything else in bfloat16.
-FP8 = torch.float8_e4m3fn
-# The first NVIDIA GPUs that multiply it.
+# The first NVIDIA GPUs that multiply fp8.
 FP8_CAPABILITY = (8, 9)
 
 
-def fastest_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where matrix products in it are native, float32 elsewhere."""
+class Precision(StrEnum):
+    """How the weights of a model are held; `Precision("fp8")` reads its name.
+
+    FP8 rounds the routed experts alone. Routers are float32 in every precision.
+    """
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FP8 = "fp8"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of activations, and of every weight that is neither rounded nor a router's."""
+        return torch.float32 if self is Precision.FLOAT32 else torch.bfloat16
+
+
+def fastest_precision(device: torch.device) -> Precision:
+    """bfloat16 where its matrix products are native, float32 elsewhere; never one that loses accuracy to rounding."""
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-    features = torch.cpu.get_capabilities()
-    native = any(features.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16", "arm_bf16"))
-    return torch.bfloat16 if device.type == "cpu" and native else torch.float32
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        features = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+        names = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16", "arm_bf16")
+        native = any(features.get(name, False) for name in names)
+    return Precision.BFLOAT16 if native else Precision.FLOAT32
 
 
 def supports_fp8(device: torch.device) -> bool:
@@ -26,9 +44,9 @@ def supports_fp8(device: torch.device) -> bool:
     return device.type == "cpu"
 
 
-def check_support(dtype: torch.dtype, device: torch.device) -> None:
-    """Raises UnsupportedDevice where `dtype` is fp8 and the device has no products in it."""
-    if dtype == FP8 and not supports_fp8(device):
+def check_support(precision: Precision, device: torch.device) -> None:
+    """Raises UnsupportedDevice when the device has no products in this precision."""
+    if precision is Precision.FP8 and not supports_fp8(device):
         needed = ".".join(map(str, FP8_CAPABILITY))
         raise UnsupportedDevice(
             f"fp8 needs an NVIDIA GPU of compute capability {needed} or later (Ada, Hopper, Blackwell), or a CPU;"

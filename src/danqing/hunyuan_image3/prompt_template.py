@@ -1,4 +1,4 @@
-"""The token sequences the model was trained on, built from typed segments. Knows tokens, not tensors.
+"""The token sequences the model was trained on, built from typed segments.
 
 A segment is tokenised on its own, so text never merges across a border. In the unconditional branch of guidance
 every token of a `conditional` segment becomes `<cfg>`, one for one; everything else stays.

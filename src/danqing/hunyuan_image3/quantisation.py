@@ -1,4 +1,4 @@
-"""Numbers in fp8 and their products. Knows kernels and devices, not layers.
+"""Numbers in fp8 and their products.
 
 Every row of a weight and every token has a scale of its own. Products multiply fp8 by fp8, sum in float32 and return
 bfloat16.
@@ -11,8 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from danqing.hunyuan_image3.precision import FP8
-
+FP8 = torch.float8_e4m3fn
 # What the largest magnitude of a row becomes.
 LARGEST = torch.finfo(FP8).max
 

@@ -1,4 +1,4 @@
-"""Noise schedule and Euler steps of rectified flow, as plain functions. Knows the network only as a callable.
+"""The sampler: noise schedule and Euler steps of rectified flow, as plain functions of a `predict` callable.
 
 Letters: B branches, C latent channels.
 """

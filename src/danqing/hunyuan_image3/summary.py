@@ -1,16 +1,14 @@
-"""What a checkpoint folder holds, told from its headers alone: no weight is read, whatever the size.
+"""A summary of a checkpoint folder, from its headers alone: no weight is read, whatever the size.
 
-Every name and shape is checked as loading would check it.
+Every name and shape is checked as loading checks it.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 
 from danqing.hunyuan_image3.config import (
     GenerationConfig,
@@ -19,12 +17,12 @@ from danqing.hunyuan_image3.config import (
     parse_model_config,
     read_json,
 )
-from danqing.hunyuan_image3.errors import CheckpointError
 from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.hunyuan_image3.prompt_template import PromptTemplate
 from danqing.hunyuan_image3.resolution import Bucket, Buckets
+from danqing.hunyuan_image3.stored_tensors import shards, stored_tensors
 from danqing.hunyuan_image3.tokenizer import Tokenizer
-from danqing.hunyuan_image3.weights import SKIPPED, Places, checked_keys, shards
+from danqing.hunyuan_image3.weights import Places
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +54,10 @@ def summarise(folder: Path) -> CheckpointSummary:
         model = HunyuanImage3(config)
     places = Places(model)
     stored: Counter[str] = Counter()
-    for key, shape, dtype in _headers(folder):
-        if key.startswith(SKIPPED):
-            continue
-        value = torch.empty(shape, device="meta")
-        places.fill(key, value)
-        stored[dtype] += value.numel()
+    for tensor in stored_tensors(folder):
+        value = torch.empty(tensor.shape, device="meta")
+        places.fill(tensor.key, value)
+        stored[tensor.type_name] += value.numel()
     places.finish()
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
     files = list(shards(folder))
@@ -78,19 +74,6 @@ def summarise(folder: Path) -> CheckpointSummary:
         size_bytes=sum(file.stat().st_size for file in files),
         buckets=Buckets(base_size_px=config.base_size_px, pixels_per_token=config.pixels_per_token).usable,
     )
-
-
-def _headers(folder: Path) -> Iterator[tuple[str, list[int], str]]:
-    """Give key, shape and dtype of every stored tensor."""
-    for path, expected in shards(folder).items():
-        try:
-            file: Any = safe_open(path, framework="pt")
-        except (OSError, SafetensorError) as error:
-            raise CheckpointError(f"{path}: cannot be read as safetensors: {error}") from None
-        with file:
-            for key in checked_keys(path, present=file.keys(), expected=expected):
-                header = file.get_slice(key)
-                yield key, header.get_shape(), header.get_dtype()
 
 
 def _num_resting(config: ModelConfig) -> int:

@@ -1,4 +1,4 @@
-"""Text mode: the network continues a sequence token by token. Knows token ids, not what they mean.
+"""Text mode: the network continues a sequence of token ids, one at a time.
 
 Letters: V vocabulary.
 """
@@ -13,7 +13,7 @@ from danqing.hunyuan_image3.model import HunyuanImage3
 
 
 def pick_token(logits_V: Tensor, *, sampling: TextSampling, generator: torch.Generator) -> int:
-    """The next token, chosen as `sampling` says."""
+    """Choose the next token as `sampling` says."""
     if sampling.temperature == 0:
         return int(logits_V.argmax())
     probs_V, token_V = (logits_V.float().cpu() / sampling.temperature).softmax(-1).sort(descending=True, stable=True)

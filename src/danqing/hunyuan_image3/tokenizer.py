@@ -1,4 +1,4 @@
-"""Text to token ids and back, with the checkpoint's own `tokenizer.json`. Knows the special tokens, not their order."""
+"""The tokenizer of a checkpoint, from its own `tokenizer.json`: text to token ids and back, and the special tokens."""
 
 from pathlib import Path
 

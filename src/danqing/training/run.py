@@ -12,7 +12,7 @@ from typing import Annotated
 import torch
 import typer
 
-from danqing.hunyuan_image3.precision import fastest_dtype
+from danqing.hunyuan_image3.precision import fastest_precision
 from danqing.training.autoencoder_training import AutoencoderTraining
 from danqing.training.budget import Budget
 from danqing.training.dataset import Dataset
@@ -82,7 +82,9 @@ def transformer(
     where = torch.device(device)
     recipe = replace(Recipe() if checkpoint is None else finishing(Recipe()), batch_size=batch_size)
     team = Team.from_environment()
-    training = TransformerTraining(recipe, workdir, dtype=fastest_dtype(where), device=where, team=team, fused=fused)
+    training = TransformerTraining(
+        recipe, workdir, dtype=fastest_precision(where).dtype, device=where, team=team, fused=fused
+    )
     if checkpoint is not None:
         training.start_from(checkpoint)
     training.run(Dataset(workdir / "shards", device=where), budget(num_samples, seconds, otherwise=400_000))
@@ -98,7 +100,7 @@ def autoencoder(
 ) -> None:
     """Train the convolutional decoder and encoder on the linear code: on 20,000 pictures if nothing else is said."""
     where = torch.device(device)
-    training = AutoencoderTraining(Recipe(), workdir, dtype=fastest_dtype(where), device=where)
+    training = AutoencoderTraining(Recipe(), workdir, dtype=fastest_precision(where).dtype, device=where)
     training.run(budget(num_samples, seconds, otherwise=20_000), num_processes=num_processes)
 
 

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from danqing.hunyuan_image3.config import parse_model_config, read_json
 from danqing.hunyuan_image3.model import HunyuanImage3
+from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.weights import load_model
 from danqing.training.budget import Budget
 from danqing.training.dataset import IGNORED, Batch, Dataset, TextBatch
@@ -181,7 +182,7 @@ class TransformerTraining:
         if self.progress.step_index > 0:
             return
         config = parse_model_config(read_json(checkpoint / "config.json"))
-        finished = load_model(checkpoint, config, dtype=self.model.dtype, device=self.model.device)
+        finished = load_model(checkpoint, config, precision=Precision.FLOAT32, device=self.model.device)
         self.model.load_state_dict(finished.state_dict())
         self.optimiser.adopt_weights()
 

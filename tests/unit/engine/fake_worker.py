@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,24 +54,22 @@ class FakePainter:
                 step=step, num_steps=request.num_inference_steps, latent=bytes([(request.seed + image_index) % 256])
             )
 
-    def decode(self, latent: bytes, *, width_px: int | None, height_px: int | None) -> Raster:
-        width_px, height_px = width_px or 8, height_px or 4
+    def decode(self, latent: bytes, request: ImageRequest) -> Raster:
+        width_px, height_px = request.width_px or 8, request.height_px or 4
         return Raster(width_px=width_px, height_px=height_px, rgb=latent * (3 * width_px * height_px))
 
     def preview(self, step: FakeStep) -> Raster:
         return Raster(width_px=1, height_px=1, rgb=step.latent * 3)
 
-    def write(self, prompt: str, *, seed: int) -> Iterator[int]:
+    def expand(self, prompt: str, *, seed: int) -> Generator[int, None, str]:
         if prompt == "too long":
             raise PromptRejected("prompt: 9 tokens, at most 8 are allowed")
-        for position, letter in enumerate(f"{prompt}, in detail {seed}"):
+        text = f"{prompt}, in detail {seed}"
+        for position, letter in enumerate(text):
             self._misbehave(prompt, step=position, image_index=0)
             yield ord(letter)
-
-    def caption(self, token_ids: Sequence[int]) -> str:
-        text = "".join(map(chr, token_ids))
         if text.startswith("endless"):
-            raise PromptRejected(f"The model did not finish its caption of {len(token_ids)} tokens.")
+            raise PromptRejected(f"The model did not finish its caption of {len(text)} tokens.")
         return text
 
     def _misbehave(self, prompt: str, *, step: int, image_index: int) -> None:

@@ -1,6 +1,6 @@
 """Turns are fair, cancelling is immediate, and one bad drawing harms no other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -47,13 +47,13 @@ class Painter:
                 raise DeviceLost
             yield Step(step=step, num_steps=prefix.num_inference_steps, latent=100 * (prefix.seed + image_index) + step)
 
-    def decode(self, latent: int, *, width_px: int | None, height_px: int | None) -> Raster:
-        return Raster(width_px=width_px or 1, height_px=height_px or 1, rgb=latent.to_bytes(3))
+    def decode(self, latent: int, prefix: ImageRequest) -> Raster:
+        return Raster(width_px=prefix.width_px or 1, height_px=prefix.height_px or 1, rgb=latent.to_bytes(3))
 
     def preview(self, step: Step) -> Raster:
         return Raster(width_px=1, height_px=1, rgb=step.latent.to_bytes(3))
 
-    def write(self, prompt: str, *, seed: int) -> Iterator[int]:
+    def expand(self, prompt: str, *, seed: int) -> Generator[int, None, str]:
         if prompt == "too long":
             raise PromptRejected("9 tokens, at most 8 are allowed")
         for token_id in range(seed, seed + NUM_TOKENS):
@@ -61,9 +61,7 @@ class Painter:
             if prompt == "bug" and self.num_tokens_written == 2:
                 raise RuntimeError("no such kernel")
             yield token_id
-
-    def caption(self, token_ids: Sequence[int]) -> str:
-        return " ".join(map(str, token_ids))
+        return " ".join(map(str, range(seed, seed + NUM_TOKENS)))
 
 
 NUM_TOKENS = 2 * TOKENS_PER_TURN + 3
@@ -219,7 +217,7 @@ def test_an_unexpected_error_fails_its_drawing_alone() -> None:
 
 def test_a_text_is_told_once_with_its_end() -> None:
     interleaver = Interleaver(Painter())
-    interleaver.add_text(1, prompt="a cat", seed=100)
+    interleaver.add_expansion(1, prompt="a cat", seed=100)
     caption = " ".join(str(100 + i) for i in range(NUM_TOKENS))
     assert run(interleaver) == [Ended(draw_id=1, outcome=Outcome.COMPLETED, caption=caption)]
 
@@ -228,7 +226,7 @@ def test_a_text_takes_turns_with_drawings_a_few_tokens_at_a_time() -> None:
     painter = Painter()
     interleaver = Interleaver(painter)
     interleaver.add(1, request=request(num_steps=10), image_indexes=[0])
-    interleaver.add_text(2, prompt="a cat", seed=1)
+    interleaver.add_expansion(2, prompt="a cat", seed=1)
     tokens_at_step = {}
     while not interleaver.idle:
         interleaver.turn()
@@ -240,7 +238,7 @@ def test_a_text_takes_turns_with_drawings_a_few_tokens_at_a_time() -> None:
 def test_a_cancelled_text_writes_no_further_token() -> None:
     painter = Painter()
     interleaver = Interleaver(painter)
-    interleaver.add_text(1, prompt="a cat", seed=1)
+    interleaver.add_expansion(1, prompt="a cat", seed=1)
     interleaver.turn()
     assert interleaver.cancel(1) == Ended(draw_id=1, outcome=Outcome.CANCELLED)
     assert interleaver.idle
@@ -249,8 +247,8 @@ def test_a_cancelled_text_writes_no_further_token() -> None:
 
 def test_a_text_that_is_refused_or_fails_harms_no_drawing() -> None:
     interleaver = Interleaver(Painter())
-    interleaver.add_text(1, prompt="too long", seed=1)
-    interleaver.add_text(2, prompt="bug", seed=1)
+    interleaver.add_expansion(1, prompt="too long", seed=1)
+    interleaver.add_expansion(2, prompt="bug", seed=1)
     interleaver.add(3, request=request(), image_indexes=[0])
     reports = run(interleaver)
     assert reports[0] == Ended(draw_id=1, outcome=Outcome.REJECTED, reason="9 tokens, at most 8 are allowed")

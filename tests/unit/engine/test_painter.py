@@ -66,8 +66,9 @@ def test_a_picture_has_exactly_the_size_asked_for(painter: PipelinePainter) -> N
 
 
 def test_without_a_size_the_model_chooses_one_of_its_own(painter: PipelinePainter) -> None:
-    (step, *_) = painter.denoise(painter.prefill(request(size_px=None)), image_index=0)
-    raster = painter.decode(step.latent, width_px=None, height_px=None)
+    prepared = painter.prefill(request(size_px=None))
+    (step, *_) = painter.denoise(prepared, image_index=0)
+    raster = painter.decode(step.latent, prepared)
     assert (raster.height_px, raster.width_px) in {
         (bucket.height_px, bucket.width_px) for bucket in painter._pipeline.buckets.usable
     }
@@ -108,12 +109,7 @@ def test_a_prompt_that_is_too_long_is_rejected_with_both_numbers(painter: Pipeli
 
 def test_a_checkpoint_that_has_not_learned_to_write_says_so(painter: PipelinePainter) -> None:
     with pytest.raises(PromptRejected, match="has not learned"):
-        next(painter.write("a dog", seed=1))
-
-
-def test_a_text_without_its_end_is_no_caption(painter: PipelinePainter) -> None:
-    with pytest.raises(PromptRejected, match="of 3 tokens"):
-        painter.caption([1, 2, 3])
+        next(painter.expand("a dog", seed=1))
 
 
 def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:

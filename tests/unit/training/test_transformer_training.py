@@ -13,6 +13,7 @@ from torch import Tensor
 from danqing.hunyuan_image3.config import parse_model_config, read_json
 from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.hunyuan_image3.pipeline import Pipeline, TextToImage
+from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.vae import Vae
 from danqing.hunyuan_image3.weights import load_model
 from danqing.training.budget import Budget
@@ -326,7 +327,7 @@ def test_an_export_holds_the_average_under_published_names_and_loads(
     assert not [name for name in names if PROBE in name]
 
     config = parse_model_config(read_json(checkpoint / "config.json"))
-    model = load_model(checkpoint, config, dtype=torch.float32, device=CPU)
+    model = load_model(checkpoint, config, precision=Precision.FLOAT32, device=CPU)
     loaded = model.state_dict()
     averaged = training.network()
     assert len(averaged) == len(training.optimiser.averaged()) - 2
@@ -336,9 +337,8 @@ def test_an_export_holds_the_average_under_published_names_and_loads(
         stored = value if ".gate.wg." in name else value.bfloat16().float()
         assert torch.equal(loaded[name], stored), name
 
-    pipeline = Pipeline.load(checkpoint, dtype=torch.float32)
-    request = TextToImage(
-        prompt="a cat", seed=1, num_inference_steps=1, guidance_scale=3.0, width_px=1280, height_px=768
-    )
-    *_, last = pipeline.denoise(pipeline.prefill(request))
-    assert pipeline.decode(last.latent, width_px=1280, height_px=768).shape == (768, 1280, 3)
+    pipeline = Pipeline.load(checkpoint, precision=Precision.FLOAT32)
+    request = TextToImage(prompt="a cat", num_inference_steps=1, guidance_scale=3.0, width_px=1280, height_px=768)
+    prefix = pipeline.prefill(request)
+    *_, last = pipeline.denoise(prefix, seed=1)
+    assert pipeline.decode(last.latent, prefix).shape == (768, 1280, 3)

@@ -125,7 +125,7 @@ def judged(detector: Detector, pipeline: Pipeline, prompts: list[EvaluationPromp
 def expanded(pipeline: Pipeline, prompt: str) -> str:
     """The prompt as the checkpoint rewrites it; the prompt itself where it does not find an end."""
     try:
-        return pipeline.recaption(prompt, seed=SEED)
+        return pipeline.expand(prompt, seed=SEED)
     except CaptionError:
         return prompt
 

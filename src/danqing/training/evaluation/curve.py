@@ -42,7 +42,7 @@ def judge_snapshot(
     pipeline.model.load_state_dict(torch.load(path, map_location=pipeline.model.device), strict=False)
     verdicts = []
     for prompt in prompts:
-        latent = denoised(pipeline, prompt.text)
+        _, latent = denoised(pipeline, prompt.text)
         # Half-size pictures are what the detector reads.
         verdicts.append(judge(prompt, detector.detect(code.decode(latent.float().cpu())[0].clamp(-1, 1))))
     return verdicts

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from danqing.hunyuan_image3.precision import fastest_dtype
+from danqing.hunyuan_image3.precision import fastest_precision
 from danqing.training.evaluation.collages import COLOUR_LABELS, LABELS, Thing, collage
 from danqing.training.evaluation.detector import CELL_PX, Detector, Maps
 
@@ -139,7 +139,7 @@ class DetectorTraining:
         share = rate_share(self.num_seen, num_pictures=num_pictures)
         for optimiser, rate in zip(self._optimisers, self._rates, strict=True):
             optimiser.param_groups[0]["lr"] = rate * share
-        dtype = fastest_dtype(torch.device("cpu"))
+        dtype = fastest_precision(torch.device("cpu")).dtype
         with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
             maps = self.detector(pixels_B3HW)
         loss = loss_of(maps, labels)

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from danqing.hunyuan_image3.pipeline import Pipeline, TextToImage
+from danqing.hunyuan_image3.pipeline import Pipeline, Prefix, TextToImage
 from danqing.training.scenes.grid import Grid
 from danqing.training.scenes.render import render
 from danqing.training.scenes.scene import Scene
@@ -31,10 +31,10 @@ def draw(
     guidance_scale: float = GUIDANCE_SCALE,
 ) -> Pixels:
     """The first picture of a prompt, at the bucket's own size."""
-    latent = denoised(
+    prefix, latent = denoised(
         pipeline, prompt, negative_prompt=negative_prompt, num_steps=num_steps, guidance_scale=guidance_scale
     )
-    return pipeline.decode(latent, width_px=WIDTH_PX, height_px=HEIGHT_PX)
+    return pipeline.decode(latent, prefix)
 
 
 def denoised(
@@ -44,19 +44,19 @@ def denoised(
     negative_prompt: str = "",
     num_steps: int = NUM_STEPS,
     guidance_scale: float = GUIDANCE_SCALE,
-) -> Tensor:
-    """The latent of that picture."""
+) -> tuple[Prefix, Tensor]:
+    """The prompt as the pipeline read it, and the latent of that picture."""
     request = TextToImage(
         prompt=prompt,
-        seed=SEED,
         num_inference_steps=num_steps,
         guidance_scale=guidance_scale,
         negative_prompt=negative_prompt,
         width_px=WIDTH_PX,
         height_px=HEIGHT_PX,
     )
-    *_, last = pipeline.denoise(pipeline.prefill(request))
-    return last.latent
+    prefix = pipeline.prefill(request)
+    *_, last = pipeline.denoise(prefix, seed=SEED)
+    return prefix, last.latent
 
 
 def draw_scene(scene: Scene) -> Pixels:

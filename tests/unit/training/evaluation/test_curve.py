@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from danqing.hunyuan_image3.pipeline import Pipeline
+from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.vae import Vae
 from danqing.training.evaluation.curve import add_to_curve, judge_snapshot, read_curve, unjudged
 from danqing.training.evaluation.detector import Detection
@@ -41,7 +42,7 @@ def pipeline(tmp_path: Path, recipe: Recipe, tokenizer_file: Path) -> Pipeline:
     (tmp_path / "mini").mkdir()
     (tmp_path / "mini" / "tokenizer.json").write_bytes(tokenizer_file.read_bytes())
     export(recipe, tmp_path)
-    return Pipeline.load(tmp_path / "mini", dtype=torch.float32)
+    return Pipeline.load(tmp_path / "mini", precision=Precision.FLOAT32)
 
 
 def test_a_snapshot_is_judged_by_pictures_of_its_own_weights(
