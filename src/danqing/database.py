@@ -10,26 +10,29 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import URL, Connection, DateTime, Dialect, Engine, MetaData, create_engine, event, make_url, text
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, DateTime, Dialect, Engine, MetaData, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.types import TypeDecorator
 
-from danqing.errors import Overloaded
+from danqing.database_problems import PRIMARY_CODE, described, explanation, parse_url, unreachable, unsuitable
+from danqing.errors import DatabaseProblem, Overloaded, SettingError
 
 logger = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_SECONDS = 30
 WAL_RETRY_SECONDS = 0.01
-# The part of an extended error code of SQLite that says what kind it is.
-PRIMARY_CODE = 0xFF
+# For `check` alone: a lock that lasts longer is worth a word.
+CHECK_TIMEOUT_SECONDS = 2
 MAX_CONNECTIONS = 8
 POSTGRESQL_DRIVER = "postgresql+pg8000"
 SSL_MODES = ("disable", "require", "verify-full")
@@ -81,30 +84,67 @@ class UtcDateTime(TypeDecorator[datetime]):
 class Database:
     """Opens transactions, in the calling thread or in one of a bounded number of its own."""
 
-    def __init__(self, url: str) -> None:
-        """Prepare connections to `sqlite:///path` or `postgresql://…`; nothing is opened before the first use.
+    def __init__(self, location: str | Path) -> None:
+        """Prepare connections to `sqlite:///path`, `postgresql://…` or an SQLite file; nothing is opened yet.
 
-        Raises ValueError for any other URL.
+        Raises SettingError for any other URL.
         """
-        parsed = make_url(url)
-        if parsed.drivername not in ("sqlite", "postgresql", POSTGRESQL_DRIVER):
-            raise ValueError(f"the database URL begins with sqlite:/// or postgresql://, not {parsed.drivername}")
-        self._is_sqlite = parsed.drivername == "sqlite"
-        self.engine = _sqlite_engine(parsed) if self._is_sqlite else _postgresql_engine(parsed)
+        self._url = _url(location)
+        self._is_sqlite = self._url.drivername == "sqlite"
+        self.engine = _sqlite_engine(self._url) if self._is_sqlite else _postgresql_engine(self._url)
         # SQLite has one writer. Queueing for it in order beats polling its lock from many threads.
         num_writers = 1 if self._is_sqlite else MAX_CONNECTIONS // 2
         self._writers = ThreadPoolExecutor(num_writers, thread_name_prefix="database-write")
         self._readers = ThreadPoolExecutor(MAX_CONNECTIONS // 2, thread_name_prefix="database-read")
 
     def migrate(self) -> None:
-        """Bring the schema to this version; safe when several processes start at once."""
-        with self.write() as conn:
+        """Bring the schema to this version; safe when several processes start at once. Raises DatabaseProblem."""
+        with self._contact_explained(), self.write() as conn:
             if not self._is_sqlite:
                 conn.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": MIGRATION_LOCK_ID})
-            config = Config()
-            config.set_main_option("script_location", str(MIGRATIONS_FOLDER).replace("%", "%%"))
+            self._refuse_unknown(MigrationContext.configure(conn).get_current_revision())
+            config = _alembic_config()
             config.attributes["connection"] = conn
             command.upgrade(config, "head")
+
+    def check(self) -> None:
+        """Raise DatabaseProblem where `migrate` would, as far as one can tell without changing anything."""
+        with self._contact_explained():
+            if not self._is_sqlite:
+                with self.read() as conn:
+                    self._refuse_unknown(MigrationContext.configure(conn).get_current_revision())
+            elif (path := Path(self._url.database or "")).exists():
+                self._refuse_unknown(_sqlite_revision(path))
+
+    @contextmanager
+    def problems_explained(self) -> Iterator[None]:
+        """Raise DatabaseProblem for whatever keeps the database from being used; let mistakes of ours pass."""
+        try:
+            yield
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            told = explanation(error, self._url)
+            if told is None:
+                raise
+            raise DatabaseProblem(told) from error
+
+    @contextmanager
+    def _contact_explained(self) -> Iterator[None]:
+        """As above, and for what only a first contact meets: no such host, no encryption, tables of somebody else."""
+        try:
+            with self.problems_explained():
+                yield
+        except (OSError, UnicodeError) as error:
+            raise DatabaseProblem(unreachable(error, self._url)) from error
+        except DBAPIError as error:
+            raise DatabaseProblem(unsuitable(error, self._url)) from error
+
+    def _refuse_unknown(self, revision: str | None) -> None:
+        scripts = ScriptDirectory.from_config(_alembic_config())
+        if revision is not None and revision not in {script.revision for script in scripts.walk_revisions()}:
+            raise DatabaseProblem(
+                f"{described(self._url)} was made by a newer version of Danqing: its schema is {revision}, and this "
+                f"version knows up to {scripts.get_current_head()}; install the newer version, or restore the backup"
+            )
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -188,9 +228,49 @@ async def _in_thread(
         raise
 
 
+def _url(location: str | Path) -> URL:
+    if isinstance(location, Path):
+        # A path is no URL: it may hold any character.
+        return URL.create("sqlite", database=str(location.absolute()))
+    url = parse_url(location)
+    if url.drivername == "sqlite":
+        if not url.database or url.database == ":memory:":
+            raise SettingError("DANQING_DATABASE_URL: must name a file: sqlite:///path/to/danqing.db")
+        return url.set(database=str(_expanded(url.database)))
+    if url.drivername in ("postgresql", POSTGRESQL_DRIVER):
+        if not url.username:
+            raise SettingError("DANQING_DATABASE_URL: must name a user: postgresql://user:password@host/database")
+        return url
+    raise SettingError(
+        f"DANQING_DATABASE_URL: must begin with sqlite:/// or postgresql://, not with {url.drivername}://"
+    )
+
+
+def _expanded(file: str) -> Path:
+    try:
+        return Path(file).expanduser().absolute()
+    except RuntimeError:
+        raise SettingError("DANQING_DATABASE_URL: there is no home folder for ~; write the whole path") from None
+
+
+def _alembic_config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS_FOLDER).replace("%", "%%"))
+    return config
+
+
+def _sqlite_revision(path: Path) -> str | None:
+    """Read the revision of an existing file, whose lock must be free, with a connection that makes nothing."""
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=CHECK_TIMEOUT_SECONDS)
+    with closing(connection):
+        connection.execute("BEGIN IMMEDIATE")
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE name = 'alembic_version'").fetchall()
+        found = connection.execute("SELECT version_num FROM alembic_version").fetchone() if tables else None
+        connection.execute("ROLLBACK")
+    return None if found is None else str(found[0])
+
+
 def _sqlite_engine(url: URL) -> Engine:
-    if not url.database or url.database == ":memory:":
-        raise ValueError("the database must be a file: sqlite:///path/to/danqing.db")
     engine = create_engine(
         url,
         pool_size=MAX_CONNECTIONS,
@@ -240,7 +320,9 @@ def _postgresql_engine(url: URL) -> Engine:
             connect_args=_postgresql_connect_args(url),
         )
     except ModuleNotFoundError as error:
-        raise ValueError("PostgreSQL needs one more library: pip install 'danqing[postgresql]'") from error
+        raise SettingError(
+            "DANQING_DATABASE_URL: PostgreSQL needs one more library: pip install 'danqing[postgresql]'"
+        ) from error
 
 
 def _postgresql_connect_args(url: URL) -> dict[str, Any]:
@@ -252,7 +334,7 @@ def _postgresql_connect_args(url: URL) -> dict[str, Any]:
         connect_args["unix_sock"] = f"{socket_folder}/.s.PGSQL.{url.port or 5432}"
     ssl_mode = query.pop("sslmode", "disable")
     if ssl_mode not in SSL_MODES:
-        raise ValueError(f"sslmode of the database URL: {' or '.join(SSL_MODES)}, not {ssl_mode!r}")
+        raise SettingError(f"DANQING_DATABASE_URL: sslmode is {' or '.join(SSL_MODES)}, not {ssl_mode!r}")
     if ssl_mode != "disable":
         context = ssl.create_default_context()
         if ssl_mode == "require":
@@ -261,5 +343,5 @@ def _postgresql_connect_args(url: URL) -> dict[str, Any]:
             context.verify_mode = ssl.CERT_NONE
         connect_args["ssl_context"] = context
     if query:
-        raise ValueError(f"unknown options in the database URL: {', '.join(sorted(query))}")
+        raise SettingError(f"DANQING_DATABASE_URL: unknown options: {', '.join(sorted(query))}")
     return connect_args

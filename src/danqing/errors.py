@@ -1,6 +1,7 @@
-"""The errors a caller of the service can meet. Knows nothing of HTTP: `api/errors.py` alone maps them to statuses.
+"""The errors a caller of the service can meet, and those that only its operator can mend.
 
-Every class has a stable `code`; its docstring is the message used when none is given.
+A caller's have a stable `code`, and their docstring is the message used when none is given; `api/errors.py` alone maps
+them to HTTP statuses.
 """
 
 from collections.abc import Mapping, Sequence
@@ -116,3 +117,15 @@ class GenerationTimeout(ServiceError):
     """The generation ran over its time limit."""
 
     code = "generation_timeout"
+
+
+class OperatorError(Exception):
+    """Something that the server needs cannot be used; the message says in one line what it is and what to do."""
+
+
+class SettingError(OperatorError):
+    """A setting is missing, or its value can never work; the message names its variable."""
+
+
+class DatabaseProblem(OperatorError):
+    """The database cannot be opened; the message names file or server, never a password."""

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DatabaseError
 import danqing.accounts.tables
 import danqing.jobs.tables
 from danqing.database import Database, UtcDateTime, _postgresql_connect_args, metadata
-from danqing.errors import Overloaded
+from danqing.errors import DatabaseProblem, Overloaded, SettingError
 
 
 def test_the_migrations_make_exactly_the_tables_that_the_code_describes(empty_database_url):
@@ -177,15 +177,23 @@ async def test_a_mistake_of_ours_is_not_taken_for_an_outage(database):
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("sqlite://", "must be a file"),
+        ("sqlite://", "must name a file"),
         ("mysql://host/db", "sqlite:/// or postgresql://"),
-        ("postgresql://host/db?sslmode=maybe", "disable or require or verify-full"),
-        ("postgresql://host/db?pool=9", "unknown options in the database URL: pool"),
+        ("postgresql://u@host/db?sslmode=maybe", "disable or require or verify-full"),
+        ("postgresql://u@host/db?pool=9", "unknown options: pool"),
+        ("postgresql://host/db", "must name a user"),
+        ("danqing.db", "cannot be read as a URL"),
+        ("postgresql://u:p@host:same/db", "cannot be read as a URL"),
+        ("postgresql://u:s@same@host/db", "in a password write @ as %40"),
+        ("postgresql://u:s@me/same@host/db", "in a password write @ as %40"),
+        ("sqlite:///~nobody.of.this.name/danqing.db", "there is no home folder"),
     ],
 )
 def test_a_url_that_cannot_be_served_is_refused_with_the_reason(url, reason):
-    with pytest.raises(ValueError, match=reason):
+    with pytest.raises(SettingError, match=reason) as refused:
         Database(url)
+    assert str(refused.value).startswith("DANQING_DATABASE_URL: ")
+    assert "same" not in str(refused.value)
 
 
 @pytest.mark.parametrize(("ssl_mode", "verified"), [("require", ssl.CERT_NONE), ("verify-full", ssl.CERT_REQUIRED)])
@@ -196,8 +204,197 @@ def test_an_encrypted_connection_verifies_as_the_url_says(ssl_mode, verified):
 
 def test_without_the_driver_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pg8000", None)
-    with pytest.raises(ValueError, match=r"pip install 'danqing\[postgresql\]'"):
-        Database("postgresql://host/db")
+    with pytest.raises(SettingError, match=r"pip install 'danqing\[postgresql\]'"):
+        Database("postgresql://u@host/db")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a b",
+        "ü丹",
+        "100%",
+        "a%20b",
+        "a?b#c",
+        "c:d",
+        "[e]",
+        "-f",
+        "~g",
+        "x" * 200,
+        b"\xff".decode(errors="surrogateescape"),
+    ],
+)
+def test_an_sqlite_file_may_have_any_path(tmp_path, name):
+    path = tmp_path / name / "danqing.db"
+    path.parent.mkdir()
+    database = Database(path)
+    database.check()
+    database.migrate()
+    database.check()
+    database.close()
+    assert path.is_file()
+
+
+def test_sqlite_paths_in_urls_may_be_relative_or_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    for url in ("sqlite:///here.db", "sqlite:///~/there.db"):
+        database = Database(url)
+        database.migrate()
+        database.close()
+    assert (tmp_path / "here.db").is_file()
+    assert (tmp_path / "home" / "there.db").is_file()
+
+
+def test_the_short_name_of_postgresql_works_too(empty_postgresql_url):
+    database = Database(empty_postgresql_url.replace("postgresql://", "postgres://"))
+    database.migrate()
+    database.check()
+    database.close()
+
+
+def _garbage(path):
+    path.write_bytes(b"not a database, but longer than a header of one hundred bytes" * 150)
+
+
+def _damage(path):
+    _migrate(path)
+    content = bytearray(path.read_bytes())
+    # The page of the schema itself, behind the file's header.
+    content[100:2048] = bytes(1948)
+    path.write_bytes(content)
+
+
+def _migrate(path):
+    database = Database(path)
+    database.migrate()
+    database.close()
+
+
+def _make_newer(path):
+    _migrate(path)
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.commit()
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (_garbage, "is not an SQLite database; move it away, or restore a backup"),
+        (_damage, "is damaged; restore a backup"),
+        (lambda path: path.mkdir(), "is a folder; name the file in it"),
+        (_make_newer, "was made by a newer version of Danqing: its schema is 9999, and this version knows up to 0002"),
+    ],
+)
+def test_an_sqlite_file_that_cannot_be_opened_is_one_sentence(tmp_path, spoil, said):
+    path = tmp_path / "danqing.db"
+    spoil(path)
+    _assert_problem(path, f"the database {path} {said}")
+
+
+def test_a_database_in_a_folder_that_is_missing_is_one_sentence(tmp_path):
+    path = tmp_path / "missing" / "danqing.db"
+    database = Database(path)
+    with pytest.raises(DatabaseProblem, match="its folder does not exist"):
+        database.migrate()
+    database.check()  # The folder will be made before.
+    database.close()
+
+
+def test_a_path_that_sqlite_cannot_open_is_one_sentence(tmp_path):
+    folder = tmp_path / ("x" * 200) / ("y" * 200) / ("z" * 200)
+    folder.mkdir(parents=True)
+    database = Database(folder / "danqing.db")
+    with pytest.raises(DatabaseProblem, match="more than 512 bytes"):
+        database.migrate()
+    database.close()
+
+
+def test_a_file_that_another_program_locks_is_one_sentence(tmp_path, monkeypatch):
+    path = tmp_path / "danqing.db"
+    _migrate(path)
+    monkeypatch.setattr("danqing.database.BUSY_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr("danqing.database.CHECK_TIMEOUT_SECONDS", 0.1)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    _assert_problem(path, f"the database {path} is locked by another program")
+    other.close()
+
+
+def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path):
+    path = tmp_path / "danqing.db"
+    _migrate(path)
+    database = Database(path)
+    # A user who may write everything, as in a container, meets no read-only file; SQLite can be told so instead.
+    event.listen(database.engine, "connect", lambda connection, _: connection.execute("PRAGMA query_only = ON"))
+    with (
+        pytest.raises(DatabaseProblem, match="cannot be written; give this user write permission"),
+        database.problems_explained(),
+        database.write() as conn,
+    ):
+        _add_account(conn, "a")
+    database.close()
+
+
+def _postgresql_url(url, **changes):
+    return make_url(url).set(**changes).render_as_string(hide_password=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"database": "nowhere"}, "database nowhere .* has no such database; create it with createdb"),
+        ({"username": "nobody"}, "refuses the user or the password"),
+        ({"query": {"host": "/nowhere"}}, "cannot be reached: No such file or directory"),
+        ({"query": {}, "host": "127.0.0.1", "port": 1}, "127.0.0.1:1.* cannot be reached: Connection refused"),
+        ({"query": {}, "host": "no.such.host.invalid"}, "no address is known for this host"),
+        ({"query": {}, "host": "a..b"}, "no address is known for this host"),
+    ],
+)
+def test_a_postgresql_server_that_does_not_take_us_is_one_sentence(postgresql_url, changes, said):
+    _assert_problem(_postgresql_url(postgresql_url, password="sesame", **changes), f"PostgreSQL server .*{said}")
+
+
+def test_a_postgresql_database_of_a_newer_version_is_one_sentence(empty_postgresql_url):
+    database = Database(empty_postgresql_url)
+    database.migrate()
+    with database.write() as conn:
+        conn.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    database.close()
+    _assert_problem(empty_postgresql_url, "newer version of Danqing: its schema is 9999")
+
+
+def test_a_database_with_tables_of_somebody_else_is_one_sentence(empty_database_url):
+    database = Database(empty_database_url)
+    with database.write() as conn:
+        conn.execute(text("CREATE TABLE accounts (id integer)"))
+    with pytest.raises(DatabaseProblem, match=r"cannot take Danqing's tables: .*accounts.* already exists"):
+        database.migrate()
+    database.close()
+
+
+def test_checking_makes_no_file_and_changes_none(tmp_path):
+    path = tmp_path / "danqing.db"
+    Database(path).check()
+    assert list(tmp_path.iterdir()) == []
+    sqlite3.connect(path).execute("CREATE TABLE t (a)").connection.close()
+    before = path.read_bytes()
+    Database(path).check()
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def _assert_problem(location, said):
+    database = Database(location)
+    for open_it in (database.check, database.migrate):
+        with pytest.raises(DatabaseProblem, match=said) as problem:
+            open_it()
+        assert "\n" not in str(problem.value)
+        assert "sesame" not in str(problem.value)
+    database.close()
 
 
 def _add_account(conn, account_id, *, name="A"):
