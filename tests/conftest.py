@@ -1,5 +1,6 @@
 """Databases for the tests: a SQLite file each, and one real PostgreSQL server for the whole run."""
 
+import pwd
 import shutil
 import tempfile
 import uuid
@@ -35,6 +36,17 @@ class FakeClock:
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user with neither HOME nor an entry in the password file, as `docker run --user 12345` makes."""
+
+    def no_entry(uid: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", no_entry)
 
 
 @pytest.fixture(scope="session")

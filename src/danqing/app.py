@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -23,6 +24,8 @@ from danqing.database import Database
 from danqing.engine.child import worker_command
 from danqing.engine.interface import Engine
 from danqing.engine.local import LocalEngine
+from danqing.errors import OperatorError
+from danqing.hunyuan_image3.checkpoint_folder import checkpoint_name
 from danqing.jobs.job import Job, JobStatus
 from danqing.jobs.limits import JobLimits
 from danqing.jobs.ports import JobParts
@@ -65,7 +68,7 @@ def create_app(
     `engine` and `tracing` replace those that the settings name.
     """
     metrics = Metrics()
-    database = Database(settings.effective_database_url)
+    database = Database(settings.database_location)
     store = _image_store(settings, clock=clock)
     engine = engine or _engine(settings)
     tracing = tracing or _tracing(settings)
@@ -149,15 +152,31 @@ async def _running(settings: Settings, *, services: Services, image_check: Image
 
 
 def prepare(settings: Settings, *, clock: Clock = utc_now) -> FirstStart | None:
-    """Make the data folder, the schema, and at the very first start an account with a key, which is returned."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    database = Database(settings.effective_database_url)
+    """Make the data folder, the schema, and at the very first start an account with a key, which is returned.
+
+    Raises OperatorError.
+    """
+    if settings.database_url is None:
+        make_data_folder(settings)
+    database = Database(settings.database_location)
     try:
         database.migrate()
         with database.write() as conn:
             return bootstrap(conn, starting_credits=settings.starting_credits, now=clock())
     finally:
         database.close()
+
+
+def make_data_folder(settings: Settings) -> None:
+    """Make the data folder if it is not there. Raises OperatorError where nothing can be written."""
+    folder = settings.data_folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "it is a file" if folder.is_file() else error.strerror
+        raise OperatorError(f"DANQING_DATA_DIR: the folder {folder} cannot be made: {reason}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OperatorError(f"DANQING_DATA_DIR: the folder {folder} cannot be written by this user; set another")
 
 
 def prompt_expander(settings: Settings, engine: Engine) -> PromptExpander:
@@ -189,7 +208,9 @@ def package_version() -> str:
 
 def _engine(settings: Settings) -> Engine:
     folder = settings.model or BUNDLED_CHECKPOINT
-    return LocalEngine(worker_command(folder, device=settings.device, dtype=settings.dtype), model=folder.name)
+    return LocalEngine(
+        worker_command(folder, device=settings.device, dtype=settings.dtype), model=checkpoint_name(folder)
+    )
 
 
 def _tracing(settings: Settings) -> "Tracing | None":
@@ -223,7 +244,7 @@ def _image_store(settings: Settings, *, clock: Clock) -> ImageStore:
         from danqing.storage.bucket import BucketImageStore, open_bucket
 
         return BucketImageStore(open_bucket(settings.storage_url), lifetime=settings.file_lifetime, clock=clock)
-    return LocalImageStore(settings.data_dir / IMAGES_FOLDER, lifetime=settings.file_lifetime, clock=clock)
+    return LocalImageStore(settings.data_folder / IMAGES_FOLDER, lifetime=settings.file_lifetime, clock=clock)
 
 
 def _image_check(settings: Settings) -> ImageCheck:
@@ -234,7 +255,7 @@ def _image_check(settings: Settings) -> ImageCheck:
 
 def _webhook_base_url(settings: Settings) -> str:
     # There is no request here whose address the links could repeat.
-    return str(settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
+    return settings.base_url
 
 
 def _job_limits(settings: Settings) -> JobLimits:

@@ -3,30 +3,55 @@
 Knows nothing of what the values are used for: `app` passes them on as plain values. docs/settings.md is made from here.
 """
 
+import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, HttpUrl, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from danqing.errors import SettingError
+
 ENVIRONMENT_PREFIX = "DANQING_"
+# Addresses to listen on that nobody can call.
+ANY_ADDRESS = frozenset({"0.0.0.0", "::"})
+DEFAULT_DATA_DIR = Path("~/.local/share/danqing")
+# The form in which Kubernetes puts a Service's address into `DANQING_PORT` when the Service is called `danqing`.
+SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://", re.IGNORECASE)
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"there is no home folder for {path.parts[0]}; write the whole path") from None
+
+
+def _default_data_dir() -> Path | None:
+    try:
+        return DEFAULT_DATA_DIR.expanduser()
+    except RuntimeError:
+        # No HOME, and a user without an entry in the password file. Commands that need no folder still work.
+        return None
+
 
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
-
-
-def _default_data_dir() -> Path:
-    return Path.home() / ".local" / "share" / "danqing"
+# `~` and `~user` stand for home folders.
+ExpandedPath = Annotated[Path, AfterValidator(_expanded)]
 
 
 class Settings(BaseSettings):
-    """The server's options. Each is the environment variable `DANQING_` plus its name in capitals."""
+    """The server's options. Each is the environment variable `DANQING_` plus its name in capitals.
+
+    A variable that is set and empty counts as unset.
+    """
 
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="forbid")
 
     # Where things are
-    data_dir: Annotated[Path, AfterValidator(Path.expanduser)] = Field(
+    data_dir: ExpandedPath | None = Field(
         default_factory=_default_data_dir, description="Folder for the database and the pictures; created when missing."
     )
     database_url: str | None = Field(
@@ -43,7 +68,7 @@ class Settings(BaseSettings):
     file_cleanup_interval_seconds: Seconds = Field(600, description="How often expired pictures are looked for.")
 
     # What draws
-    model: Path | None = Field(None, description="Checkpoint folder. Unset: the bundled `mini` checkpoint.")
+    model: ExpandedPath | None = Field(None, description="Checkpoint folder. Unset: the bundled `mini` checkpoint.")
     device: str = Field("cpu", description="Where the model runs, in PyTorch's words: `cpu`, `cuda`, `cuda:1`.")
     dtype: Literal["float32", "bfloat16", "fp8"] | None = Field(
         None,
@@ -64,6 +89,11 @@ class Settings(BaseSettings):
     # The address
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
+    keep_alive_seconds: Seconds = Field(
+        75,
+        description="How long an idle connection stays open for a next request. Longer than a proxy or client keeps its"
+        " own end, so that none sends into a connection that just closed.",
+    )
     public_url: HttpUrl | None = Field(
         None,
         description="Base of the links in answers, when a proxy hides it. Unset: what the client called, "
@@ -119,18 +149,50 @@ class Settings(BaseSettings):
         60, description="Longest wait for the model, or for the chat endpoint in each of two attempts."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if not _counts_as_unset(name, value)}
+
     @model_validator(mode="after")
     def _remote_expander_is_complete(self) -> "Settings":
         if self.expander == "remote" and (self.expander_url is None or self.expander_model is None):
-            raise ValueError("expander 'remote' needs expander_url and expander_model")
+            raise ValueError("DANQING_EXPANDER=remote needs DANQING_EXPANDER_URL and DANQING_EXPANDER_MODEL")
         return self
 
     @property
-    def effective_database_url(self) -> str:
-        """The database to open."""
-        return self.database_url or f"sqlite:///{self.data_dir / 'danqing.db'}"
+    def data_folder(self) -> Path:
+        """The data folder. Raises SettingError where none is set and there is no home folder."""
+        if self.data_dir is None:
+            raise SettingError("DANQING_DATA_DIR: set it to a folder that can be written; there is no home folder")
+        return self.data_dir
+
+    @property
+    def needs_data_folder(self) -> bool:
+        """Whether a server of these settings keeps anything in the data folder."""
+        return self.database_url is None or self.storage_url is None
+
+    @property
+    def database_location(self) -> str | Path:
+        """The URL of the database to open, or the path of its SQLite file. Raises SettingError like `data_folder`."""
+        return self.database_url or self.data_folder / "danqing.db"
+
+    @property
+    def base_url(self) -> str:
+        """Where clients reach the server, without a slash at the end: the public address, or the one it listens on."""
+        if self.public_url is not None:
+            return str(self.public_url).rstrip("/")
+        host = self.host.strip("[]")
+        reachable = "localhost" if host in ANY_ADDRESS else f"[{host}]" if ":" in host else host
+        return f"http://{reachable}:{self.port}"
 
     @property
     def file_lifetime(self) -> timedelta | None:
         """How long a picture's link works; None for ever."""
         return None if self.file_lifetime_seconds is None else timedelta(seconds=self.file_lifetime_seconds)
+
+
+def _counts_as_unset(name: str, value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    return not value.strip() or (name == "port" and SERVICE_ADDRESS.match(value) is not None)

@@ -47,7 +47,7 @@ class JsonFormatter(logging.Formatter):
 def configure_logging(*, level: str, log_format: str) -> None:
     """Send all logs of the process to standard error in one form."""
     handler = logging.StreamHandler(sys.stderr)
-    if log_format == "json" or (log_format == "auto" and not sys.stderr.isatty()):
+    if log_format == "json" or (log_format == "auto" and (sys.stderr is None or not sys.stderr.isatty())):
         handler.setFormatter(JsonFormatter())
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

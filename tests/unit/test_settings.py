@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from danqing.cli.settings_page import settings_page
+from danqing.errors import SettingError
 from danqing.settings import Settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
@@ -21,13 +22,67 @@ def test_an_environment_variable_sets_an_option(monkeypatch, tmp_path):
     monkeypatch.setenv("DANQING_PORT", "0")
     monkeypatch.setenv("DANQING_FILE_LIFETIME_SECONDS", "60")
     settings = Settings()
-    assert settings.effective_database_url == f"sqlite:///{tmp_path}/danqing.db"
+    assert settings.database_location == tmp_path / "danqing.db"
     assert (settings.port, settings.file_lifetime) == (0, timedelta(minutes=1))
 
 
-def test_the_home_folder_may_be_written_short(monkeypatch):
-    monkeypatch.setenv("DANQING_DATA_DIR", "~/pictures")
-    assert Settings().data_dir == Path.home() / "pictures"
+@pytest.mark.parametrize("name", ["data_dir", "model"])
+def test_the_home_folder_may_be_written_short(monkeypatch, name):
+    monkeypatch.setenv(f"DANQING_{name.upper()}", "~/pictures")
+    assert getattr(Settings(), name) == Path.home() / "pictures"
+
+
+@pytest.mark.parametrize("value", ["", " "])
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_a_variable_that_is_set_and_empty_is_unset(monkeypatch, name, value):
+    monkeypatch.setenv(f"DANQING_{name.upper()}", value)
+    assert Settings() == _without_variables(monkeypatch)
+
+
+@pytest.mark.parametrize("address", ["tcp://10.96.0.12:8000", "udp://10.96.0.12:8000"])
+def test_the_address_of_a_kubernetes_service_is_no_port(monkeypatch, address):
+    monkeypatch.setenv("DANQING_PORT", address)
+    assert Settings().port == 8000
+
+
+class TestWithoutAHomeFolder:
+    """A container whose numeric user has no entry in the password file."""
+
+    @pytest.fixture(autouse=True)
+    def _homeless(self, homeless):
+        pass
+
+    def test_only_what_needs_the_data_folder_fails_and_names_the_variable(self):
+        settings = Settings()
+        with pytest.raises(SettingError, match="DANQING_DATA_DIR: set it to a folder"):
+            _ = settings.data_folder
+        with pytest.raises(SettingError, match="DANQING_DATA_DIR"):
+            _ = settings.database_location
+
+    def test_a_database_and_a_bucket_elsewhere_need_no_folder(self):
+        settings = Settings(database_url="postgresql://u@host/db", storage_url="s3://bucket")
+        assert settings.database_location == "postgresql://u@host/db"
+        assert not settings.needs_data_folder
+
+    def test_a_path_under_the_home_folder_is_refused(self, monkeypatch):
+        monkeypatch.setenv("DANQING_MODEL", "~/model")
+        with pytest.raises(ValidationError, match="there is no home folder for ~"):
+            Settings()
+
+
+@pytest.mark.parametrize(
+    ("changes", "url"),
+    [
+        ({"host": "127.0.0.1", "port": 80}, "http://127.0.0.1:80"),
+        ({"host": "0.0.0.0"}, "http://localhost:8000"),
+        ({"host": "::"}, "http://localhost:8000"),
+        ({"host": "::1"}, "http://[::1]:8000"),
+        ({"host": "[::1]"}, "http://[::1]:8000"),
+        ({"public_url": "https://pictures.example.com/"}, "https://pictures.example.com"),
+    ],
+)
+def test_the_base_url_can_be_called(changes, url):
+    assert Settings.model_validate(changes).base_url == url
 
 
 @pytest.mark.parametrize(
@@ -45,6 +100,12 @@ def test_a_bad_value_is_refused(monkeypatch, name, value):
     monkeypatch.setenv(f"DANQING_{name}", value)
     with pytest.raises(ValidationError):
         Settings()
+
+
+def _without_variables(monkeypatch):
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"DANQING_{name.upper()}", raising=False)
+    return Settings()
 
 
 def test_settings_never_show_a_secret(monkeypatch):

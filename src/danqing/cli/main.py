@@ -3,28 +3,36 @@
 Imports nothing heavy: `danqing --help` answers at once.
 """
 
+import os
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
 from danqing.cli import accounts, credits, doctor, generate, keys, model, serve
-from danqing.cli.terminal import ExitCode, fail
+from danqing.cli.environment import drop_empty_variables
+from danqing.cli.terminal import ExitCode, accept_any_text, fail
 
 
 class Commands(TyperGroup):
     """Commands whose expected errors end in a message instead of a traceback."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Prepare streams and environment, and run the command line."""
+        accept_any_text()
+        drop_empty_variables(os.environ)
+        return super().main(*args, **kwargs)
+
     # Typer's context is click's or its own copy, depending on its version.
     def invoke(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command that was asked for."""
-        from danqing.errors import InvalidRequest, NotFound, ServiceError
+        from danqing.errors import InvalidRequest, NotFound, OperatorError, ServiceError, SettingError
 
         try:
             return super().invoke(*args, **kwargs)
-        except (InvalidRequest, NotFound) as error:
-            fail(error.message, code=ExitCode.BAD_INPUT)
-        except (ServiceError, OSError) as error:
+        except (InvalidRequest, NotFound, SettingError) as error:
+            fail(str(error), code=ExitCode.BAD_INPUT)
+        except (ServiceError, OperatorError, OSError) as error:
             fail(str(error))
 
 
@@ -33,7 +41,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
-    help="Danqing (丹青): a self-hosted HunyuanImage-3.0 service.\n\nStart with `danqing serve`, or draw at once: "
+    help="Danqing: a self-hosted HunyuanImage-3.0 service.\n\nStart with `danqing serve`, or draw at once: "
     '`danqing generate "a red fox in the snow"`.\n\nSettings come from `DANQING_*` variables; '
     "`DANQING_DATA_DIR` says where everything is kept.",
     epilog="Exit codes: 0 done, 1 failed, 2 bad input, 3 the ledger is wrong, 4 the engine failed.",

@@ -5,13 +5,17 @@ Imports what it needs when it is called: `danqing --help` must not wait for a da
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from danqing.cli.terminal import ExitCode, fail, notes
+from danqing.cli.environment import unknown_variables
+from danqing.cli.terminal import ExitCode, fail, notes, warn
 
 if TYPE_CHECKING:
+    from pydantic import ValidationError
+
     from danqing.accounts.bootstrap import FirstStart
     from danqing.database import Database
     from danqing.settings import Settings
@@ -21,31 +25,55 @@ def read_settings(**flags: str | int | None) -> Settings:
     """Read `DANQING_*`; a flag that was given wins. Ends the command when a value is wrong."""
     from pydantic import ValidationError
 
-    from danqing.settings import ENVIRONMENT_PREFIX, Settings
+    from danqing.settings import Settings
 
+    # An empty flag, as scripts write it for an empty variable, is none.
+    given = {name: value for name, value in flags.items() if value not in (None, "")}
     try:
-        return Settings(**{name: value for name, value in flags.items() if value is not None})  # type: ignore[arg-type]
+        return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
-        wrong = [
-            f"{ENVIRONMENT_PREFIX}{'.'.join(map(str, entry['loc'])).upper()}: {entry['msg']}"
-            for entry in error.errors(include_url=False)
-        ]
-        fail("; ".join(wrong), code=ExitCode.BAD_INPUT)
+        fail("; ".join(wrong_settings(error, flags=given)), code=ExitCode.BAD_INPUT)
+
+
+def wrong_settings(error: ValidationError, *, flags: Collection[str] = ()) -> list[str]:
+    """Say of each wrong value what is wrong, naming the variable, or the flag that was given in its place."""
+    from danqing.settings import ENVIRONMENT_PREFIX
+
+    lines = []
+    for entry in error.errors(include_url=False, include_input=False):
+        message = entry["msg"].removeprefix("Value error, ")
+        # What is wrong with several together names them itself.
+        name = str(entry["loc"][0]) if entry["loc"] else None
+        if name is not None:
+            message = f"--{name}: {message}" if name in flags else f"{ENVIRONMENT_PREFIX}{name.upper()}: {message}"
+        lines.append(message)
+    return lines
+
+
+def warn_of_unknown_variables() -> None:
+    """Name every `DANQING_…` variable that is no setting, on standard error."""
+    for line in unknown_variables(os.environ):
+        warn(line)
 
 
 @contextmanager
 def open_database() -> Iterator[Database]:
-    """Open the database of the settings, after making what the first start makes."""
+    """Open the database of the settings, after making what the first start makes.
+
+    Raises DatabaseProblem, and SettingError where the data folder cannot be used.
+    """
     from danqing.app import prepare
     from danqing.database import Database
 
     settings = read_settings()
+    warn_of_unknown_variables()
     first = prepare(settings)
     if first is not None:
         tell_first_start(first, settings)
-    database = Database(settings.effective_database_url)
+    database = Database(settings.database_location)
     try:
-        yield database
+        with database.problems_explained():
+            yield database
     finally:
         database.close()
 
@@ -53,7 +81,7 @@ def open_database() -> Iterator[Database]:
 def tell_first_start(first: FirstStart, settings: Settings) -> None:
     """Show what the first start made; the key is never shown again."""
     notes.print(
-        f"Made {settings.data_dir} with account [bold]{first.account_id}[/], "
-        f"{settings.starting_credits:,} credits and API key [bold]{first.key.secret}[/]",
+        f"Made account [bold]{first.account_id}[/] with {settings.starting_credits:,} credits "
+        f"and API key [bold]{first.key.secret}[/]",
         soft_wrap=True,
     )

@@ -1,18 +1,37 @@
-"""How commands talk to a person: what goes where, and what an exit code means. Knows no command."""
+"""How commands talk to a person: what goes where, in which characters, and what an exit code means."""
 
+import codecs
 import json
+import os
+import sys
 from datetime import datetime
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
+# For terminals whose encoding lacks them.
+PLAIN_CHARACTERS = {"…": "...", "–": "-", "—": "-", "×": "x", "²": "2", "’": "'", "“": '"', "”": '"'}
+UNSHOWN = "danqing.plain"
+
+
+class Terminal(Console):
+    """A console whose reader may leave, as `head` does: the command then goes on to its end in silence."""
+
+    def on_broken_pipe(self) -> None:
+        """Write the rest nowhere."""
+        self.quiet = True
+        # Python flushes the stream once more at exit.
+        file = sys.stderr if self.stderr else sys.stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
+
+
 # Results go to standard output, so that they can be piped; everything said about them goes to standard error.
-output = Console(highlight=False)
-notes = Console(stderr=True, highlight=False)
+output = Terminal(highlight=False, emoji=False)
+notes = Terminal(stderr=True, highlight=False, emoji=False)
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
@@ -27,9 +46,40 @@ class ExitCode(IntEnum):
     ENGINE_FAILED = 4
 
 
+def accept_any_text() -> None:
+    """Let both streams write every text; characters that their encodings lack are written plainly."""
+    codecs.register_error(UNSHOWN, _plainly)
+    for stream in (sys.stdout, sys.stderr):
+        # None where the stream was closed before the start.
+        if stream is not None:
+            stream.reconfigure(errors=UNSHOWN)  # type: ignore[union-attr]
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    text = error.object[error.start : error.end]
+    return "".join(PLAIN_CHARACTERS.get(character, "?") for character in text), error.end
+
+
+def shows_unicode(stream: TextIO | None) -> bool:
+    """Whether the stream's encoding has every character."""
+    return stream is not None and (stream.encoding or "").lower().startswith("utf")
+
+
+def path_argument(text: str) -> Path:
+    """Read a path from the command line: `~` is a home folder also where the shell leaves it, as in `--model=~/x`."""
+    if not text:
+        raise typer.BadParameter("a path must not be empty")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise typer.BadParameter(f"there is no home folder for {text}; write the whole path") from None
+
+
 def print_json(value: Any) -> None:
     """Print a result for a program to read."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_as_text))
+    ensure_ascii = not shows_unicode(sys.stdout)
+    output.out(json.dumps(value, indent=2, ensure_ascii=ensure_ascii, default=_as_text))
 
 
 def _as_text(value: object) -> str:
@@ -39,7 +89,12 @@ def _as_text(value: object) -> str:
     return str(value)
 
 
+def warn(message: str) -> None:
+    """Say what will not work as it was perhaps meant, in one line."""
+    notes.print(f"[bold yellow]warning:[/] {escape(message)}", soft_wrap=True)
+
+
 def fail(message: str, *, code: ExitCode = ExitCode.FAILED) -> NoReturn:
-    """Say what went wrong and end the command."""
-    notes.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+    """Say what went wrong, in one line, and end the command."""
+    notes.print(f"[bold red]error:[/] {escape(' '.join(message.split()))}", soft_wrap=True)
     raise typer.Exit(code)

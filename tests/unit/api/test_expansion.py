@@ -33,7 +33,7 @@ async def test_a_stream_tells_the_rewritten_prompt_with_its_picture(client, engi
 async def test_the_rewritten_prompt_is_kept_with_the_job(client, engine, body, settings):
     engine.caption = "a large red square,"
     response = await client.post(PATH, json=body(enable_prompt_expansion=True, seed=7))
-    database = Database(settings.effective_database_url)
+    database = Database(settings.database_location)
     with database.read() as conn:
         job = lifecycle.get(conn, response.headers["x-inference-id"])
     database.close()

@@ -15,6 +15,8 @@ Run = Callable[..., Result]
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run `danqing` with these arguments."""
     monkeypatch.setenv("DANQING_DATA_DIR", str(tmp_path / "data"))
+    # A port that is free, whatever else runs here.
+    monkeypatch.setenv("DANQING_PORT", "0")
     monkeypatch.setenv("COLUMNS", "200")
     runner = CliRunner()
     return lambda *arguments: runner.invoke(app, list(arguments))
