@@ -14,8 +14,8 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from danqing.cli.session import read_settings
-from danqing.cli.terminal import AsJson, ExitCode, fail, notes, output, print_json
+from danqing.cli.session import read_settings, warn_of_unknown_variables
+from danqing.cli.terminal import AsJson, ExitCode, fail, notes, output, path_argument, print_json
 from danqing.pictures.request import (
     GUIDANCE_SCALE,
     MAX_PROMPT_CHARACTERS,
@@ -70,7 +70,11 @@ def generate(
     output_file: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="A .png or .jpg file; several images get -1, -2 … [default: danqing-SEED.png]"
+            "--output",
+            "-o",
+            parser=path_argument,
+            metavar="PATH",
+            help="A .png or .jpg file; several images get -1, -2 … [default: danqing-SEED.png]",
         ),
     ] = None,
     size: Annotated[str, typer.Option(help="WIDTHxHEIGHT, a preset such as landscape_16_9, or auto.")] = DEFAULT_PRESET,
@@ -90,7 +94,12 @@ def generate(
     ] = NUM_IMAGES.default,
     expand: Annotated[bool, typer.Option("--expand", help="Have the prompt rewritten in detail first.")] = False,
     model: Annotated[
-        Path | None, typer.Option(help="Checkpoint folder. [default: DANQING_MODEL, or the bundled mini]")
+        Path | None,
+        typer.Option(
+            parser=path_argument,
+            metavar="PATH",
+            help="Checkpoint folder. [default: DANQING_MODEL, or the bundled mini]",
+        ),
     ] = None,
     show: Annotated[bool, typer.Option(help="Show the picture here too, where the terminal can.")] = True,
     as_json: AsJson = False,
@@ -161,11 +170,13 @@ def _engine(model: Path | None) -> LocalEngine:
     from danqing.app import BUNDLED_CHECKPOINT
     from danqing.engine.child import worker_command
     from danqing.engine.local import LocalEngine
+    from danqing.hunyuan_image3.checkpoint_folder import checkpoint_name
 
     settings = read_settings()
+    warn_of_unknown_variables()
     folder = model or settings.model or BUNDLED_CHECKPOINT
     command = worker_command(folder, device=settings.device, dtype=settings.dtype)
-    return LocalEngine(command, model=folder.name)
+    return LocalEngine(command, model=checkpoint_name(folder))
 
 
 def _show(pictures: list[Picture]) -> None:

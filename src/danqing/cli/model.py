@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from danqing.cli.terminal import AsJson, ExitCode, fail, output, print_json
+from danqing.cli.terminal import AsJson, ExitCode, fail, output, path_argument, print_json
 
 if TYPE_CHECKING:
     from danqing.hunyuan_image3.config import GenerationConfig, ModelConfig
@@ -22,7 +22,11 @@ _DTYPE_NAMES = {"BF16": "bfloat16", "F32": "float32", "F16": "float16"}
 
 @app.command()
 def info(
-    folder: Annotated[Path, typer.Argument(help="The checkpoint folder.", show_default=False)], as_json: AsJson = False
+    folder: Annotated[
+        Path,
+        typer.Argument(parser=path_argument, metavar="FOLDER", help="The checkpoint folder.", show_default=False),
+    ],
+    as_json: AsJson = False,
 ) -> None:
     """Check a checkpoint and describe it, from its headers alone: no weight is read.
 
@@ -33,8 +37,6 @@ def info(
     from danqing.hunyuan_image3.errors import CheckpointError
     from danqing.hunyuan_image3.summary import summarise
 
-    if not folder.is_dir():
-        fail(f"{folder}: no such folder", code=ExitCode.BAD_INPUT)
     try:
         summary = summarise(folder)
     except CheckpointError as error:

@@ -49,7 +49,7 @@ class ChildLimits:
 def worker_command(model: Path, *, device: str, dtype: str | None) -> list[str]:
     """Return the command of a process that draws with the checkpoint in the folder `model`."""
     # -P: files in the working directory must not shadow modules.
-    command = [sys.executable, "-P", "-m", "danqing.engine.worker", "--model", str(model), "--device", device]
+    command = [sys.executable, "-P", "-m", "danqing.engine.worker", f"--model={model}", f"--device={device}"]
     return [*command, "--dtype", dtype] if dtype else command
 
 

@@ -14,6 +14,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from danqing.hunyuan_image3.checkpoint_folder import check_folder, checkpoint_name
 from danqing.hunyuan_image3.config import parse_generation_config, parse_model_config, read_json
 from danqing.hunyuan_image3.errors import CaptionError, PromptTooLong
 from danqing.hunyuan_image3.model import Branch
@@ -62,6 +63,7 @@ class Pipeline:
         device: torch.device,
         on_progress: Callable[[int, int], None] | None,
     ) -> None:
+        check_folder(folder)
         self.config = parse_model_config(read_json(folder / "config.json"))
         self.generation = parse_generation_config(read_json(folder / "generation_config.json"))
         self.tokenizer = Tokenizer.from_file(folder / "tokenizer.json")
@@ -71,7 +73,7 @@ class Pipeline:
         self.buckets = Buckets(base_size_px=self.config.base_size_px, pixels_per_token=self.config.pixels_per_token)
         self.model = load_model(folder, self.config, precision=precision, device=device, on_progress=on_progress)
         num_parameters = sum(parameter.numel() for parameter in self.model.parameters())
-        self.description = f"{folder.name} ({_count(num_parameters)} parameters, {precision}, {device})"
+        self.description = f"{checkpoint_name(folder)} ({_count(num_parameters)} parameters, {precision}, {device})"
 
     @classmethod
     def load(

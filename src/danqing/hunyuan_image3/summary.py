@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from danqing.hunyuan_image3.checkpoint_folder import check_folder
 from danqing.hunyuan_image3.config import (
     GenerationConfig,
     ModelConfig,
@@ -46,6 +47,7 @@ class CheckpointSummary:
 
 def summarise(folder: Path) -> CheckpointSummary:
     """Read the folder's configuration and the headers of its files. Raises CheckpointError naming file or key."""
+    check_folder(folder)
     config = parse_model_config(read_json(folder / "config.json"))
     generation = parse_generation_config(read_json(folder / "generation_config.json"))
     tokenizer = Tokenizer.from_file(folder / "tokenizer.json")

@@ -59,7 +59,7 @@ def test_the_name_of_the_file_decides_its_format(run: Run, tmp_path: Path) -> No
 def test_a_broken_checkpoint_is_said_once_and_is_a_failure_of_the_engine(run: Run, tmp_path: Path) -> None:
     result = run("generate", "a dog", "-o", str(tmp_path / "x.png"), "--model", str(tmp_path / "nowhere"))
     assert result.exit_code == 4
-    assert result.stderr.count("config.json: file not found") == 1
+    assert result.stderr.count("nowhere: no such folder") == 1
     assert "Traceback" not in result.output
 
 
