@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
-import socket
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,10 +15,15 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from danqing.cli.environment import describe_service_variables, service_variables, unknown_variables
+from danqing.cli.extras import missing_extras
+from danqing.cli.listeners import listen
 from danqing.cli.session import read_settings
-from danqing.cli.terminal import fail, notes, output
+from danqing.cli.terminal import ExitCode, fail, notes, output, shows_unicode
 
 if TYPE_CHECKING:
+    import socket
+
     from uvicorn import Server
 
     from danqing.accounts.bootstrap import FirstStart
@@ -26,13 +32,12 @@ if TYPE_CHECKING:
     from danqing.jobs.service import JobService
     from danqing.settings import Settings
 
-LISTEN_BACKLOG = 2048
 LOOK_SECONDS = 0.2
 # The drain leaves no request unanswered; so long the last answers may be on their way.
 ANSWER_SECONDS = 5
 EXAMPLE_PROMPT = "A T-Rex relaxing on a beach, lying on a sun lounger and wearing sunglasses."
-# Addresses to listen on that nobody can call.
-ANY_ADDRESS = {"0.0.0.0", "::", ""}
+
+logger = logging.getLogger(__name__)
 
 
 def serve(
@@ -45,42 +50,65 @@ def serve(
 
     Every setting is an environment variable, described in docs/settings.md.
     """
+    settings = read_settings(host=host, port=port)
+    if missing := missing_extras(settings):
+        fail("; ".join(missing), code=ExitCode.BAD_INPUT)
+    listeners = listen(settings.host, settings.port)
+    try:
+        _run(settings, listeners)
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+def _run(settings: Settings, listeners: list[socket.socket]) -> None:
+    """Prepare what the server needs, and serve until a signal ends it."""
     import uvicorn
 
-    from danqing.app import create_app, package_version, prepare
+    from danqing.app import create_app, make_data_folder, package_version, prepare
     from danqing.telemetry import configure_logging
 
-    settings = read_settings(host=host, port=port)
-    listener = _listen(settings.host, settings.port)
     # Where a free port was asked for, links in webhooks must name the one that was found.
-    settings = settings.model_copy(update={"port": listener.getsockname()[1]})
-    url = _url(settings, listener)
+    settings = settings.model_copy(update={"port": listeners[0].getsockname()[1]})
     first = prepare(settings)
+    if settings.storage_url is None:
+        make_data_folder(settings)
     configure_logging(level=settings.log_level, log_format=settings.log_format)
+    _log_environment()
     app = create_app(settings)
     services: Services = app.state.services
-    _greet(url, settings=settings, first=first, version=package_version(), model=services.engine.status().model)
+    _greet(settings, first=first, version=package_version(), model=services.engine.status().model)
     config = uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         server_header=False,
+        # Annotated as whole seconds, and used as any number.
+        timeout_keep_alive=settings.keep_alive_seconds,  # type: ignore[arg-type]
         timeout_graceful_shutdown=int(settings.drain_seconds) + ANSWER_SECONDS,
     )
     # uvicorn drains at the first of these and afterwards raises them again: a server that drained has not failed.
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: None)
     server = uvicorn.Server(config)
-    asyncio.run(_serve(server, listener, services, drain_seconds=settings.drain_seconds))
+    asyncio.run(_serve(server, listeners, services, drain_seconds=settings.drain_seconds))
     if not server.started:
         fail("the server could not start; the log above says why")
 
 
-async def _serve(server: Server, listener: socket.socket, services: Services, *, drain_seconds: float) -> None:
+def _log_environment() -> None:
+    """Log what a setting's name was perhaps meant for, and what merely looks like one."""
+    if names := service_variables(os.environ):
+        logger.info(describe_service_variables(names))
+    for line in unknown_variables(os.environ):
+        logger.warning(line)
+
+
+async def _serve(server: Server, listeners: list[socket.socket], services: Services, *, drain_seconds: float) -> None:
     telling = asyncio.create_task(_tell_when_ready(services.engine))
     draining = asyncio.create_task(_drain_when_told(server, services.jobs, drain_seconds))
     try:
-        await server.serve(sockets=[listener])
+        await server.serve(sockets=listeners)
     finally:
         telling.cancel()
         draining.cancel()
@@ -107,41 +135,23 @@ async def _tell_when_ready(engine: Engine) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listener = socket.create_server((host, port), family=family, backlog=LISTEN_BACKLOG)
-    except socket.gaierror as error:
-        fail(f"cannot listen on {host}:{port}: {error.strerror}")
-    except OSError as error:
-        fail(f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}")
-    # Connections inherit it. Without it the body of an answer, sent after its head, waits 40 ms for the client to
-    # confirm the head; asyncio sees to that only for listeners that it made itself.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
-
-
-def _url(settings: Settings, listener: socket.socket) -> str:
-    if settings.public_url is not None:
-        return str(settings.public_url).rstrip("/")
-    host, port = ("localhost" if settings.host in ANY_ADDRESS else settings.host), listener.getsockname()[1]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _greet(url: str, *, settings: Settings, first: FirstStart | None, version: str, model: str) -> None:
+def _greet(settings: Settings, *, first: FirstStart | None, version: str, model: str) -> None:
+    url = settings.base_url
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="bold")
     rows.add_column(overflow="fold")
     rows.add_row("URL", url)
     rows.add_row("API", f"{url}/docs")
-    rows.add_row("model", f"{model} (loading)")
-    rows.add_row("data", str(settings.data_dir))
+    rows.add_row("model", f"{escape(model)} (loading)")
+    if settings.needs_data_folder:
+        rows.add_row("data", escape(str(settings.data_folder)))
     if first is not None:
         rows.add_row("credits", f"{settings.starting_credits:,}")
         rows.add_row("API key", f"[bold green]{first.key.secret}[/] (shown this once)")
     else:
         rows.add_row("API key", "danqing keys create --name NAME")
-    output.print(Panel(rows, title=f"丹青 Danqing {version}", expand=False, border_style="red", padding=(1, 2)))
+    name = "丹青 Danqing" if shows_unicode(sys.stdout) else "Danqing"
+    output.print(Panel(rows, title=f"{name} {version}", expand=False, border_style="red", padding=(1, 2)))
     if first is not None:
         output.print("Open the playground, with the key in place:\n", style="bold")
         # What follows the # is never sent to a server; the page takes it out of the address bar at once.
