@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from danqing.cli.session import read_settings
+from danqing.cli.session import wrong_settings
 from danqing.cli.terminal import AsJson, ExitCode, output, print_json
 
 if TYPE_CHECKING:
@@ -47,23 +49,39 @@ class Diagnosis:
 
     processor: Processor
     devices: list[Device]
-    data_folder: Folder
+    data_folder: Folder | None
     dtype: str
     dtype_reason: str
     fits: list[Fit]
+    remarks: list[str]
     problems: list[str]
 
 
 def doctor(as_json: AsJson = False) -> None:
     """Say what this machine can run and why, under the present `DANQING_*` settings.
 
-    Exit code 1 when the server could not draw.
+    Looks for everything that would keep the server from starting: settings, folders, database, port, model, libraries.
+    Exit code 1 when there is a problem.
 
     Example: `DANQING_MODEL=~/models/HunyuanImage-3.0 danqing doctor`
     """
-    from danqing.cli import machine
+    from pydantic import ValidationError
 
-    diagnosis = diagnose(read_settings(), processor=machine.processor(), devices=machine.devices())
+    from danqing.cli import machine
+    from danqing.cli.checks import remarks, setup_problems
+    from danqing.settings import Settings
+
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        _show_wrong_settings(wrong_settings(error), as_json=as_json)
+    diagnosis = diagnose(
+        settings,
+        processor=machine.processor(),
+        devices=machine.devices(),
+        found=setup_problems(settings, os.environ),
+        remarks=remarks(os.environ),
+    )
     if as_json:
         print_json(asdict(diagnosis))
     else:
@@ -72,13 +90,32 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(ExitCode.FAILED)
 
 
-def diagnose(settings: Settings, *, processor: Processor, devices: list[Device]) -> Diagnosis:
-    """Compare the machine with what the settings and the published weights ask of it; the last device is the CPU."""
+def _show_wrong_settings(problems: list[str], *, as_json: bool) -> NoReturn:
+    """With settings that cannot be read, nothing else can be judged."""
+    if as_json:
+        print_json({"problems": problems})
+    else:
+        _show_problems(problems)
+    raise typer.Exit(ExitCode.FAILED)
+
+
+def diagnose(
+    settings: Settings,
+    *,
+    processor: Processor,
+    devices: list[Device],
+    found: Sequence[str] = (),
+    remarks: Sequence[str] = (),
+) -> Diagnosis:
+    """Compare the machine with what the settings and the published weights ask of it; the last device is the CPU.
+
+    `found` are the problems known already.
+    """
     from danqing.app import BUNDLED_CHECKPOINT
     from danqing.cli import machine
 
-    data_folder = machine.folder(settings.data_dir)
-    problems = _folder_problems(data_folder)
+    data_folder = machine.folder(settings.data_folder) if settings.data_dir and settings.needs_data_folder else None
+    problems = [*found, *_folder_problems(data_folder)]
     wanted = "cuda:0" if settings.device == "cuda" else settings.device
     device = next((device for device in devices if device.name == wanted), None)
     if device is None:
@@ -103,28 +140,32 @@ def diagnose(settings: Settings, *, processor: Processor, devices: list[Device])
         dtype=dtype,
         dtype_reason=_dtype_reason(settings, dtype, (device or devices[-1]).name, processor),
         fits=fits,
+        remarks=list(remarks),
         problems=problems,
     )
 
 
-def _folder_problems(folder: Folder) -> list[str]:
-    problems = []
+def _folder_problems(folder: Folder | None) -> list[str]:
+    if folder is None:
+        return []
     if not folder.writable:
-        problems.append(f"the data folder {folder.path} cannot be written")
+        return [f"DANQING_DATA_DIR: the folder {folder.path} cannot be written by this user; set another"]
     if folder.free_bytes < LEAST_FREE_BYTES:
-        problems.append(f"only {_size(folder.free_bytes)} are free for {folder.path}")
-    return problems
+        return [f"only {_size(folder.free_bytes)} are free for {folder.path}"]
+    return []
 
 
 def _own(checkpoint: Path, dtype: str, device: Device | None) -> Fit:
     """Judge the checkpoint of the settings. Raises CheckpointError, a ValueError."""
+    from danqing.hunyuan_image3.checkpoint_folder import checkpoint_name
     from danqing.hunyuan_image3.summary import summarise
 
+    name = checkpoint_name(checkpoint)
     summary = summarise(checkpoint)
     weights_bytes = _weights_bytes(summary.num_parameters, summary.num_expert_parameters, dtype)
     if device is None:
-        return _fit(checkpoint.name, dtype, weights_bytes, [], why_never="its device is missing")
-    return _fit(checkpoint.name, dtype, weights_bytes, [device])
+        return _fit(name, dtype, weights_bytes, [], why_never="its device is missing")
+    return _fit(name, dtype, weights_bytes, [device])
 
 
 def _published(dtype: str, devices: list[Device]) -> Fit:
@@ -172,19 +213,29 @@ def _show(diagnosis: Diagnosis) -> None:
         "memory": _size(cpu.memory_bytes),
         "GPU": "\n".join(f"{gpu.name}: {gpu.description}, {_size(gpu.memory_bytes)}" for gpu in gpus)
         or f"none: {no_gpu_because()}",
-        "data folder": f"{folder.path}{'' if folder.exists else ' (not there yet)'}, {_size(folder.free_bytes)} free",
+        "data folder": "none" if folder is None else _described(folder),
     }
     rows |= {f"{fit.checkpoint}, {fit.dtype}": _answer(fit) for fit in diagnosis.fits}
     table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows.items():
-        table.add_row(name, value)
+        table.add_row(escape(name), value)
     output.print(table)
-    for problem in diagnosis.problems:
-        output.print(f"[bold red]problem:[/] {escape(problem)}", soft_wrap=True)
+    for remark in diagnosis.remarks:
+        output.print(escape(remark), soft_wrap=True)
+    _show_problems(diagnosis.problems)
     if not diagnosis.problems:
         output.print("[bold green]This machine can serve.[/] Start with: danqing serve")
+
+
+def _show_problems(problems: list[str]) -> None:
+    for problem in problems:
+        output.print(f"[bold red]problem:[/] {escape(problem)}", soft_wrap=True)
+
+
+def _described(folder: Folder) -> str:
+    return f"{escape(str(folder.path))}{'' if folder.exists else ' (not there yet)'}, {_size(folder.free_bytes)} free"
 
 
 def _answer(fit: Fit) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -133,6 +134,75 @@ def test_it_says_why_a_number_type_was_chosen(
     tmp_path: Path, settings: dict[str, str], devices: list[Device], reason: str
 ) -> None:
     assert _diagnose(tmp_path, *devices, **settings).dtype_reason == reason
+
+
+def _problems(run: Run) -> list[str]:
+    result = run("doctor", "--json")
+    problems: list[str] = json.loads(result.stdout)["problems"]
+    assert result.exit_code == (1 if problems else 0), result.output
+    shown = run("doctor")
+    assert shown.exit_code == result.exit_code
+    assert [line.removeprefix("problem: ") for line in shown.stdout.splitlines() if "problem: " in line] == problems
+    return problems
+
+
+@pytest.fixture
+def checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DANQING_MODEL", str(CHECKPOINT))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        ("DANQING_PORT", "http", "DANQING_PORT: Input should be a valid integer"),
+        ("DANQING_PORT", "70000", "DANQING_PORT: Input should be less than or equal to 65535"),
+        ("DANQING_EXPANDER", "remote", "DANQING_EXPANDER=remote needs DANQING_EXPANDER_URL"),
+        ("DANQING_DATADIR", "/data", "DANQING_DATADIR is not a setting and is ignored; did you mean DANQING_DATA_DIR?"),
+        ("DANQING_HOST", "no.such.host.invalid", "cannot listen on no.such.host.invalid: no address is known"),
+        (
+            "DANQING_DATABASE_URL",
+            "mysql://host/db",
+            "DANQING_DATABASE_URL: must begin with sqlite:/// or postgresql://",
+        ),
+        ("DANQING_DATABASE_URL", "postgresql://u:p@127.0.0.1:1/x", "the PostgreSQL server 127.0.0.1:1, database x"),
+        ("DANQING_DATABASE_URL", "sqlite:////proc", "the database /proc is a folder"),
+        ("DANQING_DATA_DIR", "/dev/null/data", "DANQING_DATA_DIR: the folder /dev/null/data cannot be written"),
+        ("DANQING_MODEL", "tencent/HunyuanImage-3.0", "tencent/HunyuanImage-3.0: no such folder; if it is the name"),
+    ],
+)
+def test_what_keeps_the_server_from_starting_is_one_line(
+    run: Run, checkpoint: None, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, problem: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    (found,) = _problems(run)
+    assert found.startswith(problem)
+
+
+def test_several_problems_are_several_lines(run: Run, checkpoint: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("DANQING_PORT", str(port))
+        monkeypatch.setenv("DANQING_STORAGE_URL", "s3://bucket")
+        monkeypatch.setattr("danqing.cli.extras.find_spec", lambda name: None)
+        library, address = _problems(run)
+    assert library == "DANQING_STORAGE_URL: needs one more library: pip install 'danqing[s3]'"
+    assert address.startswith(f"cannot listen on 127.0.0.1, port {port}: another program does")
+
+
+def test_without_a_home_folder_the_variable_is_named_once(
+    run: Run, checkpoint: None, homeless: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DANQING_DATA_DIR", "")
+    (problem,) = _problems(run)
+    assert problem.startswith("DANQING_DATA_DIR: set it")
+
+
+def test_a_service_of_the_same_name_is_a_remark_and_no_problem(
+    run: Run, checkpoint: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DANQING_SERVICE_HOST", "10.96.0.12")
+    assert _problems(run) == []
+    assert "ignored what Kubernetes sets" in run("doctor").stdout
 
 
 def test_a_data_folder_that_cannot_be_made_is_a_problem(tmp_path: Path) -> None:
