@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup serve test lint bench crash fuzz load train-mini eval-mini clean
+.PHONY: setup setup-locked lock serve test lint bench crash fuzz load train-mini eval-mini clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -14,6 +14,23 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 setup: $(VENV)/.installed
+
+# The default install in exactly the versions that were tested, each file checked against its hash.
+setup-locked:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet torch==2.13.0
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --editable .
+
+# Writes down what is installed here. PyTorch and its GPU libraries depend on the machine: pyproject.toml pins PyTorch.
+lock: setup
+	mkdir -p build
+	$(BIN)/pip install --quiet uv
+	$(BIN)/pip freeze --exclude-editable | grep --invert-match --extended-regexp '^torch| @ ' > build/tested.txt
+	$(BIN)/uv pip compile pyproject.toml --constraint build/tested.txt --generate-hashes --no-emit-index-url \
+	  --no-annotate --no-header --no-emit-package torch --quiet --output-file build/requirements.lock > /dev/null
+	{ echo '# The default install as it was tested, without PyTorch: make setup-locked. Written by make lock.'; \
+	  awk '/^[a-z]/ { keep = !/^(nvidia-|cuda-|triton)/ } keep' build/requirements.lock; } > requirements.lock
 
 serve: setup
 	$(BIN)/danqing serve

@@ -17,9 +17,8 @@ from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, DateTime, Dialect, Engine, MetaData, create_engine, event, text
+from sqlalchemy import URL, Connection, DateTime, Dialect, Engine, MetaData, create_engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.types import TypeDecorator
@@ -47,6 +46,7 @@ SQLITE_OUTAGES = frozenset(
 POSTGRESQL_OUTAGES = ("08", "53", "57", "58")
 OUTAGE_RETRY_SECONDS = 30
 
+REVISION_TABLE = "alembic_version"
 MIGRATIONS_FOLDER = Path(__file__).parent / "migrations"
 
 Result = TypeVar("Result")
@@ -102,7 +102,7 @@ class Database:
         with self._contact_explained(), self.write() as conn:
             if not self._is_sqlite:
                 conn.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": MIGRATION_LOCK_ID})
-            self._refuse_unknown(MigrationContext.configure(conn).get_current_revision())
+            self._refuse_unknown(_revision(conn))
             config = _alembic_config()
             config.attributes["connection"] = conn
             command.upgrade(config, "head")
@@ -112,7 +112,7 @@ class Database:
         with self._contact_explained():
             if not self._is_sqlite:
                 with self.read() as conn:
-                    self._refuse_unknown(MigrationContext.configure(conn).get_current_revision())
+                    self._refuse_unknown(_revision(conn))
             elif (path := Path(self._url.database or "")).exists():
                 self._refuse_unknown(_sqlite_revision(path))
 
@@ -259,13 +259,19 @@ def _alembic_config() -> Config:
     return config
 
 
+def _revision(conn: Connection) -> str | None:
+    if not inspect(conn).has_table(REVISION_TABLE):
+        return None
+    return conn.execute(text(f"SELECT version_num FROM {REVISION_TABLE}")).scalar()
+
+
 def _sqlite_revision(path: Path) -> str | None:
     """Read the revision of an existing file, whose lock must be free, with a connection that makes nothing."""
     connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=CHECK_TIMEOUT_SECONDS)
     with closing(connection):
         connection.execute("BEGIN IMMEDIATE")
-        tables = connection.execute("SELECT name FROM sqlite_master WHERE name = 'alembic_version'").fetchall()
-        found = connection.execute("SELECT version_num FROM alembic_version").fetchone() if tables else None
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE name = ?", (REVISION_TABLE,)).fetchall()
+        found = connection.execute(f"SELECT version_num FROM {REVISION_TABLE}").fetchone() if tables else None
         connection.execute("ROLLBACK")
     return None if found is None else str(found[0])
 
