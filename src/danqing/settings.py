@@ -19,6 +19,7 @@ ANY_ADDRESS = frozenset({"0.0.0.0", "::"})
 DEFAULT_DATA_DIR = Path("~/.local/share/danqing")
 # The form in which Kubernetes puts a Service's address into `DANQING_PORT` when the Service is called `danqing`.
 SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://", re.IGNORECASE)
+BUCKET_URL = re.compile(r"s3://[^/]")
 
 
 def _expanded(path: Path) -> Path:
@@ -36,10 +37,17 @@ def _default_data_dir() -> Path | None:
         return None
 
 
+def _bucket_url(url: str) -> str:
+    if BUCKET_URL.match(url) is None:
+        raise ValueError("must be s3://bucket or s3://bucket/prefix")
+    return url
+
+
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 # `~` and `~user` stand for home folders.
 ExpandedPath = Annotated[Path, AfterValidator(_expanded)]
+BucketUrl = Annotated[str, AfterValidator(_bucket_url)]
 
 
 class Settings(BaseSettings):
@@ -57,7 +65,7 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         None, description="`postgresql://…` for a shared database. Unset: an SQLite file in the data folder."
     )
-    storage_url: str | None = Field(
+    storage_url: BucketUrl | None = Field(
         None,
         description="`s3://bucket/prefix` (extra `s3`; credentials and endpoint from the usual `AWS_*` variables)."
         " Unset: a folder in the data folder.",

@@ -94,6 +94,8 @@ def test_the_base_url_can_be_called(changes, url):
         ("PUBLIC_URL", "here"),
         ("DRAIN_SECONDS", "-1"),
         ("EXPANDER", "remote"),
+        ("STORAGE_URL", "bucket/prefix"),
+        ("STORAGE_URL", "s3://"),
     ],
 )
 def test_a_bad_value_is_refused(monkeypatch, name, value):

@@ -13,8 +13,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-# For terminals whose encoding lacks them.
+# For terminals whose encoding lacks them. Of a spinner's frames a dot is left.
 PLAIN_CHARACTERS = {"…": "...", "–": "-", "—": "-", "×": "x", "²": "2", "’": "'", "“": '"', "”": '"'}
+PLAIN_CHARACTERS |= {chr(pattern): "." for pattern in range(0x2800, 0x2900)}
 UNSHOWN = "danqing.plain"
 
 

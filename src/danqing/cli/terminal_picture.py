@@ -39,7 +39,7 @@ def protocol_of(console: Console, environment: Mapping[str, str]) -> Protocol | 
             return Protocol.KITTY
         if program in ("iTerm.app", "WezTerm"):
             return Protocol.ITERM2
-    return Protocol.HALF_BLOCKS
+    return Protocol.HALF_BLOCKS if console.encoding.startswith("utf") else None
 
 
 def show_picture(path: Path, console: Console, *, protocol: Protocol) -> None:

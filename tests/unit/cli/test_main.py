@@ -76,6 +76,70 @@ def test_a_data_folder_that_cannot_be_made_is_an_error_and_no_traceback(
     assert "/proc/nowhere" in result.stderr
 
 
+BAD_INPUT = [
+    ["serve", "--port", "http"],
+    ["serve", "--port", "70000"],
+    ["serve", "--host", "a..b"],
+    ["serve", "--paint"],
+    ["generate"],
+    ["generate", "a fox", "--model", "~nobody.of.this.name/model"],
+    ["generate", "a fox", "-o", ""],
+    ["keys", "create", "--name", "x", "--account", "nobody"],
+    ["keys", "create", "--name", ""],
+    ["keys", "list", "--account", "nobody"],
+    ["keys", "revoke", "\x00"],
+    ["credits", "grant", "1e9"],
+    ["credits", "grant", "99999999999999999999999"],
+    ["credits", "balance", "--account", "\udcff"],
+    ["accounts", "create", "../x", "--name", "x"],
+    ["accounts", "webhook-secret", "--account", ""],
+    ["model", "info", "\x00"],
+    ["model", "info", "x" * 5000],
+    ["model", "info", "tencent/HunyuanImage-3.0"],
+    ["model"],
+]
+
+
+@pytest.mark.parametrize(
+    "arguments", BAD_INPUT, ids=lambda arguments: " ".join(arguments)[:40].encode("ascii", "replace").decode()
+)
+def test_bad_input_of_any_command_is_exit_code_2_and_no_traceback(run: Run, arguments: list[str]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output
+    assert isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize(
+    "command", [["serve"], ["keys", "list"], ["credits", "check"], ["accounts", "list"]], ids=" ".join
+)
+@pytest.mark.parametrize(
+    ("url", "code", "said"),
+    [
+        ("postgresql://u:sesame@127.0.0.1:1/x", 1, "cannot be reached: Connection refused"),
+        ("postgresql://u:sesame@host:port/x", 2, "cannot be read as a URL"),
+    ],
+)
+def test_a_database_that_cannot_be_opened_is_one_line_without_its_password(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: list[str], url: str, code: int, said: str
+) -> None:
+    monkeypatch.setenv("DANQING_DATABASE_URL", url)
+    result = run(*command)
+    assert result.exit_code == code
+    assert said in result.stderr
+    assert "sesame" not in result.output
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_variable_that_is_no_setting_is_named_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("keys", "list")
+    monkeypatch.setenv("DANQING_DATADIR", "/data")
+    result = run("keys", "list")
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "warning: DANQING_DATADIR is not a setting and is ignored; did you mean DANQING_DATA_DIR?\n"
+    )
+
+
 def test_the_shell_completes_commands() -> None:
     environment = os.environ | {"_DANQING_COMPLETE": "complete_bash", "COMP_WORDS": "danqing ge", "COMP_CWORD": "1"}
     program = "from danqing.cli.main import app; app(prog_name='danqing')"
