@@ -11,7 +11,7 @@ from danqing.hunyuan_image3.pipeline import Pipeline
 from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.rope import rotation, text_positions
 from danqing.hunyuan_image3.sampler import start_noise
-from danqing.training.forward import forward
+from mini.train.forward import forward
 
 HEIGHT, WIDTH = 4, 6
 PREFIX = [5, 17, 300, 42, 9]
