@@ -33,13 +33,13 @@ bench: setup
 
 # Proofs of the service that take minutes; `make test` has short versions of them.
 crash: setup
-	PYTHONPATH=tests $(BIN)/python benchmarks/crash.py
+	PYTHONPATH=tests $(BIN)/python proofs/crash.py
 
 fuzz: setup
-	PYTHONPATH=tests $(BIN)/python benchmarks/fuzz.py
+	PYTHONPATH=tests $(BIN)/python proofs/fuzz.py
 
 load: setup
-	PYTHONPATH=tests $(BIN)/python benchmarks/load.py
+	PYTHONPATH=tests $(BIN)/python proofs/load.py
 
 # Resumable: every stage continues where a killed run left it. Logs are build/mini/*.jsonl; see mini/README.md.
 train-mini: setup

@@ -1,4 +1,4 @@
-"""Proofs of benchmarks/ in short: killed under load, fuzzed, used by many. `make crash fuzz load`: the whole."""
+"""Short versions of proofs/: killed under load, fuzzed, used by many. `make crash fuzz load` runs them in full."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from acceptance.server import serving
 
-from benchmarks import crash, fuzz, load
+from proofs import crash, fuzz, load
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

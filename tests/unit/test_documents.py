@@ -12,7 +12,7 @@ from danqing.api.errors import FORMS
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "danqing"
-FOLDERS = ("docs", "src", "tests", "benchmarks", "examples", "deploy")
+FOLDERS = ("docs", "src", "mini", "tests", "benchmarks", "proofs", "results", "examples", "deploy")
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")

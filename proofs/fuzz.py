@@ -1,4 +1,4 @@
-"""Random requests against everything that /openapi.json promises: `PYTHONPATH=tests python benchmarks/fuzz.py`.
+"""Random requests against everything that /openapi.json promises: `PYTHONPATH=tests python proofs/fuzz.py`.
 
 Schemathesis makes them, good ones and bad ones, against a real server whose engine answers at once; first with an API
 key, which draws, then with a management key, which administers keys. Every check is on; schemathesis.toml says

@@ -1,4 +1,4 @@
-"""A whole server killed at random points under load: `PYTHONPATH=tests python benchmarks/crash.py [--kills N]`.
+"""A whole server killed at random points under load: `PYTHONPATH=tests python proofs/crash.py [--kills N]`.
 
 `danqing serve` is a real process with a scripted drawing process, SIGKILL is real, and so are SQLite or PostgreSQL and
 the files. Clients of every sort draw, cancel and retry without end. Afterwards the books, the jobs, the files and what

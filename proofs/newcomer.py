@@ -1,4 +1,4 @@
-"""The README's way from nothing to a picture, timed: `python benchmarks/newcomer.py`.
+"""The README's way from nothing to a picture, timed: `python proofs/newcomer.py`.
 
 Clones the last commit into an empty folder, runs `make serve` there, waits until it says that it can draw, pastes the
 command that it printed and fetches the picture behind the link. Prints everything with the seconds that had passed.

@@ -1,4 +1,4 @@
-"""What the service costs by itself, and what many clients at once see: `PYTHONPATH=tests python benchmarks/load.py`.
+"""What the service costs by itself, and what many clients at once see: `PYTHONPATH=tests python proofs/load.py`.
 
 Real servers on SQLite. The engine answers at once, or draws scripted pictures in a child process; no model takes part,
 so what is measured is HTTP, validation, money, queue, encoding and storage.
