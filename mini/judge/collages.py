@@ -15,8 +15,10 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from mini.judge.backdrops import backdrop
 from mini.world.colours import COLOURS, HUES
+from mini.world.noun import Noun
 from mini.world.sprites import sprite
-from mini.world.vocabulary import ACCESSORIES, EMOJI_NOUNS, NOUNS, SHAPES, Noun
+from mini.world.things import SHAPES
+from mini.world.vocabulary import ACCESSORIES, EMOJI_NOUNS, NOUNS
 
 SIZE_PX = (320, 192)
 MIN_THING_PX, MAX_THING_PX = 44, 186

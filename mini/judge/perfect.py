@@ -67,7 +67,7 @@ def _stacked(rng: Random, prompt: EvaluationPrompt, setting: Setting) -> tuple[S
     upper, lower = prompt.wanted if prompt.relation is Relation.ABOVE else reversed(prompt.wanted)
     num_cells = MEDIUM if grid.rows >= 2 * MEDIUM else SMALL
     left = (grid.columns - num_cells) // 2
-    grounded = setting.background.ground is not None
+    grounded = setting.background.has_ground
     above = boxed(rng, NOUNS[upper.noun], setting, Box(left, 0, num_cells), in_air=grounded)
     below = boxed(rng, NOUNS[lower.noun], setting, Box(left, grid.rows - num_cells, num_cells))
     return replace(above, colour=None, accessory=None), replace(below, colour=None, accessory=None)

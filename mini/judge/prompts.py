@@ -10,10 +10,12 @@ from enum import StrEnum
 from random import Random
 
 from mini.world.colours import COLOURS, HUES
+from mini.world.noun import Noun
 from mini.world.phrases import with_article
 from mini.world.places import PLACES
 from mini.world.scene import is_held_out
-from mini.world.vocabulary import EMOJI_NOUNS, NOUNS, SHAPES, Noun
+from mini.world.things import SHAPES
+from mini.world.vocabulary import EMOJI_NOUNS, NOUNS
 
 NUM_PER_CATEGORY = 60
 NUMBERS = {2: "two", 3: "three", 4: "four"}
@@ -171,7 +173,7 @@ def _position(rng: Random) -> EvaluationPrompt:
 
 # What can be above something, and where: in places with ground only what flies.
 _UPPERS = [
-    (place, noun) for place in PLACES for noun in held_out_nouns(place) if noun.flies or PLACES[place].ground is None
+    (place, noun) for place in PLACES for noun in held_out_nouns(place) if noun.flies or not PLACES[place].has_ground
 ]
 
 

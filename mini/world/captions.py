@@ -158,7 +158,7 @@ def _portrait(scene: Scene, rng: Random) -> Draft:
         doings.append(f"wearing {rng.choice(ACCESSORY_WORDS[item.accessory])}")
     doing = " and ".join(doings)
     if not doing:
-        stands = NOUNS[item.noun].wears_things and BACKGROUNDS[scene.background].ground is not None
+        stands = NOUNS[item.noun].wears_things and BACKGROUNDS[scene.background].has_ground
         verb = "flying" if item.in_air else "standing" if stands else "seen"
         texts = (f"{subject} {place}{spot}", f"{subject} {verb} {place}{spot}", f"{subject}{spot} {place}")
         return Draft(rng.choice(texts), is_name=True)

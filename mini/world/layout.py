@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from random import Random
 
 from mini.world.colours import COLOURS, HUES
+from mini.world.noun import Noun
 from mini.world.places import PLACES, PLAIN, Background
 from mini.world.scene import (
     BIG,
@@ -25,7 +26,8 @@ from mini.world.scene import (
     widest,
 )
 from mini.world.signs import MAX_LETTERS, sample_word
-from mini.world.vocabulary import ACCESSORIES, COMMON_NOUNS, EMOJI_NOUNS, NOUNS, SHAPES, SUPPORTS, Noun
+from mini.world.things import SHAPES, SUPPORTS
+from mini.world.vocabulary import ACCESSORIES, COMMON_NOUNS, EMOJI_NOUNS, NOUNS
 
 PLAIN_CHANCE = 0.12
 BEACH_CHANCE = 0.12
@@ -131,7 +133,7 @@ def set_down(rng: Random, noun: Noun, setting: Setting, *, left: int, num_cells:
     """Set one thing into these columns: on the ground, in the air, or half way up if there is no ground."""
     grid = setting.grid
     in_air = False
-    if setting.background.ground is None:
+    if not setting.background.has_ground:
         top = (grid.rows - num_cells) // 2
     elif noun.flies:
         top, in_air = (grid.rows - num_cells) // 2 if num_cells >= BIG else 0, True
@@ -226,7 +228,7 @@ def _above(rng: Random, setting: Setting) -> tuple[SceneObject, ...] | None:
     num_cells = MEDIUM if grid.rows >= 2 * MEDIUM else SMALL
     if grid.rows < 2 * num_cells or grid.columns < num_cells:
         return None
-    grounded = setting.background.ground is not None
+    grounded = setting.background.has_ground
     upper, lower = sample_nouns(rng, setting, num=2, fits=lambda noun: noun.flies or not grounded)
     if grounded and not upper.flies:
         return None
@@ -240,7 +242,7 @@ def _above(rng: Random, setting: Setting) -> tuple[SceneObject, ...] | None:
 def _on(rng: Random, setting: Setting) -> tuple[SceneObject, ...] | None:
     """A thing on a table or a box, whichever training shows in this place."""
     grid = setting.grid
-    if grid.rows < 2 * MEDIUM or grid.columns < MEDIUM or setting.background.ground is None:
+    if grid.rows < 2 * MEDIUM or grid.columns < MEDIUM or not setting.background.has_ground:
         return None
     supports = [noun.name for noun in SUPPORTS if not is_held_out(noun.name, setting.background.name)]
     if not supports:

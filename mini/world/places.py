@@ -1,16 +1,12 @@
-"""The places of the world: their words in two languages, their moods, and where things stand in them.
+"""The places of the world, and plain backgrounds: their words in two languages, and their moods.
 
-A mood is one variant of a place's picture, known by its index; the first is the usual one.
-
-Ground and sky are fractions of the height, top first: feet of standing things fall within `ground`, centres of flying
-things within `sky`. In a place without ground everything floats.
+A mood is one variant of a place's picture, known by its index; the first is the usual one. In a place without ground
+everything floats.
 """
 
 from dataclasses import dataclass
 
 from mini.world.colours import CHINESE_COLOURS, COLOURS
-
-Band = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -29,8 +25,7 @@ class Background:
     what: tuple[str, ...]  # "a sandy beach": stands alone.
     chinese: tuple[str, ...]  # "海滩上": follows 在.
     variants: tuple[Mood, ...]
-    ground: Band | None
-    sky: Band = (0.10, 0.38)
+    has_ground: bool = True
 
     @property
     def is_plain(self) -> bool:
@@ -54,8 +49,6 @@ SNOWFALL = Mood("snowfall", ("while it is snowing", "with falling snow", "in a s
 FOG = Mood("fog", ("in the fog", "in the mist", "on a foggy day"), "雾中")
 OUTDOORS = (DAY, EVENING, NIGHT, RAIN, SNOWFALL, FOG)
 
-GROUND: Band = (0.76, 0.97)
-
 
 def _plain(colour: str) -> Background:
     article = "an" if colour[0] in "aeiou" else "a"
@@ -71,7 +64,7 @@ def _plain(colour: str) -> Background:
         what=(f"{article} {colour} background", f"a plain {colour} background"),
         chinese=(f"{CHINESE_COLOURS[colour]}背景前", f"纯{CHINESE_COLOURS[colour]}背景前"),
         variants=(Mood("plain", (), ""),),
-        ground=None,
+        has_ground=False,
     )
 
 
@@ -82,8 +75,6 @@ _PLACES = (
         what=("a beach", "a sandy beach", "a tropical beach", "the seaside"),
         chinese=("海滩上", "沙滩上"),
         variants=(DAY, EVENING, NIGHT, RAIN, FOG),
-        ground=GROUND,
-        sky=(0.10, 0.36),
     ),
     Background(
         name="city",
@@ -98,7 +89,6 @@ _PLACES = (
             Mood("snowfall", ("while it is snowing", "with falling snow", "in a snowfall"), "下雪天"),
             Mood("fog", ("in the fog", "in the mist", "on a foggy night"), "雾中"),
         ),
-        ground=GROUND,
     ),
     Background(
         name="meadow",
@@ -106,7 +96,6 @@ _PLACES = (
         what=("a meadow", "a green meadow", "a grassy field", "green hills"),
         chinese=("草地上", "青草地上"),
         variants=(*OUTDOORS, Mood("flowers", ("full of flowers", "with many flowers"), "开满鲜花")),
-        ground=GROUND,
     ),
     Background(
         name="snow",
@@ -114,7 +103,6 @@ _PLACES = (
         what=("a snowy landscape", "a winter landscape", "snow"),
         chinese=("雪地里", "雪地上"),
         variants=(DAY, EVENING, NIGHT, SNOWFALL, FOG),
-        ground=GROUND,
     ),
     Background(
         name="desert",
@@ -122,7 +110,6 @@ _PLACES = (
         what=("a desert", "the desert", "sand dunes"),
         chinese=("沙漠里", "沙漠中"),
         variants=(DAY, EVENING, NIGHT, Mood("sandstorm", ("in a sandstorm", "in a dust storm"), "沙尘暴中")),
-        ground=GROUND,
     ),
     Background(
         name="space",
@@ -134,7 +121,7 @@ _PLACES = (
             Mood("nebula", ("with a purple nebula",), "有紫色星云"),
             Mood("moon", ("with the moon", "near the moon"), "有月球"),
         ),
-        ground=None,
+        has_ground=False,
     ),
     Background(
         name="underwater",
@@ -146,7 +133,7 @@ _PLACES = (
             Mood("deep", ("in deep blue water",), "深蓝色"),
             Mood("corals", ("with corals", "near a coral reef"), "有珊瑚"),
         ),
-        ground=None,
+        has_ground=False,
     ),
     Background(
         name="sunset",
@@ -163,7 +150,6 @@ _PLACES = (
             Mood("pink", ("with a pink sky",), "粉色"),
             Mood("purple", ("with a purple sky",), "紫色"),
         ),
-        ground=GROUND,
     ),
     Background(
         name="road",
@@ -171,7 +157,6 @@ _PLACES = (
         what=("a road", "a country road", "a long road"),
         chinese=("公路上", "马路上"),
         variants=OUTDOORS,
-        ground=GROUND,
     ),
     Background(
         name="room",
@@ -183,7 +168,6 @@ _PLACES = (
             Mood("green", ("with green walls",), "绿墙"),
             Mood("pink", ("with pink walls",), "粉墙"),
         ),
-        ground=GROUND,
     ),
     Background(
         name="forest",
@@ -191,7 +175,6 @@ _PLACES = (
         what=("a forest", "a deep forest", "the woods"),
         chinese=("森林里", "树林里"),
         variants=(*OUTDOORS, Mood("autumn", ("in autumn", "with autumn trees"), "秋天")),
-        ground=GROUND,
     ),
     Background(
         name="mountains",
@@ -199,7 +182,6 @@ _PLACES = (
         what=("mountains", "a mountain landscape", "snow-capped mountains"),
         chinese=("群山前", "山里"),
         variants=(*OUTDOORS, Mood("dawn", ("at dawn", "in the morning"), "清晨")),
-        ground=GROUND,
     ),
     Background(
         name="garden",
@@ -207,7 +189,6 @@ _PLACES = (
         what=("a garden", "a flower garden", "a garden with a white fence"),
         chinese=("花园里", "花园中"),
         variants=OUTDOORS,
-        ground=GROUND,
     ),
     Background(
         name="lake",
@@ -215,7 +196,6 @@ _PLACES = (
         what=("a lake", "a mountain lake", "a lake with a jetty"),
         chinese=("湖边", "山间的湖边"),
         variants=OUTDOORS,
-        ground=GROUND,
     ),
     Background(
         name="farm",
@@ -223,7 +203,6 @@ _PLACES = (
         what=("a farm", "a farm with a red barn", "a red barn and fields"),
         chinese=("农场里", "农场上"),
         variants=OUTDOORS,
-        ground=GROUND,
     ),
     Background(
         name="street",
@@ -231,7 +210,6 @@ _PLACES = (
         what=("a street", "a shopping street", "a street with shops", "a town"),
         chinese=("街道上", "商店街上"),
         variants=OUTDOORS,
-        ground=GROUND,
     ),
 )
 

@@ -74,7 +74,7 @@ def render(scene: Scene, cell_px: int) -> NDArray[np.uint8]:
         width_px=scene.grid.columns * cell_px,
         height_px=scene.grid.rows * cell_px,
     ).copy()
-    has_ground = BACKGROUNDS[scene.background].ground is not None
+    has_ground = BACKGROUNDS[scene.background].has_ground
     for item in scene.objects:
         _set(image, item, cell_px, stands=has_ground and not item.in_air)
     if scene.arrangement is Arrangement.SIGN:

@@ -12,7 +12,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
 from mini.world.colours import COLOURS, RGB
-from mini.world.vocabulary import NOUNS, SUPPORTS, Noun
+from mini.world.noun import Noun
+from mini.world.things import SUPPORTS
+from mini.world.vocabulary import NOUNS
 
 MASTER_PX = 416
 NUM_CACHED_SPRITES = 512

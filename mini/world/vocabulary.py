@@ -9,8 +9,6 @@ from mini.world.creatures import CREATURES
 from mini.world.noun import Noun
 from mini.world.things import SHAPES, SUPPORTS, THINGS
 
-__all__ = ["ACCESSORIES", "COMMON_NOUNS", "EMOJI_NOUNS", "NOUNS", "SHAPES", "SUPPORTS", "Noun"]
-
 EMOJI_NOUNS = CREATURES + THINGS
 
 NOUNS: dict[str, Noun] = {noun.name: noun for noun in EMOJI_NOUNS + SHAPES + SUPPORTS}

@@ -89,7 +89,7 @@ def test_all_four_relations_are_asked_for_and_only_in_the_category_of_positions(
 
 def test_on_the_ground_only_what_flies_is_above_something() -> None:
     for prompt in of(Category.POSITION):
-        if prompt.relation in (Relation.ABOVE, Relation.BELOW) and PLACES[prompt.place].ground:
+        if prompt.relation in (Relation.ABOVE, Relation.BELOW) and PLACES[prompt.place].has_ground:
             upper = prompt.wanted[0 if prompt.relation is Relation.ABOVE else 1]
             assert NOUNS[upper.noun].flies, prompt.text
 

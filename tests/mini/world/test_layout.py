@@ -12,7 +12,8 @@ from mini.world.layout import COMMON_WEIGHT, Setting, arrange, sample_scene
 from mini.world.places import BACKGROUNDS, PLACES
 from mini.world.scene import BIG, MEDIUM, SMALL, Arrangement, Grid, Scene, Style, is_held_out
 from mini.world.signs import MAX_LETTERS, MIN_LETTERS, TRAINED_WORDS, is_held_out_word
-from mini.world.vocabulary import COMMON_NOUNS, EMOJI_NOUNS, NOUNS, SUPPORTS
+from mini.world.things import SUPPORTS
+from mini.world.vocabulary import COMMON_NOUNS, EMOJI_NOUNS, NOUNS
 
 WIDE = Grid(10, 6)
 SUPPORT_NAMES = {noun.name for noun in SUPPORTS}
@@ -79,7 +80,7 @@ def test_things_stand_on_what_is_known_in_a_place_or_on_nothing(place: str) -> N
     known = {name for name in SUPPORT_NAMES if not is_held_out(name, place)}
     scenes = arranged(Arrangement.ON, place=place)
     supports = {scene.objects[0].noun for scene in scenes if scene.arrangement is Arrangement.ON}
-    assert supports == (known if PLACES[place].ground else set())
+    assert supports == (known if PLACES[place].has_ground else set())
 
 
 def test_everything_there_is_gets_drawn(training_scenes: list[Scene]) -> None:
@@ -113,7 +114,7 @@ def test_every_thing_stands_inside_the_picture_in_one_of_the_sizes(training_scen
 
 def test_what_is_not_in_the_air_stands_on_the_ground(training_scenes: list[Scene]) -> None:
     for scene in training_scenes:
-        if BACKGROUNDS[scene.background].ground is None:
+        if not BACKGROUNDS[scene.background].has_ground:
             continue
         feet = [item.box.bottom for item in scene.objects if not item.in_air]
         match scene.arrangement:

@@ -12,7 +12,8 @@ from mini.world.layout import sample_scene
 from mini.world.render import STYLE_PIXELS_PER_CELL, in_style, landscape, render
 from mini.world.scene import MEDIUM, SMALL, Arrangement, Box, Grid, Scene, SceneObject, Style
 from mini.world.sprites import sprite
-from mini.world.vocabulary import NOUNS, SHAPES, SUPPORTS
+from mini.world.things import SHAPES, SUPPORTS
+from mini.world.vocabulary import NOUNS
 
 pytestmark = pytest.mark.usefixtures("emoji_font_installed")
 

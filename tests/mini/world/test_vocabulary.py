@@ -8,8 +8,10 @@ import pytest
 from PIL import Image, ImageDraw
 
 from mini.world.colours import COLOURS
+from mini.world.noun import Noun
 from mini.world.sprites import emoji_font
-from mini.world.vocabulary import COMMON_NOUNS, EMOJI_NOUNS, KIND_OF, KINDS, NOUNS, SHAPES, SUPPORTS, Noun
+from mini.world.things import SHAPES, SUPPORTS
+from mini.world.vocabulary import COMMON_NOUNS, EMOJI_NOUNS, KIND_OF, KINDS, NOUNS
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]+")
 COLOURED = re.compile("[红橙黄绿蓝紫粉黑白灰金]|棕(?!榈)")
