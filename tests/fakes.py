@@ -112,9 +112,11 @@ class FakePromptCheck:
 
     refused_words: tuple[str, ...] = ()
     prompts: list[str] = field(default_factory=list)
+    negative_prompts: list[str] = field(default_factory=list)
 
-    async def check(self, prompt: str, *, essential_only: bool = False) -> PromptVerdict:
+    async def check(self, prompt: str, *, negative_prompt: str = "", essential_only: bool = False) -> PromptVerdict:
         self.prompts.append(prompt)
+        self.negative_prompts.append(negative_prompt)
         allowed = essential_only or not any(word in prompt for word in self.refused_words)
         return PromptVerdict(allowed=allowed, checker="fake words", reason=None if allowed else "Refused by the fake.")
 

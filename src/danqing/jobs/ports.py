@@ -28,8 +28,11 @@ __all__ = [
 class PromptCheck(Protocol):
     """Judges a prompt before anything is drawn or charged."""
 
-    async def check(self, prompt: str, *, essential_only: bool = False) -> PromptVerdict:
-        """Say whether the prompt may be drawn; `essential_only` refuses only what nobody may switch on."""
+    async def check(self, prompt: str, *, negative_prompt: str = "", essential_only: bool = False) -> PromptVerdict:
+        """Say whether the prompt may be drawn beside the negative prompt, which names what to avoid.
+
+        `essential_only` refuses only what nobody may switch on.
+        """
 
 
 class ImageCheck(Protocol):

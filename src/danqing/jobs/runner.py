@@ -72,7 +72,9 @@ class JobRunner:
         if expanded.prompt == prompt:
             return
         switched_off = not self._request.enable_safety_checker
-        verdict = await self._parts.prompt_check.check(expanded.prompt, essential_only=switched_off)
+        verdict = await self._parts.prompt_check.check(
+            expanded.prompt, negative_prompt=self._request.negative_prompt, essential_only=switched_off
+        )
         if not verdict.allowed:
             raise ModerationBlocked(verdict.reason)
         self._expanded_prompt = expanded.prompt

@@ -151,7 +151,9 @@ class JobService:
     async def _check_prompt(self, submission: Submission) -> dict[str, object]:
         request = submission.request
         switched_off = not request.enable_safety_checker
-        verdict = await self._parts.prompt_check.check(request.prompt, essential_only=switched_off)
+        verdict = await self._parts.prompt_check.check(
+            request.prompt, negative_prompt=request.negative_prompt, essential_only=switched_off
+        )
         if not verdict.allowed:
             raise ModerationBlocked(verdict.reason, param="prompt")
         if switched_off:

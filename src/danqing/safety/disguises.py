@@ -6,6 +6,7 @@ Only what looks disguised is tried, so that plain text cannot be misread: "pen i
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from danqing.safety.lexicon import MIN_GLUED_LETTERS, Lexicon, leet_key, squeezed
 from danqing.safety.prompt_text import FoldedText, Token
@@ -14,7 +15,9 @@ MAX_CHUNK_CHARACTERS = 80
 MAX_WORD_LETTERS = 20
 MAX_MASKED_WORDS = 40
 MAX_GAP_CHARACTERS = 4
+MAX_CACHED_CHUNKS = 5_000
 MIN_JOINED_LETTERS = 5
+MIN_DOUBLED_LETTERS = 4
 MIN_SPELLED_LETTERS = 3
 _CHUNK = re.compile(r"\S+")
 _LEET = str.maketrans(dict(zip("0123456789@$!|+€£¢¥(<", "oizeasgtbgasiiteicycc", strict=True)))
@@ -24,7 +27,7 @@ _MASKS = frozenset("*#•●?_-.")
 _ENDS = ".,;:!?\"')(]["
 _DOUBLED = re.compile(r"(.)\1")
 _TRIPLED = re.compile(r"(.)\1\1")
-_MASKED = re.compile(r"[a-z]+(?:[*#•●?_.-][a-z]*)+")
+_MASKED = re.compile(r"(?<![a-z*#•●?_.-])[a-z]++(?:[*#•●?_.-]++[a-z]*+)++")
 GLUED_CONCEPTS = frozenset(
     ("minor", "girl_or_boy", "young", "nudity", "sex", "suggestive", "person", "violence", "child_abuse", "grown")
 )
@@ -40,10 +43,7 @@ class Spelling:
 
 
 def hidden_spellings(folded: FoldedText, lexicon: Lexicon) -> Iterator[Spelling]:
-    """Yield the listed words that the text may hide, all of them without phrases and stems."""
-    for token in folded.tokens:
-        yield from (Spelling(word, token.start, token.end) for word in _stretched(token, lexicon))
-        yield from (Spelling(word, token.start, token.end) for word in _look_alike_letters(token, lexicon))
+    """Yield the listed words that the text may hide in more than one word, or among signs."""
     for match in _CHUNK.finditer(folded.text):
         chunk = match.group()[:MAX_CHUNK_CHARACTERS]
         if not chunk.isalpha():
@@ -65,9 +65,14 @@ def spoken_languages(folded: FoldedText, lexicon: Lexicon) -> set[str]:
 
 
 def glued_words(text: str, lexicon: Lexicon) -> tuple[str, ...]:
-    """Split a word that is made of listed words alone, such as "nakedchild"; empty if it is not."""
-    if not 2 * MIN_GLUED_LETTERS <= len(text) <= MAX_CHUNK_CHARACTERS or text in lexicon.words:
+    """Split a word that is made of listed words alone, such as "nakedchild"; empty if it is not.
+
+    In a word longer than any real one, every listed word counts.
+    """
+    if len(text) < 2 * MIN_GLUED_LETTERS or text in lexicon.words:
         return ()
+    if len(text) > MAX_CHUNK_CHARACTERS:
+        return tuple(_words_inside(text, lexicon))
     # best[i] holds the fewest listed words that spell text[:i].
     best: list[tuple[str, ...] | None] = [()] + [None] * len(text)
     for end in range(MIN_GLUED_LETTERS, len(text) + 1):
@@ -80,17 +85,25 @@ def glued_words(text: str, lexicon: Lexicon) -> tuple[str, ...]:
     return best[-1] or ()
 
 
+def _words_inside(text: str, lexicon: Lexicon) -> set[str]:
+    starts = (start for start in range(len(text)) if text[start : start + MIN_GLUED_LETTERS] in lexicon.word_starts)
+    spans = ((start, length) for start in starts for length in range(MIN_DOUBLED_LETTERS, MAX_WORD_LETTERS + 1))
+    words = {text[start : start + length] for start, length in spans}
+    return {word for word in words if _may_be_glued(word, lexicon)}
+
+
 def _may_be_glued(word: str, lexicon: Lexicon) -> bool:
     return any(entry.concept in GLUED_CONCEPTS and not entry.is_ambiguous for entry in lexicon.words.get(word, ()))
 
 
-def _stretched(token: Token, lexicon: Lexicon) -> Iterator[str]:
-    """Yield the words of which the token repeats letters: "nuuude". Two are enough in words of four letters and more."""
-    if not _DOUBLED.search(token.text):
+def stretched_words(text: str, lexicon: Lexicon) -> Iterator[str]:
+    """Yield the listed words of which the text repeats letters: "nuuude", "nnuuddee", and in English "nudde"."""
+    if not _DOUBLED.search(text):
         return
-    for word in lexicon.by_squeezed.get(squeezed(token.text), ()):
-        is_stretched = len(word) >= 4 or _TRIPLED.search(token.text)
-        if word != token.text and is_stretched and _run_lengths_cover(token.text, word):
+    is_stretched = _TRIPLED.search(text) or len(_DOUBLED.findall(text)) > 1
+    for word in lexicon.by_squeezed.get(squeezed(text), ()):
+        may_double = len(word) >= MIN_DOUBLED_LETTERS and any(entry.language == "en" for entry in lexicon.words[word])
+        if word != text and (is_stretched or may_double) and _run_lengths_cover(text, word):
             yield word
 
 
@@ -110,16 +123,21 @@ def _runs(text: str) -> list[int]:
     return lengths
 
 
-def _look_alike_letters(token: Token, lexicon: Lexicon) -> Iterator[str]:
-    """Yield words in which two letters draw one, or a letter of another script stands for i or l."""
+def redrawn_words(text: str, native: str, lexicon: Lexicon) -> Iterator[str]:
+    """Yield listed words in which two letters draw one, or a letter of another script stands for i or l."""
     for pair, letter in (("rn", "m"), ("vv", "w"), ("cl", "d")):
-        if pair in token.text and token.text.replace(pair, letter) in lexicon.words:
-            yield token.text.replace(pair, letter)
-    if token.text != token.native:
-        yield from lexicon.by_leet_key.get(leet_key(token.text), ())
+        if pair in text and text.replace(pair, letter) in lexicon.words:
+            yield text.replace(pair, letter)
+    if text != native:
+        yield from lexicon.by_leet_key.get(leet_key(text), ())
 
 
-def _in_chunk(chunk: str, lexicon: Lexicon) -> Iterator[str]:
+@lru_cache(maxsize=MAX_CACHED_CHUNKS)
+def _in_chunk(chunk: str, lexicon: Lexicon) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_disguised_words(chunk, lexicon)))
+
+
+def _disguised_words(chunk: str, lexicon: Lexicon) -> Iterator[str]:
     """Yield words in a stretch without spaces that holds more than letters: "n.u.d.e", "n4k3d", "nude_ch1ld"."""
     chunk = chunk.rstrip(_ENDS).lstrip("\"'([")
     for part in {chunk, *_SEPARATORS.split(chunk)}:
@@ -151,7 +169,7 @@ def _masked(folded: FoldedText, lexicon: Lexicon) -> Iterator[Spelling]:
         masked = match.group()
         if len(masked) > MAX_WORD_LETTERS or not any(char in "*#•●?" for char in masked):
             continue
-        for word in lexicon.by_length.get(len(masked), ()):
+        for word in lexicon.by_length_and_first.get((len(masked), masked[0]), ()):
             pairs = zip(masked, word, strict=True)
             if all(char == letter or char in _MASKS for char, letter in pairs):
                 yield Spelling(word, match.start(), match.end())
@@ -161,7 +179,7 @@ def _spelled_out(folded: FoldedText, lexicon: Lexicon) -> Iterator[Spelling]:
     """Yield words whose letters stand apart: "n u d e"."""
     run: list[Token] = []
     for token in (*folded.tokens, None):
-        is_next = token is not None and (not run or token.start - run[-1].end <= MAX_GAP_CHARACTERS)
+        is_next = token is not None and (not run or 1 <= token.start - run[-1].end <= MAX_GAP_CHARACTERS)
         if token is not None and len(token.text) == 1 and is_next:
             run.append(token)
             continue
@@ -174,10 +192,10 @@ def _in_run(run: list[Token], lexicon: Lexicon) -> Iterator[Spelling]:
     letters = "".join(token.text for token in run)
     key = leet_key(letters.translate(_LEET))
     for start in range(len(letters)):
+        if key[start : start + MIN_GLUED_LETTERS] not in lexicon.spelled_starts:
+            continue
         for end in range(start + MIN_SPELLED_LETTERS, min(len(letters), start + MAX_WORD_LETTERS) + 1):
-            words = {letters[start:end]} if letters[start:end] in lexicon.words else set()
-            if not letters[start:end].isdigit():
-                words |= lexicon.by_leet_key.get(key[start:end], set())
+            words = () if letters[start:end].isdigit() else lexicon.by_leet_key.get(key[start:end], ())
             yield from (Spelling(word, run[start].start, run[end - 1].end) for word in words)
 
 
@@ -187,9 +205,11 @@ def _split(folded: FoldedText, lexicon: Lexicon) -> Iterator[Spelling]:
         *(lexicon.function_words[language] for language in spoken_languages(folded, lexicon))
     )
     for first in range(len(folded.tokens) - 1):
+        if folded.tokens[first].text in small_words:
+            continue
         for count in (2, 3):
             parts = folded.tokens[first : first + count]
-            joined = "".join(part.text for part in parts)
+            joined = "".join([part.text for part in parts])
             if len(parts) == count and joined in lexicon.words and _is_cut(parts, joined, small_words):
                 yield Spelling(joined, parts[0].start, parts[-1].end)
 

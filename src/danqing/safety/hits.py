@@ -4,20 +4,35 @@ Every look-up is bounded: tokens and prompts are cut into pieces of limited leng
 """
 
 import re
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from danqing.safety.disguises import glued_words, hidden_spellings, spoken_languages
-from danqing.safety.lexicon import HARMLESS, NUMBER, Entry, Lexicon, Phrase
-from danqing.safety.prompt_text import UNSPACED_LETTER, FoldedText, Token, strict_look_alike
+from danqing.safety.disguises import (
+    glued_words,
+    hidden_spellings,
+    redrawn_words,
+    spoken_languages,
+    stretched_words,
+)
+from danqing.safety.lexicon import HARMLESS, MIN_STEM_LETTERS, NUMBER, Entry, Lexicon, Phrase
+from danqing.safety.prompt_text import FoldedText, Token, strict_look_alike
 
 MAX_STEM_LETTERS = 24
-MIN_STEM_LETTERS = 2
 MAX_SEPARATOR_CHARACTERS = 3
+MAX_CACHED_WORDS = 20_000
 # و، ف "and", ب "with", ل "to", ك "like", ال "the" are written together with the Arabic word they precede.
 _ARABIC_PROCLITICS = re.compile(r"[وف]?(?:لل|[بلك]?(?:ال)?)")
 _ARABIC_LETTER = re.compile(r"[\u0620-\u06ff]")
 _MIN_ARABIC_WORD = 2
+
+
+# Concepts whose words are hardly used in passing by other languages.
+TELLING_CONCEPTS = frozenset(("minor", "girl_or_boy", "person", "nudity", "sex", "suggestive", "clothing", "violence"))
+# A phrase whose second word is a stem stands under "*".
+PhrasesBySecondWord = dict[str, list[Phrase]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,41 +47,61 @@ class Hit:
     is_ambiguous: bool = False
 
 
-def find_hits(folded: FoldedText, lexicon: Lexicon) -> list[Hit]:
-    """Find every listed word, in order of its place; ambiguous words only where their language is spoken."""
-    found = dict.fromkeys(_all_hits(folded, lexicon))
-    spoken = spoken_languages(folded, lexicon) | {
-        hit.language for hit in found if not hit.is_ambiguous and hit.concept not in (HARMLESS, NUMBER)
+@dataclass(frozen=True)
+class Findings:
+    """Every listed word of a text, in order of its place, and the languages that the text shows to be spoken."""
+
+    hits: tuple[Hit, ...]
+    languages: frozenset[str]
+
+    def spoken(self, also: frozenset[str]) -> list[Hit]:
+        """Return the hits without ambiguous words of languages that neither this text nor `also` speaks."""
+        return [hit for hit in self.hits if not hit.is_ambiguous or hit.language in self.languages | also]
+
+
+def find_hits(folded: FoldedText, lexicon: Lexicon) -> Findings:
+    """Find every listed word."""
+    hits = sorted(dict.fromkeys(_all_hits(folded, lexicon)), key=lambda hit: (hit.start, -hit.end))
+    return Findings(tuple(hits), frozenset(spoken_languages(folded, lexicon) | _languages_of_words(hits)))
+
+
+def _languages_of_words(hits: Sequence[Hit]) -> set[str]:
+    """Return the languages of words that only one language lists."""
+    languages_by_span: dict[tuple[int, int], set[str]] = defaultdict(set)
+    for hit in hits:
+        languages_by_span[hit.start, hit.end].add(hit.language)
+    return {
+        hit.language
+        for hit in hits
+        if not hit.is_ambiguous
+        and hit.concept in TELLING_CONCEPTS
+        and len(languages_by_span[hit.start, hit.end]) == 1
     }
-    hits = [hit for hit in found if not hit.is_ambiguous or hit.language in spoken]
-    return sorted(hits, key=lambda hit: (hit.start, -hit.end))
 
 
 def _all_hits(folded: FoldedText, lexicon: Lexicon) -> Iterator[Hit]:
     for token_index, token in enumerate(folded.tokens):
         if _is_tag_count(folded, token_index):
             continue
-        for key in spellings(token):
-            yield from _word_hits(lexicon, key, token)
-            yield from _phrase_hits(folded, lexicon, key, token_index)
+        entries, phrases = _look_up(lexicon, token.text, token.native)
+        for entry in entries:
+            yield _hit(entry, token.start, token.end)
+        if phrases and token_index + 1 < len(folded.tokens):
+            yield from _phrase_hits(folded, token_index, phrases)
     for spelling in hidden_spellings(folded, lexicon):
         for entry in lexicon.words.get(spelling.word, ()):
             yield _hit(entry, spelling.start, spelling.end)
-    for token in folded.tokens:
-        for word in glued_words(token.text, lexicon):
-            for entry in lexicon.words[word]:
-                yield _hit(entry, token.start, token.end)
     yield from _inside_hits(folded, lexicon)
 
 
-def spellings(token: Token) -> Iterator[str]:
-    """Yield the spellings under which a token is looked up: its own, and an Arabic word without what it is joined to."""
-    yield token.text
-    if _ARABIC_LETTER.match(token.native):
-        prefix = _ARABIC_PROCLITICS.match(token.native)
+def spellings(text: str, native: str) -> Iterator[str]:
+    """Yield the spellings under which a word is looked up: its own, and an Arabic word without what it is joined to."""
+    yield text
+    if _ARABIC_LETTER.match(native):
+        prefix = _ARABIC_PROCLITICS.match(native)
         length = prefix.end() if prefix else 0
-        for cut in range(1, min(length, len(token.text) - _MIN_ARABIC_WORD) + 1):
-            yield token.text[cut:]
+        for cut in range(1, min(length, len(text) - _MIN_ARABIC_WORD) + 1):
+            yield text[cut:]
 
 
 def _is_tag_count(folded: FoldedText, token_index: int) -> bool:
@@ -77,41 +112,47 @@ def _is_tag_count(folded: FoldedText, token_index: int) -> bool:
     return is_tag and previous is not None and previous.end == token.start and len(previous.text) == 1
 
 
-def _word_hits(lexicon: Lexicon, key: str, token: Token) -> Iterator[Hit]:
-    is_cyrillic = "\u0400" <= token.native[0] <= "\u052f" and not token.native.isascii()
-    may_be_latin = not is_cyrillic or _is_mixed(token) or _is_latin_by_unicode(token)
-    for entry in lexicon.words.get(key, ()):
-        if may_be_latin or not entry.is_latin:
-            yield _hit(entry, token.start, token.end)
-    for length in range(MIN_STEM_LETTERS, min(len(key), MAX_STEM_LETTERS) + 1):
-        for entry in lexicon.stems.get(key[:length], ()):
-            if may_be_latin or not entry.is_latin:
-                yield _hit(entry, token.start, token.end)
+@lru_cache(maxsize=MAX_CACHED_WORDS)
+def _look_up(lexicon: Lexicon, text: str, native: str) -> tuple[tuple[Entry, ...], PhrasesBySecondWord]:
+    """Return the entries of one word that a word matches, and the phrases that it may begin."""
+    entries: list[Entry] = []
+    phrases: list[Phrase] = []
+    for key in spellings(text, native):
+        entries += lexicon.words.get(key, ())
+        phrases += lexicon.phrases.get(key, ())
+        if key[:MIN_STEM_LETTERS] in lexicon.stem_starts:
+            for length in range(MIN_STEM_LETTERS, min(len(key), MAX_STEM_LETTERS) + 1):
+                entries += lexicon.stems.get(key[:length], ())
+                phrases += lexicon.phrase_stems.get(key[:length], ())
+    for word in (*glued_words(text, lexicon), *stretched_words(text, lexicon), *redrawn_words(text, native, lexicon)):
+        entries += lexicon.words[word]
+    if not _may_be_latin(native):
+        entries = [entry for entry in entries if not entry.is_latin]
+    by_second_word: PhrasesBySecondWord = defaultdict(list)
+    for phrase in phrases:
+        by_second_word["*" if phrase.rest[0].endswith("*") else phrase.rest[0]].append(phrase)
+    return tuple(entries), by_second_word
 
 
-def _is_mixed(token: Token) -> bool:
-    return any(char.isascii() for char in token.native)
+def _may_be_latin(native: str) -> bool:
+    """Whether a word with Cyrillic letters may stand for a Latin one: Russian "тот" is no English "tot"."""
+    is_cyrillic = all("\u0400" <= char <= "\u052f" for char in native)
+    return not is_cyrillic or all(strict_look_alike(char) for char in native)
 
 
-def _is_latin_by_unicode(token: Token) -> bool:
-    """Whether every letter of a word looks Latin by Unicode's table; Russian "тот" is no English "tot"."""
-    return all(strict_look_alike(char) for char in token.native)
-
-
-def _phrase_hits(folded: FoldedText, lexicon: Lexicon, key: str, token_index: int) -> Iterator[Hit]:
-    candidates: list[Phrase] = list(lexicon.phrases.get(key, ()))
-    for length in range(MIN_STEM_LETTERS, min(len(key), MAX_STEM_LETTERS) + 1):
-        candidates.extend(lexicon.phrase_stems.get(key[:length], ()))
-    for phrase in candidates:
-        following = folded.tokens[token_index + 1 : token_index + 1 + len(phrase.rest)]
-        if len(following) == len(phrase.rest) and all(map(_matches, phrase.rest, following)):
-            yield _hit(phrase.entry, folded.tokens[token_index].start, following[-1].end)
+def _phrase_hits(folded: FoldedText, token_index: int, phrases: PhrasesBySecondWord) -> Iterator[Hit]:
+    token, second = folded.tokens[token_index : token_index + 2]
+    for key in ("*", *spellings(second.text, second.native)):
+        for phrase in phrases.get(key, ()):
+            following = folded.tokens[token_index + 1 : token_index + 1 + len(phrase.rest)]
+            if len(following) == len(phrase.rest) and all(map(_matches, phrase.rest, following)):
+                yield _hit(phrase.entry, token.start, following[-1].end)
 
 
 def _matches(pattern: str, token: Token) -> bool:
     if pattern.endswith("*"):
-        return any(spelling.startswith(pattern[:-1]) for spelling in spellings(token))
-    return pattern == token.text or (token.native[0] > "\u0600" and pattern in spellings(token))
+        return any(spelling.startswith(pattern[:-1]) for spelling in spellings(token.text, token.native))
+    return pattern == token.text or (not token.native.isascii() and pattern in spellings(token.text, token.native))
 
 
 def _hit(entry: Entry, start: int, end: int) -> Hit:
@@ -129,7 +170,7 @@ def _inside_hits(folded: FoldedText, lexicon: Lexicon) -> Iterator[Hit]:
 
 def _without_separators(text: str, lexicon: Lexicon) -> tuple[str, list[int]]:
     """Join characters that stand alone with their neighbours: "裸 体" is "裸体", while "异性，感觉" stays apart."""
-    runs = _unspaced_runs(text, lexicon)
+    runs = (range(*match.span()) for match in lexicon.unspaced_run.finditer(text))
     chars: list[str] = []
     places: list[int] = []
     previous: range | None = None
@@ -146,18 +187,6 @@ def _without_separators(text: str, lexicon: Lexicon) -> tuple[str, list[int]]:
     return "".join(chars), places
 
 
-def _unspaced_runs(text: str, lexicon: Lexicon) -> Iterator[range]:
-    start: int | None = None
-    for position, char in enumerate(text):
-        if UNSPACED_LETTER.match(char) or (char in lexicon.inside and not char.isascii()):
-            start = position if start is None else start
-        elif start is not None:
-            yield range(start, position)
-            start = None
-    if start is not None:
-        yield range(start, len(text))
-
-
 def _is_whole_katakana(text: str, start: int, end: int) -> bool:
     """Whether a katakana entry is a word of its own: "エロ" is not part of "ピエロ"."""
     before, after = text[start - 1 : start], text[end : end + 1]
@@ -170,21 +199,25 @@ def _is_katakana(char: str) -> bool:
     return "\u30a1" <= char <= "\u30fc"
 
 
+def followed_by(first: Sequence[Hit], second: Sequence[Hit], limit: int) -> Iterator[tuple[Hit, Hit]]:
+    """Yield the pairs in which a hit of `second` starts at most `limit` characters after one of `first` ends."""
+    ordered = sorted(second, key=lambda hit: hit.start)
+    starts = [hit.start for hit in ordered]
+    for before in first:
+        for index in range(bisect_left(starts, before.end), bisect_right(starts, before.end + limit)):
+            yield before, ordered[index]
+
+
 def without_harmless(hits: Sequence[Hit], *, protected: frozenset[str], sexual: frozenset[str]) -> list[Hit]:
     """Drop what harmless phrases explain; one that explains a sexual word leaves `protected` concepts in place.
 
     "Naked mole rat" is no nudity, and a child beside it stays a child.
     """
-    spans = [hit for hit in hits if hit.concept == HARMLESS]
-    kept = []
-    for hit in hits:
-        covers = [span for span in spans if span.start <= hit.start and hit.end <= span.end]
-        if hit.concept in protected:
-            covers = [span for span in covers if not _covers_any(span, hits, sexual)]
-        if not covers and hit.concept != HARMLESS:
-            kept.append(hit)
-    return kept
-
-
-def _covers_any(span: Hit, hits: Sequence[Hit], concepts: frozenset[str]) -> bool:
-    return any(hit.concept in concepts and span.start <= hit.start and hit.end <= span.end for hit in hits)
+    explained: set[Hit] = set()
+    starts = [hit.start for hit in hits]
+    for span in (hit for hit in hits if hit.concept == HARMLESS):
+        inside = hits[bisect_left(starts, span.start) : bisect_right(starts, span.end)]
+        covered = [hit for hit in inside if hit.end <= span.end]
+        keeps_protected = any(hit.concept in sexual for hit in covered)
+        explained.update(hit for hit in covered if not (keeps_protected and hit.concept in protected))
+    return [hit for hit in hits if hit not in explained]

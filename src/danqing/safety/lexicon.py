@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 
-from danqing.safety.prompt_text import UNSPACED_LETTER, fold
+from danqing.safety.prompt_text import UNSPACED, UNSPACED_LETTER, fold
 
 NUMBER = "number"
 HARMLESS = "harmless"
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RUN = re.compile(r"(.)\1+")
 MIN_GLUED_LETTERS = 3
+MIN_STEM_LETTERS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,9 @@ class Phrase:
     entry: Entry
 
 
-@dataclass
+@dataclass(eq=False)
 class Lexicon:
-    """Every entry, keyed by its folded spelling."""
+    """Every entry, keyed by its folded spelling. Never changed once it is loaded, so look-ups may be cached."""
 
     words: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     stems: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
@@ -51,7 +52,12 @@ class Lexicon:
     # Spellings to which a disguised word is reduced, and the words that reduce to them.
     by_leet_key: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     by_squeezed: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    by_length: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+    by_length_and_first: dict[tuple[int, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+    # The first letters of what could begin an entry, to give up early.
+    stem_starts: set[str] = field(default_factory=set)
+    word_starts: set[str] = field(default_factory=set)
+    spelled_starts: set[str] = field(default_factory=set)
+    unspaced_run: re.Pattern[str] = re.compile("")
 
 
 def leet_key(word: str) -> str:
@@ -83,6 +89,11 @@ def load_lexicon() -> Lexicon:
             _add_language(lexicon, path.name.removesuffix(".toml"), tomllib.loads(path.read_text(encoding="utf-8")))
     for candidates in lexicon.inside.values():
         candidates.sort(key=lambda candidate: -len(candidate[0]))
+    symbols = "".join(re.escape(char) for char in lexicon.inside if not char.isascii())
+    lexicon.unspaced_run = re.compile(f"[{UNSPACED}{symbols}]+")
+    lexicon.stem_starts = {stem[:MIN_STEM_LETTERS] for stem in (*lexicon.stems, *lexicon.phrase_stems)}
+    lexicon.word_starts = {word[:MIN_GLUED_LETTERS] for word in lexicon.words}
+    lexicon.spelled_starts = {key[:MIN_GLUED_LETTERS] for key in lexicon.by_leet_key}
     return lexicon
 
 
@@ -133,4 +144,4 @@ def _add_disguises(lexicon: Lexicon, word: str, entry: Entry) -> None:
         return
     lexicon.by_leet_key[leet_key(word)].add(word)
     lexicon.by_squeezed[squeezed(word)].add(word)
-    lexicon.by_length[len(word)].add(word)
+    lexicon.by_length_and_first[len(word), word[0]].add(word)

@@ -5,12 +5,16 @@ honest prompt is a fault too.
 """
 
 import re
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
 
 from danqing.safety.ages import age_hits
-from danqing.safety.hits import Hit, find_hits, without_harmless
+from danqing.safety.hits import Hit, find_hits, followed_by, without_harmless
 from danqing.safety.lexicon import load_lexicon
-from danqing.safety.prompt_text import FoldedText, fold
+from danqing.safety.prompt_text import UNSPACED_LETTER, FoldedText, fold
 
 POLICY_NAME = "danqing-policy-2"
 
@@ -38,62 +42,76 @@ _FILLERS = frozenset(
 
 
 class Reading:
-    """The concepts that a text names, with those that only words together name: ages, "young girl", "no clothes"."""
+    """The concepts that a text names, with those that only words together name: ages, "young girl", "no clothes".
 
-    def __init__(self, text: str) -> None:
+    The languages of the text `beside` it count as spoken here.
+    """
+
+    def __init__(self, text: str, *, beside: "Reading | None" = None) -> None:
+        lexicon = load_lexicon()
         self.folded: FoldedText = fold(text)
-        found = find_hits(self.folded, load_lexicon())
-        self._hits = without_harmless(found, protected=_CHILDREN, sexual=_SEXUAL)
-        self._hits += list(age_hits(self.folded, self._hits))
-        self._hits += [*self._young_children(), *self._missing_clothes(), *self._breasts()]
+        self._small_words = _FILLERS.union(*lexicon.function_words.values())
+        found = find_hits(self.folded, lexicon)
+        self.languages = found.languages
+        spoken = found.spoken(also=beside.languages if beside else frozenset())
+        self._hits: dict[str, list[Hit]] = defaultdict(list)
+        self._add(without_harmless(spoken, protected=_CHILDREN, sexual=_SEXUAL))
+        self._add(age_hits(self.folded, self.of))
+        self._add([*self._young_children(), *self._missing_clothes(), *self._breasts()])
+
+    def _add(self, hits: Iterable[Hit]) -> None:
+        for hit in hits:
+            self._hits[hit.concept].append(hit)
 
     def of(self, *concepts: str) -> list[Hit]:
         """Return what names one of the concepts."""
-        return [hit for hit in self._hits if hit.concept in concepts]
+        return [hit for concept in concepts for hit in self._hits.get(concept, ())]
 
     def names(self, *concepts: str) -> bool:
         """Whether one of the concepts is named."""
-        return any(hit.concept in concepts for hit in self._hits)
+        return any(concept in self._hits for concept in concepts)
 
     @property
     def children_of_unsaid_age(self) -> list[Hit]:
         """Girls and boys who are not said to be adults."""
-        grown = self.of("grown")
-        return [child for child in self.of("girl_or_boy") if not any(self._is_grown(child, hit) for hit in grown)]
+        children, grown = self.of("girl_or_boy"), self.of("grown")
+        adults = {child for _, child in self._described(grown, children, MAX_GROWN_BEFORE)}
+        adults |= {child for child, _ in self._described(children, grown, MAX_GROWN_AFTER)}
+        return [child for child in children if child not in adults]
 
-    def _is_grown(self, child: Hit, grown: Hit) -> bool:
-        is_before = self._precedes(grown, child, MAX_GROWN_BEFORE)
-        return is_before or self._precedes(child, grown, MAX_GROWN_AFTER)
-
-    def _precedes(self, first: Hit, second: Hit, limit: int) -> bool:
-        """Whether `first` stands before `second`, with no other person between them."""
-        if not 0 <= second.start - first.end <= limit:
-            return False
-        between = (hit for hit in self.of("person") if first.end <= hit.start and hit.end <= second.start)
-        return not any(between)
+    def _described(self, first: Sequence[Hit], second: Sequence[Hit], limit: int) -> Iterator[tuple[Hit, Hit]]:
+        """Yield the pairs with no other person between them."""
+        people = sorted(hit.start for hit in self.of("person"))
+        for before, after in followed_by(first, second, limit):
+            if bisect_left(people, before.end) == bisect_left(people, after.start):
+                yield before, after
 
     def _young_children(self) -> list[Hit]:
         children, young = self.of("girl_or_boy"), self.of("young")
-        return [
-            Hit("minor", child.start, child.end, child.language)
-            for child in children
-            for hit in young
-            if self._precedes(hit, child, MAX_YOUNG_BEFORE) or self._precedes(child, hit, MAX_YOUNG_AFTER)
-        ]
+        young_children = {child for _, child in self._described(young, children, MAX_YOUNG_BEFORE)}
+        young_children |= {child for child, _ in self._described(children, young, MAX_YOUNG_AFTER)}
+        return [replace(child, concept="minor") for child in young_children]
 
-    def _missing_clothes(self) -> list[Hit]:
+    def _missing_clothes(self) -> Iterator[Hit]:
         without, without_after, undress = self.of("without"), self.of("without_after"), self.of("undress")
         clothing, underwear = self.of("clothing"), self.of("underwear")
-        pairs = [("nudity", first, second) for first in without for second in clothing]
-        pairs += [("nudity", first, second) for first in clothing for second in without_after]
-        pairs += [("suggestive", first, second) for first in without for second in underwear]
-        pairs += [("suggestive", first, second) for first in undress for second in (*clothing, *underwear)]
-        return [
-            Hit(concept, first.start, second.end, first.language)
-            for concept, first, second in pairs
-            if 0 <= second.start - first.end <= MAX_WITHOUT_CLOTHES
-            and not _ITEM_END.search(self.folded.text, first.end, second.start)
-        ]
+        wordings = (
+            ("nudity", without, clothing),
+            ("nudity", clothing, without_after),
+            ("suggestive", without, underwear),
+            ("suggestive", undress, self.of("clothing", "underwear")),
+        )
+        for concept, first, second in wordings:
+            for before, after in followed_by(first, second, MAX_WITHOUT_CLOTHES):
+                if self._is_small(before.end, after.start):
+                    yield Hit(concept, before.start, after.end, before.language)
+
+    def _is_small(self, start: int, end: int) -> bool:
+        """Whether only small words stand there: "without her clothes", but not "without stains on clothes"."""
+        gap = self.folded.text[start:end]
+        words = fold(gap).tokens
+        is_small = all(word.text in self._small_words for word in words)
+        return is_small and not _ITEM_END.search(gap) and not UNSPACED_LETTER.search(gap)
 
     def _breasts(self) -> list[Hit]:
         if self.names("nursing"):
@@ -106,10 +124,9 @@ def violated_category(prompt: str, *, negative_prompt: str = "", essential_only:
 
     A negative prompt says what to avoid: what it names is no wish for it, but avoiding clothes or adults is a wish too.
     """
-    reading = Reading(prompt)
-    category = _always_refused(reading)
-    if category is None and negative_prompt:
-        category = _refused_with_negative(reading, Reading(negative_prompt))
+    negative = Reading(negative_prompt)
+    reading = Reading(prompt, beside=negative)
+    category = _always_refused(reading) or _refused_with_negative(reading, negative)
     if category is None and not essential_only:
         category = _refused_while_checked(reading)
     return category
@@ -121,7 +138,7 @@ def _always_refused(reading: Reading) -> str | None:
     if reading.names("minor") and reading.names("nudity", "sex", "suggestive"):
         return MINORS
     # A girl may be a woman to the one who writes it; a naked one has to be said to be.
-    if reading.children_of_unsaid_age and reading.names("nudity", "sex"):
+    if (reading.children_of_unsaid_age or reading.names("bare_age")) and reading.names("nudity", "sex"):
         return MINORS
     if reading.names("violence"):
         return VIOLENCE
@@ -131,11 +148,11 @@ def _always_refused(reading: Reading) -> str | None:
 def _refused_while_checked(reading: Reading) -> str | None:
     if reading.names("sex"):
         return EXPLICIT
-    people = reading.of("person", "girl_or_boy")
-    nude_people = (
-        _distance(nudity, person) <= MAX_NUDE_PERSON for nudity in reading.of("nudity") for person in people
-    )
-    return NUDITY if not reading.names("art") and any(nude_people) else None
+    if reading.names("art"):
+        return None
+    people, nudity = reading.of("person", "girl_or_boy"), reading.of("nudity")
+    nude_people = chain(followed_by(people, nudity, MAX_NUDE_PERSON), followed_by(nudity, people, MAX_NUDE_PERSON))
+    return NUDITY if any(nude_people) else None
 
 
 def _refused_with_negative(reading: Reading, negative: Reading) -> str | None:
@@ -173,7 +190,3 @@ def _avoids(negative: Reading, concept: str) -> bool:
 
 def _is_explained(word: str, start: int, hits: Sequence[Hit]) -> bool:
     return word in _FILLERS or any(hit.start <= start < hit.end for hit in hits)
-
-
-def _distance(first: Hit, second: Hit) -> int:
-    return max(first.start, second.start) - min(first.end, second.end)

@@ -13,7 +13,10 @@ class PolicyPromptCheck:
         load_lexicon()
 
     async def check(self, prompt: str, *, negative_prompt: str = "", essential_only: bool = False) -> PromptVerdict:
-        """Say whether the prompt may be drawn; `essential_only` refuses only what nobody may switch on."""
+        """Say whether the prompt may be drawn beside the negative prompt, which names what to avoid.
+
+        `essential_only` refuses only what nobody may switch on.
+        """
         category = violated_category(prompt, negative_prompt=negative_prompt, essential_only=essential_only)
         if category is None:
             return PromptVerdict(allowed=True, checker=POLICY_NAME)
