@@ -3,7 +3,6 @@
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 from danqing.safety.hits import Hit, followed_by
 from danqing.safety.lexicon import NUMBER
@@ -32,23 +31,23 @@ def age_hits(folded: FoldedText, hits_of: Callable[..., list[Hit]]) -> list[Hit]
     A number that could be a minor's age and stands alone, as in "gymnast, 13, smiling", is a `bare_age`.
     """
     numbers = _numbers(folded, hits_of(NUMBER))
-    said = {number for number in _said_of_people(folded, numbers, hits_of)}
+    said = set(_said_of_people(folded, numbers, hits_of))
     said |= {number for age, number in followed_by(hits_of("age"), numbers, MAX_GAP_CHARACTERS)}
     durations = {number for _, number in followed_by(hits_of("duration"), numbers, MAX_GAP_CHARACTERS)}
     ends = {number: number.end for number in said}
     for number, years in followed_by(numbers, hits_of("years"), MAX_GAP_CHARACTERS):
         if not _holds_word(folded, number.end, years.start):
             ends[number] = max(ends.get(number, 0), years.end)
-    ages = [replace(number, end=end) for number, end in ends.items() if number not in durations]
+    ages = [number._replace(end=end) for number, end in ends.items() if number not in durations]
     ages += _chinese_ages(folded)
     things = _ages_of_things(ages, hits_of)
     named = [_named(age) for age in ages if age not in things]
     alone = (number for number in numbers if number not in ends and _is_item_of_its_own(folded, number))
-    return named + [replace(number, concept="bare_age") for number in alone]
+    return named + [number._replace(concept="bare_age") for number in alone]
 
 
 def _named(age: Hit) -> Hit:
-    return replace(age, concept="minor" if age.value < ADULT_AGE_YEARS else "grown")
+    return age._replace(concept="minor" if age.value < ADULT_AGE_YEARS else "grown")
 
 
 def _numbers(folded: FoldedText, words: Sequence[Hit]) -> list[Hit]:

@@ -5,8 +5,9 @@ Only what looks disguised is tried, so that plain text cannot be misread: "pen i
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
 
 from danqing.safety.lexicon import MIN_GLUED_LETTERS, Lexicon, leet_key, squeezed
 from danqing.safety.prompt_text import FoldedText, Token
@@ -33,8 +34,7 @@ GLUED_CONCEPTS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Spelling:
+class Spelling(NamedTuple):
     """A listed word that a stretch of the text may stand for."""
 
     word: str
@@ -144,8 +144,7 @@ def _disguised_words(chunk: str, lexicon: Lexicon) -> Iterator[str]:
         if any(char.isalpha() for char in part) and any(char in _LEET_SIGNS for char in part):
             key = leet_key("".join(char for char in part.translate(_LEET) if char.isalpha()))
             yield from lexicon.by_leet_key.get(key, ())
-            for word in _glued_leet(key, lexicon):
-                yield word
+            yield from _glued_leet(key, lexicon)
     letters = "".join(char for char in chunk if char.isalpha())
     if letters != chunk and len(letters) >= MIN_GLUED_LETTERS:
         if letters in lexicon.words and not chunk[0].isdigit():
@@ -192,20 +191,21 @@ def _in_run(run: list[Token], lexicon: Lexicon) -> Iterator[Spelling]:
     letters = "".join(token.text for token in run)
     key = leet_key(letters.translate(_LEET))
     for start in range(len(letters)):
-        if key[start : start + MIN_GLUED_LETTERS] not in lexicon.spelled_starts:
-            continue
-        for end in range(start + MIN_SPELLED_LETTERS, min(len(letters), start + MAX_WORD_LETTERS) + 1):
+        for length in lexicon.spelled_lengths.get(key[start : start + MIN_GLUED_LETTERS], ()):
+            end = min(start + length, len(letters))
             words = () if letters[start:end].isdigit() else lexicon.by_leet_key.get(key[start:end], ())
             yield from (Spelling(word, run[start].start, run[end - 1].end) for word in words)
 
 
 def _split(folded: FoldedText, lexicon: Lexicon) -> Iterator[Spelling]:
-    """Yield words cut in two or three: "na ked". A small word of a language that is spoken here is no part."""
-    small_words = lexicon.function_words["en"].union(
-        *(lexicon.function_words[language] for language in spoken_languages(folded, lexicon))
+    """Yield words cut in two or three: "na ked". Numbers, and small words of a language that is spoken, are no parts."""
+    small_words = lexicon.number_words.union(
+        lexicon.function_words["en"],
+        *(lexicon.function_words[language] for language in spoken_languages(folded, lexicon)),
     )
     for first in range(len(folded.tokens) - 1):
-        if folded.tokens[first].text in small_words:
+        are_letters = len(folded.tokens[first].text) == len(folded.tokens[first + 1].text) == 1
+        if are_letters or folded.tokens[first].text in small_words:
             continue
         for count in (2, 3):
             parts = folded.tokens[first : first + count]
@@ -215,7 +215,7 @@ def _split(folded: FoldedText, lexicon: Lexicon) -> Iterator[Spelling]:
 
 
 def _is_cut(parts: tuple[Token, ...], joined: str, small_words: set[str]) -> bool:
-    if any(after.start - before.end > MAX_GAP_CHARACTERS for before, after in zip(parts, parts[1:], strict=False)):
+    if any(after.start - before.end > MAX_GAP_CHARACTERS for before, after in pairwise(parts)):
         return False
     if any(part.is_number or part.text in small_words for part in parts):
         return False

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from danqing.safety.disguises import (
     glued_words,
@@ -17,7 +18,7 @@ from danqing.safety.disguises import (
     spoken_languages,
     stretched_words,
 )
-from danqing.safety.lexicon import HARMLESS, MIN_STEM_LETTERS, NUMBER, Entry, Lexicon, Phrase
+from danqing.safety.lexicon import HARMLESS, MIN_STEM_LETTERS, Entry, Lexicon, Phrase
 from danqing.safety.prompt_text import FoldedText, Token, strict_look_alike
 
 MAX_STEM_LETTERS = 24
@@ -35,8 +36,7 @@ TELLING_CONCEPTS = frozenset(("minor", "girl_or_boy", "person", "nudity", "sex",
 PhrasesBySecondWord = dict[str, list[Phrase]]
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """A concept named at `start` to `end` of the folded prompt; `value` is that of a number."""
 
     concept: str
@@ -66,7 +66,7 @@ def find_hits(folded: FoldedText, lexicon: Lexicon) -> Findings:
 
 
 def _languages_of_words(hits: Sequence[Hit]) -> set[str]:
-    """Return the languages of words that only one language lists."""
+    """Return the languages of words that are not English as well."""
     languages_by_span: dict[tuple[int, int], set[str]] = defaultdict(set)
     for hit in hits:
         languages_by_span[hit.start, hit.end].add(hit.language)
@@ -75,7 +75,7 @@ def _languages_of_words(hits: Sequence[Hit]) -> set[str]:
         for hit in hits
         if not hit.is_ambiguous
         and hit.concept in TELLING_CONCEPTS
-        and len(languages_by_span[hit.start, hit.end]) == 1
+        and (hit.language == "en" or "en" not in languages_by_span[hit.start, hit.end])
     }
 
 

@@ -48,6 +48,7 @@ class Lexicon:
     # Chinese, Japanese and symbols: found anywhere, by their first character.
     inside: dict[str, list[tuple[str, Entry]]] = field(default_factory=lambda: defaultdict(list))
     function_words: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    number_words: set[str] = field(default_factory=set)
     letters: dict[str, str] = field(default_factory=dict)
     # Spellings to which a disguised word is reduced, and the words that reduce to them.
     by_leet_key: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -56,7 +57,8 @@ class Lexicon:
     # The first letters of what could begin an entry, to give up early.
     stem_starts: set[str] = field(default_factory=set)
     word_starts: set[str] = field(default_factory=set)
-    spelled_starts: set[str] = field(default_factory=set)
+    # How long the words are that begin so, letters that look alike being the same.
+    spelled_lengths: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     unspaced_run: re.Pattern[str] = re.compile("")
 
 
@@ -92,8 +94,12 @@ def load_lexicon() -> Lexicon:
     symbols = "".join(re.escape(char) for char in lexicon.inside if not char.isascii())
     lexicon.unspaced_run = re.compile(f"[{UNSPACED}{symbols}]+")
     lexicon.stem_starts = {stem[:MIN_STEM_LETTERS] for stem in (*lexicon.stems, *lexicon.phrase_stems)}
+    lexicon.number_words = {
+        word for word, entries in lexicon.words.items() if any(entry.concept == NUMBER for entry in entries)
+    }
     lexicon.word_starts = {word[:MIN_GLUED_LETTERS] for word in lexicon.words}
-    lexicon.spelled_starts = {key[:MIN_GLUED_LETTERS] for key in lexicon.by_leet_key}
+    for key in lexicon.by_leet_key:
+        lexicon.spelled_lengths[key[:MIN_GLUED_LETTERS]].add(len(key))
     return lexicon
 
 

@@ -8,7 +8,6 @@ import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import chain
 
 from danqing.safety.ages import age_hits
@@ -37,7 +36,25 @@ _SEXUAL = frozenset(("nudity", "sex", "suggestive", "breast", "violence", "anima
 _CHILDREN = frozenset(("minor", "girl_or_boy"))
 _ITEM_END = re.compile(r"[,;|/\n.()\[\]、，。；：:{}]+")
 _FILLERS = frozenset(
-    "a an the any all her his their wearing wear wears worn on with full of and or is no weight style very".split()
+    (
+        "a",
+        "an",
+        "the",
+        "any",
+        "all",
+        "her",
+        "his",
+        "their",
+        "wearing",
+        "worn",
+        "on",
+        "with",
+        "full",
+        "of",
+        "and",
+        "or",
+        "very",
+    )
 )
 
 
@@ -76,7 +93,10 @@ class Reading:
         """Girls and boys who are not said to be adults."""
         children, grown = self.of("girl_or_boy"), self.of("grown")
         adults = {child for _, child in self._described(grown, children, MAX_GROWN_BEFORE)}
-        adults |= {child for child, _ in self._described(children, grown, MAX_GROWN_AFTER)}
+        # In "girl, adult man" the man is the adult.
+        of_others = {hit for hit, _ in followed_by(grown, self.of("person"), MAX_GROWN_BEFORE)}
+        after = [hit for hit in grown if hit not in of_others]
+        adults |= {child for child, _ in self._described(children, after, MAX_GROWN_AFTER)}
         return [child for child in children if child not in adults]
 
     def _described(self, first: Sequence[Hit], second: Sequence[Hit], limit: int) -> Iterator[tuple[Hit, Hit]]:
@@ -90,7 +110,7 @@ class Reading:
         children, young = self.of("girl_or_boy"), self.of("young")
         young_children = {child for _, child in self._described(young, children, MAX_YOUNG_BEFORE)}
         young_children |= {child for child, _ in self._described(children, young, MAX_YOUNG_AFTER)}
-        return [replace(child, concept="minor") for child in young_children]
+        return [child._replace(concept="minor") for child in young_children]
 
     def _missing_clothes(self) -> Iterator[Hit]:
         without, without_after, undress = self.of("without"), self.of("without_after"), self.of("undress")

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from confusable_homoglyphs.confusables import confusables_data
 
@@ -24,21 +25,25 @@ _KANA_MARKS = "\u3099\u309a"
 _INVISIBLE_LETTERS = "\u115f\u1160\u3164\uffa0"
 _ARABIC_TATWEEL = "\u0640"
 # Arabic and Urdu keyboards write the same letter with different characters.
-_ARABIC_VARIANTS = str.maketrans({"ة": "ه", "ى": "ي", "ی": "ي", "ې": "ي", "ک": "ك", "ہ": "ه", "ھ": "ه", "ە": "ه", "ۃ": "ه"})
+_ARABIC_VARIANTS = str.maketrans(
+    {"ة": "ه", "ى": "ي", "ی": "ي", "ې": "ي", "ک": "ك", "ہ": "ه", "ھ": "ه", "ە": "ه", "ۃ": "ه"}
+)
 _CHANDRABINDU = str.maketrans({"\u0901": "\u0902", "\u0981": "\u0982"})
-_CAPITAL_I_FOR_L = re.compile(r"(?<=[a-z])I(?=[a-z])")
+# A capital I inside a word that has no other capital is written for an l: "chiId".
+_CAPITAL_I_FOR_L = re.compile(r"(?<![A-Za-z])[a-z]++(?:I[a-z]++)+(?![A-Za-z])")
 _NAMED_LETTER = re.compile(
-    r"(?:.* )?(?:LATIN|REGIONAL INDICATOR) .*LETTER (?:SMALL CAPITAL |TURNED |OPEN |REVERSED |DOTLESS )*([A-Z])(?: WITH .+)?"
+    r"(?:.* )?(?:LATIN|REGIONAL INDICATOR) .*LETTER (?:SMALL CAPITAL |TURNED |OPEN |REVERSED |DOTLESS )*"
+    r"([A-Z])(?: WITH .+)?"
 )
 # Look-alikes that people use and that Unicode does not count as confusable.
 _MORE_LOOK_ALIKES = {
     **dict(zip("ηпπиєэξ∂δяλʌτκβθωμш", "nnnueeeddraatkbowuw", strict=True)),
+    **dict(zip("ɧŋəþðʃʒ", "hnepdsz", strict=True)),
     **dict(zip("ᑎᗩᗰᗯᘜᖇᔕᒪᗷᖴᗴᐯ∩⊂∈", "namwgrslbfevnce", strict=True)),
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A run of letters or of digits: `text` as folded, `native` before look-alikes were made Latin."""
 
     text: str
@@ -73,7 +78,9 @@ def fold(prompt: str) -> FoldedText:
 
 
 def _fold_native(prompt: str) -> str:
-    composed = unicodedata.normalize("NFKC", _CAPITAL_I_FOR_L.sub("l", prompt)).casefold()
+    composed = unicodedata.normalize(
+        "NFKC", _CAPITAL_I_FOR_L.sub(lambda word: word.group().replace("I", "l"), prompt)
+    ).casefold()
     if composed.isascii():
         return composed
     visible = "".join(_visible(unicodedata.normalize("NFD", composed)))

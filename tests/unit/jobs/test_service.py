@@ -140,6 +140,12 @@ async def test_an_expanded_prompt_is_checked_drawn_and_returned(house):
     assert house.prompt_check.prompts == ["a red square", "a red square, in detail 7"]
 
 
+async def test_both_checks_of_a_prompt_see_the_negative_prompt(house):
+    async with house.running() as service:
+        await _run(service, house.submission(enable_prompt_expansion=True, negative_prompt="green"))
+    assert house.prompt_check.negative_prompts == ["green", "green"]
+
+
 async def test_an_expanded_prompt_that_is_refused_fails_the_job_free_of_charge(house):
     house.expander.suffix = ", bloody"
     house.prompt_check.refused_words = ("bloody",)
