@@ -45,10 +45,12 @@ class Spelling(NamedTuple):
 def hidden_spellings(folded: FoldedText, lexicon: Lexicon) -> Iterator[Spelling]:
     """Yield the listed words that the text may hide in more than one word, or among signs."""
     for match in _CHUNK.finditer(folded.text):
-        chunk = match.group()[:MAX_CHUNK_CHARACTERS]
-        if not chunk.isalpha():
-            words = _in_chunk(chunk, lexicon)
-            yield from (Spelling(word, match.start(), match.end()) for word in words)
+        # Windows overlap, so that no word is cut by every one.
+        for start in range(match.start(), match.end(), MAX_CHUNK_CHARACTERS - MAX_WORD_LETTERS):
+            chunk = folded.text[start : min(start + MAX_CHUNK_CHARACTERS, match.end())]
+            if not chunk.isalpha():
+                words = _in_chunk(chunk, lexicon)
+                yield from (Spelling(word, start, start + len(chunk)) for word in words)
     yield from _masked(folded, lexicon)
     yield from _spelled_out(folded, lexicon)
     yield from _split(folded, lexicon)
@@ -198,7 +200,7 @@ def _in_run(run: list[Token], lexicon: Lexicon) -> Iterator[Spelling]:
 
 
 def _split(folded: FoldedText, lexicon: Lexicon) -> Iterator[Spelling]:
-    """Yield words cut in two or three: "na ked". Numbers, and small words of a language that is spoken, are no parts."""
+    """Yield words cut in two or three: "na ked". Numbers and small words of a spoken language are no parts."""
     small_words = lexicon.number_words.union(
         lexicon.function_words["en"],
         *(lexicon.function_words[language] for language in spoken_languages(folded, lexicon)),

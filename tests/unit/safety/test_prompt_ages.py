@@ -17,7 +17,6 @@ from danqing.safety.policy import Reading
         "age: 13",
         "13 years of age",
         "1 3 year old",
-    , 
         "a girl, 15, smiling",
         "boy (9)",
         "a boy of nine",
@@ -25,7 +24,6 @@ from danqing.safety.policy import Reading
         "１３ year old",
         "ages 9 and 11",
         "nine yr old",
-    , 
         "de 12 años",
         "12 ans",
         "douze ans",
@@ -36,7 +34,17 @@ from danqing.safety.policy import Reading
         "двенадцатилетняя",
         "13岁",
         "十三歲",
-    , "१३ साल", "बारह साल", "১৩ বছর", "١٣ سنة", "ثلاث عشرة سنة", "۱۳ سال", "13歳", "umur 12", "12 tahun", "13살"],
+        "१३ साल",
+        "बारह साल",
+        "১৩ বছর",
+        "١٣ سنة",
+        "ثلاث عشرة سنة",
+        "۱۳ سال",
+        "13歳",
+        "umur 12",
+        "12 tahun",
+        "13살",
+    ],
 )
 def test_a_childs_age_names_a_minor(prompt):
     assert Reading(prompt).names("minor")
@@ -52,7 +60,12 @@ def test_a_childs_age_names_a_minor(prompt):
         "vingt-deux ans",
         "三十岁",
         "二十三岁",
-    , "30 साल", "٣٠ سنة", "ثلاثة وعشرون سنة", "30 лет", "30歳"],
+        "30 साल",
+        "٣٠ سنة",
+        "ثلاثة وعشرون سنة",
+        "30 лет",
+        "30歳",
+    ],
 )
 def test_an_adults_age_names_an_adult(prompt):
     reading = Reading(prompt)
@@ -69,7 +82,13 @@ def test_an_adults_age_names_an_adult(prompt):
         "hace 12 años",
         "il y a 12 ans",
         "через 12 лет",
-    , "3 cats and 4 dogs", "12 o'clock", "a girl, 4k, 16:9", "十二年陈酿", "chapter 12", "200 year old oak"],
+        "3 cats and 4 dogs",
+        "12 o'clock",
+        "a girl, 4k, 16:9",
+        "十二年陈酿",
+        "chapter 12",
+        "200 year old oak",
+    ],
 )
 def test_other_numbers_name_nobody(prompt):
     assert not Reading(prompt).names("minor", "grown")
