@@ -162,7 +162,8 @@ def _hit(entry: Entry, start: int, end: int) -> Hit:
 def _inside_hits(folded: FoldedText, lexicon: Lexicon) -> Iterator[Hit]:
     text, places = _without_separators(folded.text, lexicon)
     for position, char in enumerate(text):
-        for key, entry in lexicon.inside.get(char, ()):
+        pair = text[position : position + 2]
+        for key, entry in (*lexicon.inside.get(char, ()), *lexicon.inside.get(pair, ())):
             end = position + len(key)
             if text.startswith(key, position) and _is_whole_katakana(text, position, end):
                 yield _hit(entry, places[position], places[end - 1] + 1)

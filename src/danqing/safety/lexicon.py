@@ -45,7 +45,7 @@ class Lexicon:
     stems: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     phrases: dict[str, list[Phrase]] = field(default_factory=lambda: defaultdict(list))
     phrase_stems: dict[str, list[Phrase]] = field(default_factory=lambda: defaultdict(list))
-    # Chinese, Japanese and symbols: found anywhere, by their first character.
+    # Chinese, Japanese and symbols: found anywhere, by their first two characters.
     inside: dict[str, list[tuple[str, Entry]]] = field(default_factory=lambda: defaultdict(list))
     function_words: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     number_words: set[str] = field(default_factory=set)
@@ -89,9 +89,7 @@ def load_lexicon() -> Lexicon:
     for path in sorted((files("danqing.safety") / "words").iterdir(), key=lambda path: path.name):
         if path.name.endswith(".toml"):
             _add_language(lexicon, path.name.removesuffix(".toml"), tomllib.loads(path.read_text(encoding="utf-8")))
-    for candidates in lexicon.inside.values():
-        candidates.sort(key=lambda candidate: -len(candidate[0]))
-    symbols = "".join(re.escape(char) for char in lexicon.inside if not char.isascii())
+    symbols = "".join({re.escape(start[0]) for start in lexicon.inside})
     lexicon.unspaced_run = re.compile(f"[{UNSPACED}{symbols}]+")
     lexicon.stem_starts = {stem[:MIN_STEM_LETTERS] for stem in (*lexicon.stems, *lexicon.phrase_stems)}
     lexicon.number_words = {
@@ -130,7 +128,7 @@ def _add(lexicon: Lexicon, text: str, entry: Entry) -> None:
     folded = fold(text)
     if UNSPACED_LETTER.search(folded.text) or not folded.tokens:
         key = folded.text.replace(" ", "")
-        lexicon.inside[key[0]].append((key, entry))
+        lexicon.inside[key[:2]].append((key, entry))
         return
     is_stem = [folded.text[token.end : token.end + 1] == "*" for token in folded.tokens]
     patterns = [token.text + "*" * stem for token, stem in zip(folded.tokens, is_stem, strict=True)]

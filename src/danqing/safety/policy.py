@@ -129,8 +129,7 @@ class Reading:
     def _is_small(self, start: int, end: int) -> bool:
         """Whether only small words stand there: "without her clothes", but not "without stains on clothes"."""
         gap = self.folded.text[start:end]
-        words = fold(gap).tokens
-        is_small = all(word.text in self._small_words for word in words)
+        is_small = all(word in self._small_words for word in gap.split())
         return is_small and not _ITEM_END.search(gap) and not UNSPACED_LETTER.search(gap)
 
     def _breasts(self) -> list[Hit]:
