@@ -26,9 +26,10 @@ from sqlalchemy import create_engine, text
 
 from danqing.accounts import credits
 from danqing.database import Database
-from danqing.jobs import audit, queries
+from danqing.jobs import queries
 from danqing.jobs.job import Job
 from danqing.jobs.tables import jobs
+from danqing.reports import audit
 
 LAUNCHER = Path(__file__).parents[1] / "tests" / "acceptance" / "serve_scripted.py"
 STARTING_CREDITS = 10**12

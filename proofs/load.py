@@ -22,8 +22,8 @@ from acceptance.server import MODEL_ID, Server, serving
 from sqlalchemy import select
 
 from danqing.database import Database
-from danqing.jobs import audit
 from danqing.jobs.tables import jobs
+from danqing.reports import audit
 
 LAUNCHER = Path(__file__).parents[1] / "tests" / "acceptance" / "serve_scripted.py"
 PATH = "/v1/images/generations"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from danqing.engine.interface import EngineState, EngineStatus, ImageResult, NoCaption, Progress
 from danqing.errors import ServiceError
-from danqing.jobs.job import Job
+from danqing.jobs.job import Job, JobImage
 from danqing.pictures.raster import Raster
 from danqing.pictures.request import ImageRequest
 from danqing.prompts.expander import ExpandedPrompt
@@ -20,6 +20,17 @@ REQUEST = ImageRequest(
     width_px=8,
     height_px=6,
     num_inference_steps=3,
+)
+
+IMAGE = JobImage(
+    image_index=0,
+    seed=7,
+    path="p",
+    width_px=8,
+    height_px=6,
+    content_type="image/png",
+    flagged=False,
+    revised_prompt=None,
 )
 
 

@@ -1,7 +1,6 @@
-"""The composition root: the only place that picks implementations, and what starts and stops in which order."""
+"""The composition root: picks the implementations, and starts and stops them in order."""
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -23,8 +22,8 @@ from danqing.database import Database
 from danqing.engine.child import worker_command
 from danqing.engine.interface import Engine
 from danqing.engine.local import LocalEngine
-from danqing.jobs.job import Job, JobStatus
 from danqing.jobs.limits import JobLimits
+from danqing.jobs.metrics import JobMetrics
 from danqing.jobs.ports import JobParts
 from danqing.jobs.service import JobService
 from danqing.jobs.webhooks import WebhookSender
@@ -37,14 +36,13 @@ from danqing.safety.classifier_check import ClassifierImageCheck
 from danqing.safety.image_check import ImageCheck, NoImageCheck
 from danqing.safety.prompt_check import PolicyPromptCheck
 from danqing.settings import Settings
+from danqing.storage.clean_up import clean_up_for_ever
 from danqing.storage.image_store import ImageStore
 from danqing.storage.local import LocalImageStore
 from danqing.telemetry import Metrics
 
 if TYPE_CHECKING:
     from danqing.tracing import Tracing
-
-logger = logging.getLogger(__name__)
 
 BUNDLED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "mini"
 IMAGES_FOLDER = "images"
@@ -78,7 +76,7 @@ def create_app(
         prompt_check=PolicyPromptCheck(),
         image_check=image_check,
         expander=prompt_expander(settings, engine),
-        observer=_JobFigures(metrics),
+        observer=JobMetrics(metrics),
     )
     if tracing is not None:
         parts = _traced(parts, tracing)
@@ -122,7 +120,7 @@ def create_app(
 
 @asynccontextmanager
 async def _running(settings: Settings, *, services: Services, image_check: ImageCheck) -> AsyncIterator[None]:
-    """Start every part, and stop them in the other order: first what makes work, last what does it."""
+    """Start every part, and stop them in reverse order: first the sources of work, last the engine."""
     store, base_url = services.store, _webhook_base_url(settings)
     webhooks = WebhookSender(
         services.database,
@@ -135,7 +133,7 @@ async def _running(settings: Settings, *, services: Services, image_check: Image
     await services.engine.start()
     await services.jobs.start()
     webhooks.start()
-    cleaning = asyncio.create_task(_clean_up_files(store, interval_seconds=settings.file_cleanup_interval_seconds))
+    cleaning = asyncio.create_task(clean_up_for_ever(store, interval_seconds=settings.file_cleanup_interval_seconds))
     try:
         yield
     finally:
@@ -161,7 +159,7 @@ def prepare(settings: Settings, *, clock: Clock = utc_now) -> FirstStart | None:
 
 
 def prompt_expander(settings: Settings, engine: Engine) -> PromptExpander:
-    """The expander that the settings name; `engine` is the one that would write natively."""
+    """Return the expander that the settings name; `engine` is the one that would expand natively."""
     if settings.expander == "none":
         return NoExpander()
     if settings.expander == "native":
@@ -180,7 +178,7 @@ def prompt_expander(settings: Settings, engine: Engine) -> PromptExpander:
 
 
 def package_version() -> str:
-    """The installed version; a source tree that was never installed has none."""
+    """Return the installed version; a source tree that was never installed has none."""
     try:
         return version("danqing")
     except PackageNotFoundError:
@@ -246,39 +244,3 @@ def _job_limits(settings: Settings) -> JobLimits:
         job_time_limit_seconds=settings.job_time_limit_seconds,
         lease_seconds=settings.lease_seconds,
     )
-
-
-async def _clean_up_files(store: ImageStore, *, interval_seconds: float) -> None:
-    while True:
-        try:
-            num_deleted = await store.delete_expired()
-        except OSError:
-            logger.exception("expired pictures could not be deleted")
-        else:
-            if num_deleted:
-                logger.info("deleted expired pictures", extra={"num_deleted": num_deleted})
-        await asyncio.sleep(interval_seconds)
-
-
-class _JobFigures:
-    """Turns what happens to jobs into figures and log lines."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-
-    def job_changed(self, job: Job) -> None:
-        """Count it."""
-        fields = {"inference_id": job.id, "status": job.status.value, "error_code": job.error_code}
-        logger.info("job", extra=fields)
-        if job.status is JobStatus.GENERATING and job.started_at is not None:
-            self._metrics.job_started(queue_seconds=(job.started_at - job.created_at).total_seconds())
-        if not job.status.finished:
-            return
-        seconds = None
-        if job.started_at is not None and job.finished_at is not None:
-            seconds = (job.finished_at - job.started_at).total_seconds()
-        self._metrics.job_finished(
-            job.status.value, error_code=job.error_code or "", seconds=seconds, charged_credits=job.charged_credits
-        )
-        for image in job.images:
-            self._metrics.image_delivered(flagged=image.flagged)

@@ -89,7 +89,7 @@ class Metrics:
             buckets=JOB_SECONDS_BUCKETS,
             registry=registry,
         )
-        self._images = Counter("danqing_images_total", "Pictures delivered.", ("flagged",), registry=registry)
+        self._images = Counter("danqing_images_total", "Images finished.", ("flagged",), registry=registry)
         self._errors = Counter(
             "danqing_request_errors_total", "Requests answered with an error.", ("code",), registry=registry
         )
@@ -111,7 +111,7 @@ class Metrics:
         if seconds is not None and status == "completed":
             self._job_seconds.observe(seconds)
 
-    def image_delivered(self, *, flagged: bool) -> None:
+    def image_finished(self, *, flagged: bool) -> None:
         """Count a picture."""
         self._images.labels("true" if flagged else "false").inc()
 

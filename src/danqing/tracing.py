@@ -18,8 +18,9 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, Status, StatusCod
 
 from danqing.engine.interface import Engine, EngineStatus, ImageResult, Progress
 from danqing.jobs.job import Job, JobStatus
-from danqing.jobs.ports import ImageStore, JobObserver
+from danqing.jobs.ports import JobObserver
 from danqing.pictures.request import ImageRequest
+from danqing.storage.image_store import ImageWriter
 from danqing.telemetry import inference_id_of_request
 
 INFERENCE_ID = "danqing.inference_id"
@@ -168,9 +169,9 @@ class TracedEngine:
 
 
 class TracedStore:
-    """What jobs need of an image store, with a span around each picture's way to it."""
+    """The writing side of an image store, with a span around each picture's way to it."""
 
-    def __init__(self, store: ImageStore, *, tracing: Tracing) -> None:
+    def __init__(self, store: ImageWriter, *, tracing: Tracing) -> None:
         self._store = store
         self._tracing = tracing
 

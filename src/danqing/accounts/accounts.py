@@ -1,4 +1,4 @@
-"""Accounts: who owns keys, credits and jobs. Knows nothing of what is in them."""
+"""Accounts: the owners of keys, credits and jobs."""
 
 import base64
 import re
@@ -18,7 +18,7 @@ WEBHOOK_SECRET_BYTES = 24
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """Somebody with a balance."""
+    """An owner of keys, credits and jobs."""
 
     id: str
     name: str
@@ -26,7 +26,7 @@ class Account:
 
 
 def create_account(conn: Connection, account_id: str, *, name: str, now: datetime) -> Account:
-    """Open an account with nothing in it. Raises InvalidRequest for a bad or taken id."""
+    """Open an empty account. Raises InvalidRequest for a bad or taken id."""
     if not ACCOUNT_ID_PATTERN.fullmatch(account_id):
         raise InvalidRequest("account: 1 to 64 letters, digits, dots, dashes and underscores", param="account")
     if not 0 < len(name) <= MAX_NAME_LENGTH:
@@ -55,7 +55,7 @@ def list_accounts(conn: Connection) -> list[Account]:
 
 
 def webhook_secret(conn: Connection, account_id: str) -> str:
-    """Give the secret that signs the account's webhooks, in Standard Webhooks form. Raises NotFound."""
+    """Return the secret that signs the account's webhooks, in Standard Webhooks form. Raises NotFound."""
     row = queries.find_account(conn, account_id)
     if row is None:
         raise NotFound(f"There is no account {account_id!r}.")

@@ -1,4 +1,4 @@
-"""API keys: 32 hex digits, shown once and kept as a hash. Knows nothing of HTTP headers.
+"""API keys: 32 hex digits, shown once and stored as a hash.
 
 Every function works inside the caller's transaction.
 """

@@ -1,4 +1,4 @@
-"""The first start: one account with credits and one key. Knows nothing of where the key is then shown."""
+"""The first start: one account with credits and one key."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,4 @@
-"""How often and how much at once a key may ask: a token bucket and a counter per key, in this process's memory.
-
-Knows nothing of headers; returns what they need.
-"""
+"""Rate limits: a token bucket and a counter of running requests per API key, in this process's memory."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -59,7 +56,7 @@ class KeyLimits:
         return self._state(use)
 
     def peek(self, api_key_id: str) -> RateState:
-        """Say how the key stands without counting, for the headers of a refusal."""
+        """Return the state of the key without counting, for the headers of a refusal."""
         return self._state(self._refilled(api_key_id))
 
     @contextmanager

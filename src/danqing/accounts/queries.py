@@ -1,4 +1,4 @@
-"""The SQL of accounts, keys and the ledger. Decides nothing: the rules are in the modules that call it."""
+"""The SQL of accounts, keys and the ledger. The rules are in the modules that call it."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -56,7 +56,7 @@ def find_key(conn: Connection, prefix: str) -> Row[Any] | None:
 
 def lock_key(conn: Connection, prefix: str) -> Row[Any]:
     """Read a key and let no other transaction hold credits for it until this one ends."""
-    # The weaker lock leaves alone those who merely refer to the key.
+    # The weaker lock does not block transactions that merely refer to the key.
     return conn.execute(select(api_keys).where(api_keys.c.prefix == prefix).with_for_update(key_share=True)).one()
 
 

@@ -1,4 +1,4 @@
-"""How much a key may spend in a period. Knows periods and sums, not keys' other sides."""
+"""Spend limits: the most that a key may spend in a period."""
 
 from datetime import date, datetime, timedelta
 from enum import StrEnum

@@ -11,8 +11,8 @@ from danqing.api.auth import Caller
 from danqing.api.keys import wire_time
 from danqing.api.periods import Moment
 from danqing.api.services import services_of
-from danqing.jobs.reports import (
-    MAX_PAGE_ROWS,
+from danqing.reports.pages import MAX_PAGE_ROWS
+from danqing.reports.transactions import (
     Direction,
     Transaction,
     TransactionFilter,

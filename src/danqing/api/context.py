@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from danqing.api.errors import error_response
 from danqing.errors import ServiceError
-from danqing.jobs.job import new_job_id
+from danqing.jobs.job import sample_job_id
 from danqing.telemetry import Metrics, inference_id_of_request
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
-        state["inference_id"] = new_job_id()
+        state["inference_id"] = sample_job_id()
         # What handlers want on their answer whether it succeeds or fails.
         state["answer_headers"] = {}
         outer_id = inference_id_of_request.set(state["inference_id"])

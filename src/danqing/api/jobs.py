@@ -69,4 +69,4 @@ async def _answer(job: Job, request: Request) -> Response:
 
 
 def _delivery(job: Job, request: Request) -> Delivery:
-    return Delivery(base_url=base_url(request), with_base64=job.deliver_inline)
+    return Delivery(base_url=base_url(request), with_base64=job.inline_images)

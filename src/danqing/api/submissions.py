@@ -59,7 +59,7 @@ async def read_order(request: Request, caller: ApiKey) -> Order:
         idempotency_key=idempotency_key,
         warnings=warnings_of(wanted, previews_are_sent=stream or respond_async),
         webhook_url=wanted.webhook_url,
-        deliver_inline=with_base64,
+        inline_images=with_base64,
         respond_async=respond_async,
         job_id=request.state.inference_id,
     )

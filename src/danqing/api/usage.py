@@ -12,7 +12,8 @@ from danqing.api.keys import wire_time
 from danqing.api.periods import Period, parse_period
 from danqing.api.services import services_of
 from danqing.jobs.job import Job, JobStatus
-from danqing.jobs.reports import UsageRow, list_logs, usage
+from danqing.reports.logs import list_logs
+from danqing.reports.usage import UsageRow, usage
 
 MAX_OFFSET_ROWS = 1_000_000
 

@@ -53,7 +53,7 @@ def check(as_json: AsJson = False) -> None:
 
     Example: `danqing credits check || echo "tell somebody"`
     """
-    from danqing.jobs import audit
+    from danqing.reports import audit
 
     with open_database() as database, database.read() as conn:
         discrepancies = audit.check(conn)

@@ -1,4 +1,4 @@
-"""Webhooks as rows: written when a job finishes, claimed, tried again, given up. Sends nothing itself.
+"""Webhook deliveries as rows: scheduled when a job finishes, claimed by a sender, retried with backoff, given up.
 
 Every function works inside the caller's transaction.
 """
@@ -13,10 +13,10 @@ from sqlalchemy import Connection
 from danqing.jobs import queries
 from danqing.jobs.job import Job
 
-# After the first attempt fails, the next ones wait so long; the last failure is final, about 20 hours later.
+# The pauses between attempts; the last attempt comes about 20 hours after the first.
 RETRY_DELAYS = tuple(timedelta(seconds=seconds) for seconds in (5, 60, 300, 1800, 7200, 21600, 43200))
-MAX_ATTEMPTS = len(RETRY_DELAYS) + 1
-# A sender that dies while it sends keeps a delivery from the others for so long.
+MAX_WEBHOOK_ATTEMPTS = len(RETRY_DELAYS) + 1
+# How long a sender that dies while it sends keeps a delivery from the others.
 CLAIM_LIFETIME = timedelta(seconds=60)
 
 
@@ -30,7 +30,7 @@ class DeliveryStatus(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """A webhook that somebody has claimed; `num_attempts` counts the one about to be made."""
+    """A webhook that a sender has claimed; `num_attempts` counts the attempt about to be made."""
 
     id: str
     job: Job
@@ -38,7 +38,7 @@ class Delivery:
 
 
 def schedule(conn: Connection, job: Job, *, now: datetime) -> None:
-    """Note that a finished job must be told to its webhook URL."""
+    """Schedule the webhook of a job that has just finished."""
     queries.insert_delivery(
         conn,
         {
@@ -53,12 +53,12 @@ def schedule(conn: Connection, job: Job, *, now: datetime) -> None:
 
 
 def claim(conn: Connection, *, now: datetime, limit: int) -> list[Delivery]:
-    """Take webhooks whose time has come; nobody else takes them until the claim is over."""
+    """Claim webhooks that are due; other senders leave them alone until the claim runs out."""
     claimed = []
     for row in queries.lock_due_deliveries(conn, now=now, limit=limit):
         num_attempts = row.num_attempts + 1
-        if num_attempts > MAX_ATTEMPTS:
-            # Its senders died, each time; without an end it would be claimed for ever.
+        if num_attempts > MAX_WEBHOOK_ATTEMPTS:
+            # Its senders died each time; without this limit it would be claimed for ever.
             _write(conn, row.id, status=DeliveryStatus.FAILED, next_attempt_at=None)
             continue
         _write(conn, row.id, num_attempts=num_attempts, next_attempt_at=now + CLAIM_LIFETIME)
@@ -74,8 +74,8 @@ def succeed(conn: Connection, delivery: Delivery) -> None:
 
 
 def fail(conn: Connection, delivery: Delivery, *, error: str, final: bool, now: datetime) -> None:
-    """Note why the webhook did not arrive, and when to try again, unless this was the last time."""
-    if final or delivery.num_attempts >= MAX_ATTEMPTS:
+    """Note why the webhook did not arrive, and when to retry, unless this was the last attempt."""
+    if final or delivery.num_attempts >= MAX_WEBHOOK_ATTEMPTS:
         _write(conn, delivery.id, status=DeliveryStatus.FAILED, next_attempt_at=None, last_error=error)
     else:
         delay = RETRY_DELAYS[delivery.num_attempts - 1]

@@ -1,4 +1,4 @@
-"""What happens to a running job, told to everybody who listens. Lives in memory; the database keeps the outcome.
+"""Events of running jobs, published to their listeners. They live in memory; the database keeps the outcome.
 
 For one event loop; not for several threads.
 """
@@ -17,7 +17,7 @@ MAX_BUFFERED_EVENTS = 64
 
 
 class JobChannel:
-    """The events of one job. Who comes late first gets the latest step of each image and every image so far."""
+    """The events of one job. A late listener first gets the latest step of each image and every finished image."""
 
     def __init__(self, *, account_id: str) -> None:
         self.account_id = account_id
@@ -42,7 +42,7 @@ class JobChannel:
             listener.add(event)
 
     def abandon(self) -> None:
-        """End the channel without an outcome: another process has the job now."""
+        """End the channel without an outcome: listeners find it in the database."""
         self._closed = True
         for listener in self._listeners:
             listener.wake()

@@ -1,6 +1,6 @@
-"""How a job's status may change, and that credits move with it: each function is one transaction's work.
+"""The moves of a job from status to status, and of its credits with it.
 
-Knows nothing of queues, engines or time: the caller brings the connection and the clock's reading.
+Each function works inside the caller's transaction, at the moment that the caller's clock shows.
 """
 
 from collections.abc import Collection, Mapping
@@ -14,11 +14,11 @@ from danqing.accounts import credits
 from danqing.accounts.pricing import Price
 from danqing.errors import Cancelled, IdempotencyConflict, IdempotencyMismatch, NotFound, ServiceError
 from danqing.jobs import deliveries, queries
-from danqing.jobs.job import Job, JobImage, JobStatus, Submission
+from danqing.jobs.job import Job, JobResult, JobStatus, Submission
 
 IDEMPOTENCY_LIFETIME = timedelta(hours=24)
-# The first try and, after a crash of the process that worked on it, one more.
-MAX_ATTEMPTS = 2
+# The first attempt and, after a crash of the process that worked on it, one more.
+MAX_JOB_ATTEMPTS = 2
 
 # Every move a job may make. A finished job makes none, which is why its hold settles once.
 ALLOWED_MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
@@ -36,21 +36,10 @@ class LostJob(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
-    """Who works on a job, and until when nobody else may take it over."""
+    """The process that works on a job, and until when no other may take it over."""
 
     owner: str
     expires_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drawing:
-    """What drawing a job brought: the stored images, and how they came about."""
-
-    images: tuple[JobImage, ...]
-    engine: str
-    safety: Mapping[str, object]
-    warnings: tuple[str, ...]
-    expanded_prompt: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +53,7 @@ class Recovered:
 def find_replay(conn: Connection, submission: Submission, *, now: datetime) -> Job | None:
     """Find the job that the submission's idempotency key already stands for.
 
-    A failed or cancelled job has freed its key: trying again is what the key is for.
+    A failed or cancelled job has freed its key: retrying is what the key is for.
     Raises IdempotencyMismatch for another body, IdempotencyConflict while the first request still waits for its answer.
     """
     if submission.idempotency_key is None:
@@ -119,15 +108,15 @@ def submit(
 
 
 def start(conn: Connection, job: Job, *, lease: Lease, now: datetime) -> Job:
-    """Begin to draw. Raises LostJob."""
+    """Begin an attempt. Raises LostJob."""
     values = {"started_at": now, "num_attempts": job.num_attempts + 1, "lease_expires_at": lease.expires_at}
     return _move(conn, job.id, JobStatus.GENERATING, owner=lease.owner, values=values)
 
 
-def succeed(conn: Connection, job: Job, drawing: Drawing, *, lease_owner: str, now: datetime) -> Job:
-    """Complete the job and charge for the images that there are. Raises LostJob."""
+def succeed(conn: Connection, job: Job, result: JobResult, *, lease_owner: str, now: datetime) -> Job:
+    """Complete the job and charge for the images of its result. Raises LostJob."""
     image_credits = job.price_credits // job.request.num_images
-    charged_credits = image_credits * len(drawing.images)
+    charged_credits = image_credits * len(result.images)
     return _finish(
         conn,
         job.id,
@@ -135,11 +124,11 @@ def succeed(conn: Connection, job: Job, drawing: Drawing, *, lease_owner: str, n
         lease_owner=lease_owner,
         now=now,
         charged_credits=charged_credits,
-        images=[asdict(image) for image in drawing.images],
-        engine=drawing.engine,
-        safety=dict(drawing.safety),
-        warnings=list(drawing.warnings),
-        expanded_prompt=drawing.expanded_prompt,
+        images=[asdict(image) for image in result.images],
+        engine=result.engine,
+        safety=dict(result.safety),
+        warnings=list(result.warnings),
+        expanded_prompt=result.expanded_prompt,
     )
 
 
@@ -157,7 +146,7 @@ def fail(conn: Connection, job: Job, error: ServiceError, *, lease_owner: str | 
 
 
 def cancel(conn: Connection, job_id: str, *, now: datetime) -> Job:
-    """End the job at its owner's wish, whichever process works on it, and release its hold. Raises LostJob."""
+    """End the job at its owner's request, whichever process works on it, and release its hold. Raises LostJob."""
     reason = Cancelled()
     return _finish(
         conn,
@@ -171,7 +160,7 @@ def cancel(conn: Connection, job_id: str, *, now: datetime) -> Job:
 
 
 def hand_back(conn: Connection, job: Job, *, lease_owner: str, now: datetime) -> Job:
-    """Let any process take the job over at once, as if it had not been tried here. Raises LostJob."""
+    """Let any process take the job over at once, as if there had been no attempt here. Raises LostJob."""
     num_attempts = job.num_attempts - (job.status is JobStatus.GENERATING)
     values = {"started_at": None, "num_attempts": num_attempts, "lease_expires_at": now - timedelta(microseconds=1)}
     return _move(conn, job.id, JobStatus.QUEUED, owner=lease_owner, values=values)
@@ -180,15 +169,15 @@ def hand_back(conn: Connection, job: Job, *, lease_owner: str, now: datetime) ->
 def recover(conn: Connection, *, lease: Lease, at_work: Collection[str], now: datetime, limit: int) -> Recovered:
     """Take over, or end, at most `limit` jobs whose owner has not renewed its lease, but none that we are `at_work` on.
 
-    A job is tried once more. One whose result nobody could collect, because its connection died with its owner,
-    ends instead: drawing it would charge for a picture that nobody gets. Forgets old idempotency keys as well.
+    A job gets one more attempt. A job whose result cannot be collected, because its connection died with its owner,
+    ends instead: drawing it would charge for images that nobody gets. Forgets old idempotency keys as well.
     """
     queries.delete_idempotency_keys(conn, created_before=now - IDEMPOTENCY_LIFETIME)
     requeued, failed = [], []
     lost = queries.lock_lost_jobs(conn, now=now, without=at_work, limit=limit)
     # Every process settles in the order of accounts, so that two of them never wait for each other.
     for job in sorted(lost, key=lambda job: (job.account_id, job.created_at)):
-        if job.collectable and job.num_attempts < MAX_ATTEMPTS:
+        if job.collectable and job.num_attempts < MAX_JOB_ATTEMPTS:
             taken = {"lease_owner": lease.owner, "lease_expires_at": lease.expires_at, "started_at": None}
             requeued.append(_move(conn, job.id, JobStatus.QUEUED, owner=None, values=taken))
         else:
@@ -222,14 +211,14 @@ def _new_job(submission: Submission, *, price: Price, safety: Mapping[str, objec
         client_request_id=submission.client_request_id,
         idempotency_key=submission.idempotency_key,
         webhook_url=submission.webhook_url,
-        deliver_inline=submission.deliver_inline,
+        inline_images=submission.inline_images,
         respond_async=submission.respond_async,
     )
 
 
 def _remember(conn: Connection, submission: Submission, *, idempotency_key: str, now: datetime) -> None:
     key = {"api_key_id": submission.api_key_id, "path": submission.path, "idempotency_key": idempotency_key}
-    # What it stood for is too old, or failed: `find_replay` has let it pass.
+    # The job that it stood for is too old, or failed: `find_replay` has let it pass.
     queries.delete_idempotency_key(conn, **key)
     remembered = {
         **key,

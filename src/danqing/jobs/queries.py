@@ -1,14 +1,13 @@
-"""The SQL of jobs, and of the reports that join them with the ledger. Decides nothing."""
+"""The SQL of jobs, their idempotency keys and their webhooks. The rules are in the modules that call it."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from danqing.accounts.tables import holds, settlements, transfers
 from danqing.jobs.job import Job, JobImage, JobStatus, Origin
 from danqing.jobs.tables import idempotency_keys, jobs, webhook_deliveries
 from danqing.pictures.request import ImageRequest
@@ -109,85 +108,6 @@ def lock_due_deliveries(conn: Connection, *, now: datetime, limit: int) -> list[
 def update_delivery(conn: Connection, delivery_id: str, values: Values) -> None:
     """Write how a webhook stands."""
     conn.execute(update(webhook_deliveries).where(webhook_deliveries.c.id == delivery_id).values(values))
-
-
-def list_jobs(
-    conn: Connection,
-    *,
-    account_id: str,
-    created_from: datetime,
-    statuses: Collection[JobStatus],
-    limit: int,
-    offset: int,
-) -> list[Job]:
-    """Read an account's jobs, newest first."""
-    chosen = and_(jobs.c.account_id == account_id, jobs.c.created_at >= created_from, jobs.c.status.in_(statuses))
-    page = select(jobs).where(chosen).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit).offset(offset)
-    return [job_from_row(row) for row in conn.execute(page)]
-
-
-def count_jobs(conn: Connection, *, account_id: str, created_from: datetime, statuses: Collection[JobStatus]) -> int:
-    """Count what `list_jobs` would list without a limit."""
-    chosen = and_(jobs.c.account_id == account_id, jobs.c.created_at >= created_from, jobs.c.status.in_(statuses))
-    return conn.execute(select(func.count()).select_from(jobs).where(chosen)).scalar_one()
-
-
-def sum_jobs(conn: Connection, *, account_id: str, created_from: datetime) -> list[Row[Any]]:
-    """Count jobs and sum their charges by model and status."""
-    totals = select(
-        jobs.c.model,
-        jobs.c.status,
-        func.count().label("num_requests"),
-        func.sum(jobs.c.charged_credits).label("charged_credits"),
-    )
-    chosen = and_(jobs.c.account_id == account_id, jobs.c.created_at >= created_from)
-    by_model = totals.where(chosen).group_by(jobs.c.model, jobs.c.status).order_by(jobs.c.model, jobs.c.status)
-    return list(conn.execute(by_model))
-
-
-def list_transfers(
-    conn: Connection,
-    *,
-    account_id: str,
-    kinds: Collection[str],
-    created_from: datetime | None,
-    created_to: datetime | None,
-    before: tuple[datetime, str] | None,
-    limit: int,
-) -> list[Row[Any]]:
-    """Read transfers of some kinds, newest first, with the model of their job; `before` is the last row seen."""
-    page = select(transfers, jobs.c.model).outerjoin(jobs, jobs.c.id == transfers.c.hold_id)
-    page = page.where(transfers.c.account_id == account_id, transfers.c.kind.in_(kinds))
-    if created_from is not None:
-        page = page.where(transfers.c.created_at >= created_from)
-    if created_to is not None:
-        page = page.where(transfers.c.created_at < created_to)
-    if before is not None:
-        created_at, transfer_id = before
-        page = page.where(
-            or_(
-                transfers.c.created_at < created_at,
-                and_(transfers.c.created_at == created_at, transfers.c.id < transfer_id),
-            )
-        )
-    return list(conn.execute(page.order_by(transfers.c.created_at.desc(), transfers.c.id.desc()).limit(limit)))
-
-
-def compare_jobs_with_holds(conn: Connection) -> list[Row[Any]]:
-    """Give every job, and every hold without one, with what the ledger says about it."""
-    columns = (
-        func.coalesce(jobs.c.id, holds.c.id).label("id"),
-        jobs.c.status,
-        jobs.c.price_credits,
-        jobs.c.charged_credits,
-        holds.c.amount_credits,
-        settlements.c.captured_credits,
-    )
-    with_job = select(*columns).outerjoin(holds, holds.c.id == jobs.c.id)
-    with_job = with_job.outerjoin(settlements, settlements.c.hold_id == holds.c.id)
-    without = select(*columns).select_from(holds).outerjoin(jobs, jobs.c.id == holds.c.id)
-    without = without.outerjoin(settlements, settlements.c.hold_id == holds.c.id).where(jobs.c.id.is_(None))
-    return [*conn.execute(with_job), *conn.execute(without)]
 
 
 def job_from_row(row: Row[Any]) -> Job:

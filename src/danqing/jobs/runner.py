@@ -1,6 +1,6 @@
-"""Draws one job: expands and checks its prompt, follows the engine, checks, encodes and stores each image.
+"""The run of a job: expands and checks its prompt, follows the engine, checks, encodes and stores each image.
 
-Knows nothing of the database: what comes out is a Drawing or an error, and no file without a Drawing.
+It ends with a JobResult or an error, and an error leaves no files behind.
 """
 
 import asyncio
@@ -11,8 +11,7 @@ from dataclasses import replace
 
 from danqing.engine.interface import ImageResult, Progress
 from danqing.errors import ModerationBlocked, ServiceError
-from danqing.jobs.job import ImageDone, Job, JobEvent, JobImage, StepDone
-from danqing.jobs.lifecycle import Drawing
+from danqing.jobs.job import ImageDone, Job, JobEvent, JobImage, JobResult, StepDone
 from danqing.jobs.ports import JobParts
 from danqing.pictures.encoding import Provenance, encode, encode_preview
 from danqing.pictures.raster import Raster, blackened
@@ -38,8 +37,8 @@ class JobRunner:
         self._safety = dict(job.safety)
         self._expanded_prompt: str | None = None
 
-    async def draw(self) -> Drawing:
-        """Draw until the images are stored. Cancelling ends the engine's work within one step.
+    async def run(self) -> JobResult:
+        """Draw and store the images. Cancelling ends the engine's work within one step.
 
         An image that fails among several is left out with a warning; when none is left, its error is raised.
         """
@@ -48,18 +47,18 @@ class JobRunner:
             await self._follow_engine()
             if not self._images:
                 raise self._failures[0] if self._failures else ServiceError("The engine drew nothing.")
-            return self._drawing()
+            return self._result()
         except BaseException:
             await self.discard()
             raise
 
     async def discard(self) -> None:
-        """Delete what was stored: nobody will be charged for it, so nobody gets it."""
+        """Delete the stored images: they are not charged, so they are not handed out."""
         for image in self._images:
             try:
                 await self._parts.store.delete(image.path)
             except Exception:
-                # The store's own clean-up takes it when its lifetime is over.
+                # The store's clean-up deletes it when its lifetime is over.
                 logger.warning("could not delete %s of job %s", image.path, self._job.id, exc_info=True)
 
     async def _expand(self) -> None:
@@ -83,21 +82,21 @@ class JobRunner:
         request = replace(self._request, prompt=self._expanded_prompt or self._request.prompt)
         seen: set[int] = set()
         # The engine draws on while finished images are checked, encoded and stored.
-        async with asyncio.TaskGroup() as deliveries:
+        async with asyncio.TaskGroup() as finishing:
             try:
                 async with aclosing(self._parts.engine.generate(request)) as events:
                     async for event in events:
                         if isinstance(event, Progress):
-                            await self._tell_progress(event)
+                            await self._publish_step(event)
                         elif event.image_index not in seen:
                             # An engine that had to start again draws the same images again.
                             seen.add(event.image_index)
-                            deliveries.create_task(self._deliver(event))
+                            finishing.create_task(self._finish_image(event))
             except ServiceError as error:
-                # What is drawn already can still be delivered.
+                # Images that are drawn already are still finished.
                 self._failures.append(error)
 
-    async def _tell_progress(self, progress: Progress) -> None:
+    async def _publish_step(self, progress: Progress) -> None:
         preview = progress.preview
         self._publish(
             StepDone(
@@ -108,7 +107,7 @@ class JobRunner:
             )
         )
 
-    async def _deliver(self, result: ImageResult) -> None:
+    async def _finish_image(self, result: ImageResult) -> None:
         try:
             image = await self._store(result, *await self._checked(result.raster))
         except ServiceError as error:
@@ -147,15 +146,15 @@ class JobRunner:
 
     @property
     def _model(self) -> str:
-        # Asked for once there is a picture: a model that is still loading has a name and no description.
+        # Read once there is an image: a model that is still loading has a name and no description.
         return self._parts.engine.status().model
 
-    def _drawing(self) -> Drawing:
+    def _result(self) -> JobResult:
         num_missing = self._request.num_images - len(self._images)
         if num_missing:
             reasons = "; ".join(error.message for error in self._failures)
             self._warnings.append(f"{num_missing} of the images failed and are not charged. {reasons}".strip())
-        return Drawing(
+        return JobResult(
             images=tuple(sorted(self._images, key=lambda image: image.image_index)),
             engine=self._model,
             safety=self._safety,

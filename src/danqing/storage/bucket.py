@@ -1,6 +1,6 @@
 """Pictures in an S3-compatible bucket, for several servers or hosts. Needs the extra `s3`.
 
-Knows nothing of jobs or HTTP. The bucket writes an object whole or not at all, so nothing unfinished is ever seen.
+The bucket writes an object whole or not at all, so nothing unfinished is ever seen.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from obstore.exceptions import BaseError
 from obstore.store import ObjectStore, from_url
 
 from danqing.errors import NotFound, Overloaded
-from danqing.storage.image_store import PATH_PREFIX, StoredImage, check_alive, describe_path, is_expired, new_path
+from danqing.storage.image_store import PATH_PREFIX, StoredImage, check_alive, describe_path, is_expired, sample_path
 
 RETRY_TIMEOUT = timedelta(seconds=30)
 MAX_RETRIES = 3
@@ -39,7 +39,7 @@ class BucketImageStore:
 
     async def put(self, data: bytes, *, content_type: str, extension: str) -> str:
         """Store durably and return the path. Raises Overloaded when the bucket does not take it."""
-        path = new_path(self._clock(), extension=extension)
+        path = sample_path(self._clock(), extension=extension)
         await self._put(path, data, content_type=content_type)
         return path
 

@@ -1,4 +1,4 @@
-"""What every image store can do, and how its paths are made. Knows nothing of jobs, accounts or HTTP.
+"""The image store: its protocol, and the paths of stored pictures.
 
 A path is `files/b/{8 hex}/{21 characters}.{extension}`. The hex digits are the second of storing, so a store tells a
 path whose lifetime is over from one that never was, and finds what to clean up, without keeping a list.
@@ -33,23 +33,27 @@ class StoredImage:
     expires_at: datetime | None
 
 
-class ImageStore(Protocol):
+class ImageWriter(Protocol):
+    """The writing side of an image store."""
+
+    async def put(self, data: bytes, *, content_type: str, extension: str) -> str:
+        """Store durably and return the path. Raises Overloaded when there is no room."""
+
+    async def delete(self, path: str) -> None:
+        """Remove a picture; a missing one is no error."""
+
+
+class ImageStore(ImageWriter, Protocol):
     """Keeps encoded pictures under unguessable paths for a limited time."""
 
     async def start(self) -> None:
         """Make ready to store."""
-
-    async def put(self, data: bytes, *, content_type: str, extension: str) -> str:
-        """Store durably and return the path. Raises Overloaded when there is no room."""
 
     async def find(self, path: str) -> StoredImage:
         """Describe a picture. Raises NotFound, or Gone after its lifetime."""
 
     async def read(self, path: str, *, start: int = 0, num_bytes: int | None = None) -> bytes:
         """Read a picture or a piece of it. Raises NotFound, or Gone after its lifetime."""
-
-    async def delete(self, path: str) -> None:
-        """Remove a picture; a missing one is no error."""
 
     async def delete_expired(self) -> int:
         """Remove every picture whose lifetime is over; return how many there were."""
@@ -58,8 +62,8 @@ class ImageStore(Protocol):
         """Raise Overloaded unless a picture could be stored now."""
 
 
-def new_path(now: datetime, *, extension: str) -> str:
-    """Draw an unguessable path for a picture stored now."""
+def sample_path(now: datetime, *, extension: str) -> str:
+    """Return a random path for a picture stored now that nobody can guess."""
     name = "".join(secrets.choice(_ALPHABET) for _ in range(NAME_LENGTH))
     return f"{PATH_PREFIX}/{int(now.timestamp()):08x}/{name}.{extension}"
 

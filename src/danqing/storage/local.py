@@ -1,7 +1,4 @@
-"""Pictures as files in a local folder: written under a temporary name, flushed to the disk, then renamed.
-
-Knows nothing of jobs or HTTP.
-"""
+"""Pictures as files in a local folder: written under a temporary name, flushed to the disk, then renamed."""
 
 import asyncio
 import errno
@@ -13,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from danqing.errors import NotFound, Overloaded
-from danqing.storage.image_store import PATH_PREFIX, StoredImage, check_alive, describe_path, is_expired, new_path
+from danqing.storage.image_store import PATH_PREFIX, StoredImage, check_alive, describe_path, is_expired, sample_path
 
 UNFINISHED_FOLDER = "unfinished"
 NO_ROOM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -36,7 +33,7 @@ class LocalImageStore:
 
     async def put(self, data: bytes, *, content_type: str, extension: str) -> str:
         """Store durably and return the path. Raises Overloaded when there is no room."""
-        path = new_path(self._clock(), extension=extension)
+        path = sample_path(self._clock(), extension=extension)
         assert describe_path(path, lifetime=None)[2] == content_type
         await asyncio.to_thread(self._write, path, data)
         return path

@@ -150,7 +150,7 @@ async def test_after_the_last_attempt_it_is_given_up(house, receiver):
     for _ in range(20):
         await sender.send_due()
         house.clock.advance(days=1)
-    assert len(receiver.requests) == deliveries.MAX_ATTEMPTS
+    assert len(receiver.requests) == deliveries.MAX_WEBHOOK_ATTEMPTS
     assert (_row(house).status, _row(house).last_error) == ("failed", "status 503")
 
 

@@ -8,9 +8,10 @@ from sqlalchemy import update
 from danqing.accounts import credits
 from danqing.accounts.pricing import Price
 from danqing.errors import ServiceError
-from danqing.jobs import audit, lifecycle
+from danqing.jobs import lifecycle
 from danqing.jobs.lifecycle import Lease
 from danqing.jobs.tables import jobs
+from danqing.reports import audit
 
 
 @pytest.mark.parametrize(

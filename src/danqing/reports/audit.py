@@ -1,16 +1,16 @@
-"""Whether jobs and money agree. Reads only; changes nothing that it finds wrong."""
+"""The audit: do jobs and money agree? It reads only, and mends nothing that it finds wrong."""
 
 from collections.abc import Iterator
 
 from sqlalchemy import Connection, Row
 
 from danqing.accounts import credits
-from danqing.jobs import queries
 from danqing.jobs.job import JobStatus
+from danqing.reports import queries
 
 
 def check(conn: Connection) -> list[str]:
-    """Recompute the ledger and compare it with the jobs; one sentence per discrepancy, none when all is well."""
+    """Recompute the ledger and compare it with the jobs; return one sentence per discrepancy."""
     discrepancies = credits.check(conn)
     for row in queries.compare_jobs_with_holds(conn):
         discrepancies.extend(f"job {row.id}: {problem}" for problem in _problems(row))
