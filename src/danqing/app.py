@@ -15,8 +15,8 @@ from fastapi import FastAPI
 from danqing.accounts.bootstrap import FirstStart, bootstrap
 from danqing.accounts.limits import KeyLimits
 from danqing.accounts.pricing import Price
-from danqing.api.answers import Delivery, job_answer
 from danqing.api.application import build_api
+from danqing.api.responses import ResponseFormat, job_body
 from danqing.api.services import Services
 from danqing.database import Database
 from danqing.engine.child import worker_command
@@ -124,7 +124,7 @@ async def _running(settings: Settings, *, services: Services, image_check: Image
     store, base_url = services.store, _webhook_base_url(settings)
     webhooks = WebhookSender(
         services.database,
-        describe=lambda job: job_answer(job, delivery=Delivery(base_url=base_url), store=store),
+        describe=lambda job: job_body(job, response_format=ResponseFormat(base_url=base_url), store=store),
         clock=services.clock,
     )
     await asyncio.to_thread(prepare, settings, clock=services.clock)

@@ -1,4 +1,4 @@
-"""Puts the web application together: routes, layers, error handlers. Knows no implementation of any part."""
+"""The web application: routes, layers and error handlers, put together."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -9,9 +9,9 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from danqing.api import billing, files, health, images, jobs, keys, models, usage
-from danqing.api.context import EXPOSED_HEADERS, RequestContext
+from danqing.api.context import RequestContext
 from danqing.api.documents import ERROR_RESPONSE
-from danqing.api.errors import answer_framework_error, answer_query_error, answer_service_error
+from danqing.api.errors import handle_framework_error, handle_query_error, handle_service_error
 from danqing.api.services import Services
 from danqing.errors import ServiceError
 
@@ -21,7 +21,7 @@ PREFLIGHT_SECONDS = 86_400
 
 
 def build_api(services: Services, *, lifespan: Lifespan, version: str) -> FastAPI:
-    """Make the application; `lifespan` starts and stops the parts."""
+    """Build the application. `lifespan` starts and stops the services."""
     api = FastAPI(
         title="Danqing",
         description="Self-hosted HunyuanImage-3.0 behind the hosted image API.",
@@ -37,9 +37,9 @@ def build_api(services: Services, *, lifespan: Lifespan, version: str) -> FastAP
     api.state.services = services
     for part in (images, jobs, models, keys, billing, usage, files, health):
         api.include_router(part.router)
-    api.add_exception_handler(ServiceError, answer_service_error)
-    api.add_exception_handler(RequestValidationError, answer_query_error)
-    api.add_exception_handler(HTTPException, answer_framework_error)
+    api.add_exception_handler(ServiceError, handle_service_error)
+    api.add_exception_handler(RequestValidationError, handle_query_error)
+    api.add_exception_handler(HTTPException, handle_framework_error)
     # The last one added is the outermost.
     api.add_middleware(RequestContext, metrics=services.metrics)
     api.add_middleware(
@@ -47,7 +47,6 @@ def build_api(services: Services, *, lifespan: Lifespan, version: str) -> FastAP
         allow_origins=["*"],
         allow_methods=["*"],
         allow_headers=["*"],
-        expose_headers=list(EXPOSED_HEADERS),
         max_age=PREFLIGHT_SECONDS,
     )
     return api

@@ -1,6 +1,6 @@
-"""The outermost layer: gives every request its id, every answer its headers, and every surprise a proper 500.
+"""Request context: the id of every request, the headers of every response, a 500 for unexpected errors.
 
-A pure ASGI layer, because it must see streams, disconnects and errors of everything inside it.
+A pure ASGI layer, so that it also logs and counts streams and clients that disconnect.
 """
 
 import logging
@@ -38,14 +38,14 @@ EXPOSED_HEADERS = (
     "Idempotent-Replayed",
     "ETag",
 )
-# Anything else that a client makes up shares one label in the metrics.
+# Other methods, which clients can make up, share one label in the metrics.
 KNOWN_METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "PUT")
-# What is logged when a client hung up before it was answered.
+# Logged when a client hung up before its response began. It is never sent.
 CLIENT_CLOSED_STATUS = 499
 
 
 class RequestContext:
-    """Wraps the application."""
+    """The layer around the application."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         """Count in `metrics`."""
@@ -59,8 +59,8 @@ class RequestContext:
             return
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
         state["inference_id"] = sample_job_id()
-        # What handlers want on their answer whether it succeeds or fails.
-        state["answer_headers"] = {}
+        # Handlers add headers here that belong on the response whether it succeeds or fails.
+        state["response_headers"] = {}
         outer_id = inference_id_of_request.set(state["inference_id"])
         started = time.perf_counter()
         status = CLIENT_CLOSED_STATUS
@@ -104,7 +104,7 @@ class RequestContext:
 
 
 def client_request_id(request: Request) -> str | None:
-    """The caller's own id of this request, None when absent or not of the allowed form."""
+    """Return the caller's own id of this request; None when it is absent or of another form."""
     value = request.headers.get("x-client-request-id", "")
     return value if CLIENT_REQUEST_ID.fullmatch(value) else None
 
@@ -117,5 +117,5 @@ def _add_headers(message: Message, scope: Scope) -> None:
     own_id = client_request_id(Request(scope))
     if own_id is not None:
         headers["x-client-request-id"] = own_id
-    headers.update(scope["state"]["answer_headers"])
+    headers.update(scope["state"]["response_headers"])
     headers["Access-Control-Expose-Headers"] = ", ".join(EXPOSED_HEADERS)

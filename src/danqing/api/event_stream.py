@@ -1,7 +1,4 @@
-"""Server-sent events: their form, the sign of life while nothing happens, and noticing that the client left.
-
-Knows nothing of what the events say.
-"""
+"""Server-sent events: their form, keep-alive comments, and the end when the client leaves."""
 
 import asyncio
 import json
@@ -12,22 +9,25 @@ import anyio
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+# Proxies cut connections that stay silent for longer.
 KEEP_ALIVE_SECONDS = 15
 KEEP_ALIVE = b": keep-alive\n\n"
 
 
 def server_sent_event(name: str, data: Mapping[str, Any]) -> bytes:
-    """Write one event; JSON never holds a line end, so one data line is enough."""
+    """Return one event. JSON never holds a line end, so one data line is enough."""
     return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
 
 
 class EventStream(Response):
-    """Sends events as they come. The generator is closed as soon as the client leaves, in the middle of a wait too."""
+    """A response that sends events as they come, and closes their generator as soon as the client leaves."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncGenerator[bytes, None], *, on_end: Callable[[], Awaitable[None]]) -> None:
-        """Send what `events` yields; `on_end` is awaited once, however it ended, even if it never began."""
+    def __init__(
+        self, events: AsyncGenerator[bytes, None], *, on_end: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Send what `events` yields. `on_end` is awaited once, however the response ends, even before it began."""
         self.status_code = 200
         self.background = None
         self._events = events
@@ -36,7 +36,7 @@ class EventStream(Response):
         self.init_headers({"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send everything, or stop when the client is gone."""
+        """Send all events, or stop when the client leaves."""
         del scope
         try:
             async with anyio.create_task_group() as tasks:
@@ -49,8 +49,9 @@ class EventStream(Response):
                 await disconnected(receive)
                 tasks.cancel_scope.cancel()
         finally:
-            with anyio.CancelScope(shield=True):
-                await self._on_end()
+            if self._on_end is not None:
+                with anyio.CancelScope(shield=True):
+                    await self._on_end()
 
     async def _send_all(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})

@@ -1,6 +1,6 @@
-"""The kinds of values that request bodies are made of, each with its check and its JSON schema.
+"""Types of the fields in request bodies, each with its validation and its JSON schema.
 
-Strict on purpose: "4" is no number and true is no 1; but 2.0 is 2, because JSON has one kind of number.
+They are strict: "4" and true are no numbers. But 2.0 is 2, because JSON has one kind of number.
 """
 
 import math
@@ -8,29 +8,48 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    Tag,
+    WithJsonSchema,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from danqing.api.issues import NOT_UNICODE, complain, echo
 from danqing.pictures.request import MAX_PROMPT_CHARACTERS
-from danqing.pictures.sizes import AUTO, MAX_SIDE_PX, MIN_SIDE_PX, SizeError, parse_size
+from danqing.pictures.sizes import (
+    MAX_SIDE_PX,
+    MIN_SIDE_PX,
+    PRESETS_PX,
+    SideTooLarge,
+    SideTooSmall,
+    SizeError,
+    parse_size,
+)
 
 ALLOWED_CONTROLS = "\t\n\r"
 
 
 @dataclass(frozen=True)
 class OneOf:
-    """Marks a string that must be one of the options."""
+    """A string that must be one of the options."""
 
     options: tuple[str, ...]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Check the option after the string."""
+        """Validate the string first, then the option."""
         return core_schema.no_info_after_validator_function(self._check, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Add the options to the string's schema."""
+        """Return the string's schema with the options."""
         return {**handler(schema), "enum": list(self.options)}
 
     def _check(self, value: str) -> str:
@@ -73,20 +92,21 @@ def _limited_prompt(value: str) -> str:
 
 
 def _size(value: str) -> str:
-    if value == AUTO:
-        return value
     try:
         parse_size(value)
+    except SideTooLarge as error:
+        raise complain("too_big", str(error), maximum=MAX_SIDE_PX, type="number", inclusive=True) from None
+    except SideTooSmall as error:
+        raise complain("too_small", str(error), minimum=MIN_SIDE_PX, type="number", inclusive=True) from None
     except SizeError as error:
-        match error.limit:
-            case None:
-                raise complain("invalid_string", str(error), validation="regex") from None
-            case limit if limit == MAX_SIDE_PX:
-                raise complain("too_big", str(error), maximum=limit, type="number", inclusive=True) from None
-            case limit:
-                assert limit == MIN_SIDE_PX
-                raise complain("too_small", str(error), minimum=limit, type="number", inclusive=True) from None
+        raise complain("invalid_string", str(error), validation="regex") from None
     return value
+
+
+def _image_size_tag(value: object) -> str | None:
+    if isinstance(value, str):
+        return "preset"
+    return "custom" if isinstance(value, dict | CustomSize) else None
 
 
 WholeNumber = Annotated[int, BeforeValidator(_whole_number)]
@@ -95,3 +115,34 @@ Text = Annotated[str, AfterValidator(_plain_text)]
 # The described schema gives `negative_prompt` no maximum, so its limit is checked here and not declared.
 LimitedText = Annotated[Text, AfterValidator(_limited_prompt)]
 SizeText = Annotated[str, AfterValidator(_size)]
+Side = Annotated[WholeNumber, Field(ge=MIN_SIDE_PX, le=MAX_SIDE_PX)]
+
+
+class CustomSize(BaseModel):
+    """A size in pixels; the image has exactly this size."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    width: Side
+    height: Side
+
+
+# Parts of pydantic's error locations that name no field.
+UNION_TAGS = frozenset({"preset", "custom"})
+ImageSize = Annotated[
+    Annotated[str, OneOf(tuple(PRESETS_PX)), Tag("preset")] | Annotated[CustomSize, Tag("custom")],
+    Discriminator(_image_size_tag),
+    # The described schema does not state the limits of a side; `CustomSize` checks them.
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "enum": list(PRESETS_PX)},
+                {
+                    "type": "object",
+                    "properties": {"width": {"type": "number"}, "height": {"type": "number"}},
+                    "required": ["width", "height"],
+                },
+            ]
+        }
+    ),
+]

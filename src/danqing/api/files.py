@@ -1,4 +1,4 @@
-"""Pictures by their links: no key, because the link is the secret. Ranges, ETag and caching; knows nothing of jobs."""
+"""Image files by their links, without a key: the link is the secret. Ranges, ETag and caching."""
 
 import re
 from typing import Any
@@ -6,22 +6,20 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from danqing.api.conditional import has_version
-from danqing.api.services import Services, services_of
+from danqing.api.services import Services, ServicesDep
+from danqing.etags import names_etag
 from danqing.storage.image_store import StoredImage
 
-# Without a lifetime: as long as anybody would keep it.
+# For files without a lifetime: a year, the most that caches honour.
 MAX_CACHE_SECONDS = 31_536_000
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
-_PICTURE = {
-    "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("image/png", "image/jpeg")}
-}
+_IMAGE = {"content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("image/png", "image/jpeg")}}
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The picture.", **_PICTURE},
-    206: {"description": "The piece of it that `Range` asked for.", **_PICTURE},
-    304: {"description": "The client has it already."},
-    416: {"description": "There is no such piece."},
+    200: {"description": "The image.", **_IMAGE},
+    206: {"description": "The part that `Range` names.", **_IMAGE},
+    304: {"description": "The client has this version."},
+    416: {"description": "The file has no such part."},
 }
 
 router = APIRouter(tags=["files"])
@@ -29,12 +27,11 @@ router = APIRouter(tags=["files"])
 
 @router.head("/files/b/{folder}/{name}", include_in_schema=False)
 @router.get("/files/b/{folder}/{name}", response_class=Response, responses=RESPONSES)
-async def read_file(folder: str, name: str, request: Request) -> Response:
-    """Send a picture, or the asked-for piece of it."""
-    services = services_of(request)
+async def read_file(folder: str, name: str, request: Request, services: ServicesDep) -> Response:
+    """Send an image file, or the part of it that `Range` names."""
     image = await services.store.find(f"files/b/{folder}/{name}")
     headers = _headers(image, services)
-    if has_version(request, headers["ETag"]):
+    if names_etag(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     wanted = _wanted_range(request, image, etag=headers["ETag"])
     if wanted is None:
@@ -63,9 +60,9 @@ def _headers(image: StoredImage, services: Services) -> dict[str, str]:
 
 
 def _wanted_range(request: Request, image: StoredImage, *, etag: str) -> tuple[int, int] | None:
-    """Start and end of the one range asked for, start >= end if it cannot be met; None for the whole file.
+    """Return start and end of the requested range; None for the whole file. A range beyond the file has start >= end.
 
-    Several ranges, or one for another version, get the whole file, as the standard allows.
+    Several ranges, or a range of another version, get the whole file, as RFC 9110 allows.
     """
     match = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
     if match is None or match[0] == "bytes=-" or request.headers.get("if-range", etag) != etag:

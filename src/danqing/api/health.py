@@ -1,11 +1,11 @@
-"""Is the server alive, can it draw and store, and what are its figures. For machines that watch; no key."""
+"""Health checks and metrics, without a key."""
 
 from fastapi import APIRouter, Request
 from sqlalchemy import Connection, text
 from starlette.responses import JSONResponse, Response
 
 from danqing.api.errors import error_response
-from danqing.api.services import Services, services_of
+from danqing.api.services import Services, ServicesDep
 from danqing.engine.interface import EngineState
 from danqing.errors import Overloaded, ServiceError
 
@@ -17,14 +17,13 @@ router = APIRouter(tags=["health"])
 
 @router.get("/healthz")
 async def alive() -> Response:
-    """The process answers."""
+    """Liveness: the process responds."""
     return JSONResponse({"status": "ok"})
 
 
 @router.get("/readyz")
-async def ready(request: Request) -> Response:
-    """The engine can draw, the database and the picture store can be written, and jobs are taken."""
-    services = services_of(request)
+async def ready(request: Request, services: ServicesDep) -> Response:
+    """Readiness: the engine can draw, the database and the image store can be written, and jobs are accepted."""
     obstacles = await _obstacles(services)
     if obstacles:
         error = Overloaded("Not ready: " + "; ".join(obstacles), retry_after_seconds=READY_RETRY_AFTER_SECONDS)
@@ -33,9 +32,9 @@ async def ready(request: Request) -> Response:
 
 
 @router.get("/metrics", include_in_schema=False)
-async def figures(request: Request) -> Response:
-    """Prometheus' text format."""
-    return Response(services_of(request).metrics.text(), media_type=METRICS_TYPE)
+async def read_metrics(services: ServicesDep) -> Response:
+    """Metrics in Prometheus' text format."""
+    return Response(services.metrics.text(), media_type=METRICS_TYPE)
 
 
 async def _obstacles(services: Services) -> list[str]:
@@ -47,7 +46,7 @@ async def _obstacles(services: Services) -> list[str]:
         found.append("no jobs are taken")
     try:
         await services.database.run_write(_touch)
-    except Exception as error:  # whatever stops a write makes us unready
+    except Exception as error:  # any failure to write makes the server unready
         found.append(f"the database cannot be written ({_reason(error)})")
     try:
         await services.store.check_writable()
@@ -57,7 +56,7 @@ async def _obstacles(services: Services) -> list[str]:
 
 
 def _reason(error: Exception) -> str:
-    # What is not meant for callers may hold addresses and paths.
+    # Other messages may hold addresses and paths.
     return error.message if isinstance(error, ServiceError) else type(error).__name__
 
 

@@ -1,4 +1,4 @@
-"""JSON request bodies, read within limits: any input ends in a parsed value or in a clear error."""
+"""JSON request bodies, read and parsed within limits."""
 
 import asyncio
 import json
@@ -13,15 +13,15 @@ from danqing.errors import InvalidRequest
 from danqing.pictures.request import MAX_SEED, fold_seed
 
 BODY_TIMEOUT_SECONDS = 60
-# A client hears of a refusal only after it has sent its body, so that much more is read and thrown away.
+# A client reads the response only after it has sent its body, so this much more is read and discarded.
 MAX_DISCARDED_BYTES = 64 * 2**20
-# Python refuses to convert longer ones, rightly: the time grows with the square.
+# Python refuses to convert longer integers, because the time grows with the square of their length.
 MAX_INTEGER_CHARACTERS = 4000
 
 
 @dataclass(frozen=True)
 class JsonBody:
-    """The value and the bytes that said so."""
+    """A parsed value, and its bytes."""
 
     value: Any
     raw: bytes
@@ -78,7 +78,7 @@ def _check_content_type(content_type: str) -> None:
 
 
 class _NotJson(ValueError):
-    """Something that Python's parser takes and JSON does not have."""
+    """Python's parser accepts this; JSON does not."""
 
 
 def _refuse_constant(name: str) -> None:

@@ -1,9 +1,11 @@
-"""What the handlers work with: the parts of the service and a few plain values. `app` puts it together."""
+"""The parts of the service that handlers work with. `app` puts them together."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
+from fastapi import Depends
 from starlette.requests import Request
 
 from danqing.accounts.limits import KeyLimits
@@ -29,14 +31,15 @@ class Services:
     public_url: str | None
     low_balance_credits: int
 
+    def base_url(self, request: Request) -> str:
+        """Return the beginning of every link to this server, without a slash at the end."""
+        return (self.public_url or str(request.base_url)).rstrip("/")
 
-def services_of(request: Request) -> Services:
-    """The services of the application that serves this request."""
+
+def _services(request: Request) -> Services:
     services = request.app.state.services
     assert isinstance(services, Services)
     return services
 
 
-def base_url(request: Request) -> str:
-    """Where links to this server begin, without a slash at the end."""
-    return (services_of(request).public_url or str(request.base_url)).rstrip("/")
+ServicesDep = Annotated[Services, Depends(_services)]

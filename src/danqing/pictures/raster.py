@@ -1,4 +1,4 @@
-"""Raw pixels of an image, before encoding."""
+"""Rasters: images as raw pixels, before encoding."""
 
 from dataclasses import dataclass
 

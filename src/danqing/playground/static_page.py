@@ -1,6 +1,5 @@
 """A page made of files: their headers, and when a browser keeps its copy. Knows no page's content."""
 
-import hashlib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from danqing.errors import NotFound
+from danqing.etags import etag_of, names_etag
 
 INDEX = "index.html"
 MEDIA_TYPES = {
@@ -67,14 +67,13 @@ def page_router(paths: Iterable[Path], *, page: str, parts: str) -> APIRouter:
 
 def _read(path: Path) -> StaticFile:
     content = path.read_bytes()
-    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    return StaticFile(content=content, media_type=MEDIA_TYPES[path.suffix], etag=etag)
+    return StaticFile(content=content, media_type=MEDIA_TYPES[path.suffix], etag=etag_of(content))
 
 
 def _sender(file: StaticFile) -> Callable[[Request], Awaitable[Response]]:
     async def send(request: Request) -> Response:
         headers = {**HEADERS, "ETag": file.etag}
-        if file.etag in request.headers.get("if-none-match", ""):
+        if names_etag(request.headers.get("if-none-match", ""), file.etag):
             return Response(status_code=304, headers=headers)
         return Response(file.content, media_type=file.media_type, headers=headers)
 

@@ -1,4 +1,4 @@
-"""How a job looks on the wire: the finished answer, its state in between, its headers. Reads pictures, draws none."""
+"""Response bodies of jobs: finished generations, jobs on their way, and what they cost."""
 
 import base64
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from danqing.storage.image_store import ImageStore
 
 
 @dataclass(frozen=True, kw_only=True)
-class Delivery:
-    """Where the bytes go: a link, base64, or (as `sync_mode` promises) both fields, the link being a data URI."""
+class ResponseFormat:
+    """How a response carries its images: as a link, as base64, or as both, the link then being a data URI."""
 
     base_url: str
     with_url: bool = True
     with_base64: bool = False
 
     async def image_fields(self, image: JobImage, store: ImageStore) -> dict[str, Any]:
-        """One entry of `data`."""
+        """Return one entry of `data`."""
         fields: dict[str, Any] = {}
         if self.with_base64:
             fields["b64_json"] = base64.b64encode(await store.read(image.path)).decode()
@@ -36,38 +36,39 @@ class Delivery:
         return fields if image.revised_prompt is None else {**fields, "revised_prompt": image.revised_prompt}
 
 
-def usage_fields(job: Job) -> dict[str, Any]:
-    """What the job cost."""
-    return {"credits_used": job.charged_credits, "usd_spent": float(usd_from_credits(job.charged_credits))}
+def meta_fields(job: Job) -> dict[str, Any]:
+    """Return `meta`: cost, checkpoint, warnings and checks of a completed job."""
+    cost = {"credits_used": job.charged_credits, "usd_spent": float(usd_from_credits(job.charged_credits))}
+    return {"usage": cost, "engine": job.engine, "warnings": list(job.warnings), "safety": dict(job.safety)}
 
 
 def cost_headers(job: Job) -> dict[str, str]:
-    """The same for clients that read headers."""
+    """Return the cost for clients that read headers."""
     return {
         "x-aimlapi-credits-used": str(job.charged_credits),
         "x-aimlapi-usd-spent": f"{usd_from_credits(job.charged_credits):.9f}",
     }
 
 
-async def finished_answer(job: Job, *, delivery: Delivery, store: ImageStore) -> dict[str, Any]:
-    """The body of a completed job."""
+def created_seconds(job: Job) -> int:
+    """Return `created`: when the job ended, or began as long as it has not, in seconds since 1970."""
+    return int((job.finished_at or job.created_at).timestamp())
+
+
+async def generation_body(job: Job, *, response_format: ResponseFormat, store: ImageStore) -> dict[str, Any]:
+    """Return the body of a completed job."""
     return {
-        "created": int((job.finished_at or job.created_at).timestamp()),
+        "created": created_seconds(job),
         "model": job.request.model,
-        "data": [await delivery.image_fields(image, store) for image in job.images],
-        "meta": {
-            "usage": usage_fields(job),
-            "engine": job.engine,
-            "warnings": list(job.warnings),
-            "safety": dict(job.safety),
-        },
+        "data": [await response_format.image_fields(image, store) for image in job.images],
+        "meta": meta_fields(job),
     }
 
 
-async def job_answer(job: Job, *, delivery: Delivery, store: ImageStore) -> dict[str, Any]:
-    """The body for whoever asks after a job: its state, and what it came to once it is finished."""
+async def job_body(job: Job, *, response_format: ResponseFormat, store: ImageStore) -> dict[str, Any]:
+    """Return the state of a job that is fetched later, with its images or its error once it is finished."""
     if job.status is JobStatus.COMPLETED:
-        finished = await finished_answer(job, delivery=delivery, store=store)
+        finished = await generation_body(job, response_format=response_format, store=store)
         return {"id": job.id, "status": "completed", **finished}
     if job.status.finished:
         return {"id": job.id, "status": "error", "error": error_fields(failure_of(job))}
@@ -75,7 +76,7 @@ async def job_answer(job: Job, *, delivery: Delivery, store: ImageStore) -> dict
 
 
 def failure_of(job: Job) -> NamedError:
-    """The error of a job that ended without success."""
+    """Return the error of a job that ended without success."""
     if job.status is JobStatus.CANCELLED:
         return NamedError("cancelled", job.error_message or "The job was cancelled.")
     return NamedError(job.error_code or "server_error", job.error_message or "The job failed.")
