@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,16 +11,15 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from unit.api.calls import MODEL
 
+from danqing.accounts.api_keys import KeyKind, create_key
 from danqing.app import create_app, prepare
 from danqing.engine.interface import EngineState, EngineStatus, ImageResult, NoCaption, Progress
 from danqing.errors import ServiceError
 from danqing.pictures.raster import Raster
 from danqing.pictures.request import ImageRequest
 from danqing.settings import Settings
-
-MODEL = "hunyuan/hunyuan-image-v3-text-to-image"
-PATH = "/v1/images/generations"
 
 
 @dataclass
@@ -134,10 +133,36 @@ async def client(anonymous: httpx.AsyncClient, key: str) -> httpx.AsyncClient:
 
 
 @pytest.fixture
+async def manager(client: httpx.AsyncClient, app: FastAPI) -> httpx.AsyncClient:
+    """The client with a management key."""
+    services = app.state.services
+    created = await services.database.run_write(
+        lambda conn: create_key(conn, account_id="default", name="boss", now=services.clock(), kind=KeyKind.MANAGEMENT)
+    )
+    client.headers["Authorization"] = f"Bearer {created.secret}"
+    return client
+
+
+@pytest.fixture
+def nothing_is_drawn(engine: FakeEngine) -> Iterator[None]:
+    """Fails the test if the engine was asked to draw."""
+    yield
+    assert engine.requests == []
+
+
+@pytest.fixture
 async def server_url(app: FastAPI) -> AsyncIterator[str]:
     """The same application behind a real socket."""
     async with serve(app) as url:
         yield url
+
+
+@pytest.fixture
+async def http(server_url: str, key: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client with a key, over a real socket."""
+    headers = {"Authorization": f"Bearer {key}"}
+    async with httpx.AsyncClient(base_url=server_url, headers=headers, timeout=20) as client:
+        yield client
 
 
 @pytest.fixture

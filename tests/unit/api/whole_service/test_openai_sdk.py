@@ -4,8 +4,7 @@ import asyncio
 
 import openai
 import pytest
-
-MODEL = "hunyuan/hunyuan-image-v3-text-to-image"
+from unit.api.calls import MODEL
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@
 import json
 
 import pytest
+from unit.api.calls import PATH
 
 from danqing.database import Database
 from danqing.engine.interface import EngineCrashed
 from danqing.jobs import lifecycle
 
-PATH = "/v1/images/generations"
 GIVEN = "enable_prompt_expansion: the prompt was drawn as given. "
 
 

@@ -3,11 +3,10 @@
 import base64
 
 import pytest
+from unit.api.calls import PATH
 
 from danqing.app import prepare
 from danqing.settings import Settings
-
-PATH = "/v1/images/generations"
 
 
 @pytest.fixture

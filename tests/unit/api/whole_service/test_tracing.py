@@ -3,13 +3,12 @@
 import httpx
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
+from unit.api.calls import PATH
 
 from danqing.app import create_app
 from danqing.engine.interface import EngineCrashed
 from danqing.errors import Overloaded
 from danqing.tracing import INFERENCE_ID, Tracing
-
-PATH = "/v1/images/generations"
 
 
 async def spans_after(settings, engine, key, *bodies):
