@@ -1,6 +1,6 @@
-// The form: reads and writes settings, marks bad fields. Sends nothing.
+// The form: reads and writes settings, marks bad fields.
 
-import { AUTO, DEFAULTS, FIELDS, MODEL_ID, SIZES, drawSeed } from "./fields.js";
+import { AUTO, DEFAULTS, FIELDS, MODEL_ID, SIZES, sampleSeed } from "./fields.js";
 
 const NAME = "danqing.settings";
 const SHAPE_PX = 30;
@@ -26,10 +26,10 @@ export function connectForm({ onChange }) {
 
   function setLocked(value) {
     lock.setAttribute("aria-pressed", String(value));
-    element("seed-hint").textContent = value ? "Kept: the same settings give the same picture." : "A new one for every drawing, from 1 up; lock it to repeat one.";
+    element("seed-hint").textContent = value ? "Kept: the same settings give the same picture." : "A new seed for every request, from 1 up; lock it to repeat a picture.";
   }
   function rollSeed() {
-    element("seed").value = drawSeed();
+    element("seed").value = sampleSeed();
   }
   function read() {
     const settings = { seed: Number(element("seed").value || NaN) };
@@ -101,8 +101,8 @@ export function connectForm({ onChange }) {
     write,
     mark,
     setLocked,
-    // Each drawing gets a seed of its own, unless the user keeps one.
-    readForDrawing() {
+    // Each request gets a new seed, unless the user keeps one.
+    readForRequest() {
       if (!locked()) {
         rollSeed();
         changed();

@@ -1,11 +1,11 @@
-// The API key: taken out of the address, kept in this browser, changed in a dialog. It goes into no log and no history.
+// The API key: taken from the address, kept in this browser, changed in a dialog. No log and no history holds it.
 
 const NAME = "danqing.key";
 const FORM = /^[0-9a-f]{32}$/i;
 
 export const readKey = () => localStorage.getItem(NAME) ?? "";
 
-// `/#key=…` is how the server's first start hands the key over.
+// The server's first start prints a link with `/#key=…`.
 export function takeKeyFromAddress() {
   const key = new URLSearchParams(location.hash.slice(1)).get("key");
   if (key === null) return;

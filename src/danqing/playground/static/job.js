@@ -1,14 +1,14 @@
-// One drawing from its job's first event to its last: shows it as it forms, brings the pictures home.
+// A job from its first event to its last: shows the images while they form and downloads them.
 
 import { Failure, failureOf } from "./api.js";
 import { sizeOf } from "./fields.js";
-import { showFrames, showPicture, showProgress, showStep, showStopped } from "./stage.js";
+import { showFrames, showImage, showProgress, showStep, showStopped } from "./stage.js";
 import { inSeconds } from "./wording.js";
 
 const RUNNING = "danqing.running";
 const SLUG_CHARACTERS = 48;
 
-// A drawing outlives a reload of the page: its job goes on, and whoever knows the id can follow it.
+// A job outlives a reload of the page: its id is enough to follow it again.
 export const remember = (running) => localStorage.setItem(RUNNING, JSON.stringify(running));
 export const forget = () => localStorage.removeItem(RUNNING);
 export const remembered = () => JSON.parse(localStorage.getItem(RUNNING) ?? "null");
@@ -18,22 +18,22 @@ export function fileName(settings, image) {
   return `${slug || "picture"}-${image.seed}.${image.content_type === "image/jpeg" ? "jpg" : "png"}`;
 }
 
-// Follow the job to its end and return the drawing. Raises Failure.
+// Follow the job to its end and return its result. Raises Failure.
 export async function follow(api, { id, settings, startedAt }, announce) {
   const count = settings.num_images;
   const images = new Map();
   const clock = new Clock(count);
-  let fetching = [];
+  let downloads = [];
   showFrames(count, sizeOf(settings));
-  showProgress(0, settings.enable_prompt_expansion ? "Waiting for its turn, and for the expanded prompt" : "Waiting for its turn");
+  showProgress(0, settings.enable_prompt_expansion ? "Waiting in the queue, then for the expanded prompt" : "Waiting in the queue");
 
-  async function bring(index, fields) {
+  async function download(index, fields) {
     if (images.has(index)) return;
     images.set(index, null);
-    const image = { ...fields, blob: await api.picture(fields) };
+    const image = { ...fields, blob: await api.imageBytes(fields) };
     for (const name of ["b64_json", "url", "type", "image_index"]) delete image[name];
     images.set(index, image);
-    showPicture(index, image, fileName(settings, image));
+    showImage(index, image, fileName(settings, image));
     if (count > 1) announce(`Picture ${index + 1} of ${count} is finished.`);
   }
 
@@ -44,14 +44,14 @@ export async function follow(api, { id, settings, startedAt }, announce) {
       showProgress(clock.fraction, clock.words());
       if (clock.justPassedHalf()) announce("Half done.");
     } else if (event.type === "image_generation.image") {
-      fetching.push(bring(event.image_index, event));
+      downloads.push(download(event.image_index, event));
     } else {
       if (event.status !== "completed") {
         showStopped();
         throw failureOf(event.error, { requestId: id });
       }
-      fetching.push(...event.data.map((fields, index) => bring(index, fields)));
-      await Promise.all(fetching);
+      downloads.push(...event.data.map((fields, index) => download(index, fields)));
+      await Promise.all(downloads);
       return {
         id,
         at: Date.now(),
@@ -68,7 +68,7 @@ export async function follow(api, { id, settings, startedAt }, announce) {
   throw new Failure({ code: "unreachable", message: "The connection was lost." });
 }
 
-// Steps done over all pictures, and from their pace the time left.
+// The steps done over all images, and the time left at their pace.
 class Clock {
   constructor(count) {
     this.count = count;

@@ -1,4 +1,4 @@
-"""From a prompt to pictures on the page, and everything that can come between."""
+"""Jobs on the page: from a prompt to pictures, with everything that can go wrong between."""
 
 import io
 import logging
@@ -129,7 +129,7 @@ async def test_cancelling_stops_the_engine_and_costs_nothing(
     assert visit.complaints == []
 
 
-async def test_a_drawing_outlives_a_reload(visit: Visit, painter: Painter) -> None:
+async def test_a_job_outlives_a_reload(visit: Visit, painter: Painter) -> None:
     painter.hold_at = 20
     await draw(visit.page)
     await expect(visit.page.locator("#progress-text")).to_contain_text("Step 19 of 28")
@@ -167,7 +167,7 @@ async def test_a_free_seed_changes_and_a_kept_one_stays(visit: Visit, painter: P
     assert seeds[0] != seeds[1] == seeds[2] == seeds[3]
 
 
-async def test_an_earlier_drawing_comes_back_with_its_settings(visit: Visit, painter: Painter) -> None:
+async def test_an_earlier_result_comes_back_with_its_settings(visit: Visit, painter: Painter) -> None:
     page = visit.page
     await page.get_by_label("Landscape 4:3").check()
     await draw(page, "The first one")
@@ -208,7 +208,7 @@ async def test_an_expanded_prompt_is_shown_under_the_picture_and_kept(visit: Vis
     await expect(page.locator("#revised")).to_be_hidden()
 
 
-async def test_a_drawing_can_be_forgotten(visit: Visit) -> None:
+async def test_a_result_can_be_forgotten(visit: Visit) -> None:
     page = visit.page
     await draw(page)
     await finished(page)
