@@ -1,4 +1,4 @@
-"""The clean-up of stored pictures: deletes those whose lifetime is over, again and again."""
+"""The clean-up: deletes expired images at a fixed interval."""
 
 import asyncio
 import logging
@@ -10,13 +10,13 @@ logger = logging.getLogger(__name__)
 
 
 async def clean_up_for_ever(store: ImageStore, *, interval_seconds: float) -> None:
-    """Delete expired pictures every so many seconds, until cancelled."""
+    """Delete expired images every `interval_seconds`, until cancelled."""
     while True:
         try:
             num_deleted = await store.delete_expired()
         except (OSError, ServiceError):
-            logger.exception("expired pictures could not be deleted")
+            logger.exception("expired images could not be deleted")
         else:
             if num_deleted:
-                logger.info("deleted expired pictures", extra={"num_deleted": num_deleted})
+                logger.info("deleted expired images", extra={"num_deleted": num_deleted})
         await asyncio.sleep(interval_seconds)

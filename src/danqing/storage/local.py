@@ -1,4 +1,4 @@
-"""Pictures as files in a local folder: written under a temporary name, flushed to the disk, then renamed."""
+"""An image store in a local folder. Files are written under a temporary name, flushed to disk, then renamed."""
 
 import asyncio
 import errno
@@ -19,16 +19,16 @@ LEFTOVER_SECONDS = 3600
 
 
 class LocalImageStore:
-    """An `ImageStore` in a folder that one or several server processes share."""
+    """An `ImageStore` in a folder that one or more server processes share."""
 
     def __init__(self, root: Path, *, lifetime: timedelta | None, clock: Callable[[], datetime]) -> None:
-        """Use `root`; `lifetime` None keeps pictures for ever. Nothing is created before `start`."""
+        """Use `root`; images never expire if `lifetime` is None. `start` creates the folders."""
         self._root = root
         self._lifetime = lifetime
         self._clock = clock
 
     async def start(self) -> None:
-        """Make the folders."""
+        """Create the folders."""
         await asyncio.to_thread(self._start)
 
     async def put(self, data: bytes, *, content_type: str, extension: str) -> str:
@@ -39,7 +39,7 @@ class LocalImageStore:
         return path
 
     async def find(self, path: str) -> StoredImage:
-        """Describe a picture. Raises NotFound, or Gone after its lifetime."""
+        """Describe an image. Raises NotFound, or Gone after its lifetime."""
         check_alive(path, now=self._clock(), lifetime=self._lifetime)
         stored_at, expires_at, content_type = describe_path(path, lifetime=self._lifetime)
         try:
@@ -51,7 +51,7 @@ class LocalImageStore:
         )
 
     async def read(self, path: str, *, start: int = 0, num_bytes: int | None = None) -> bytes:
-        """Read a picture or a piece of it. Raises NotFound, or Gone after its lifetime."""
+        """Read an image or a range of it. Raises NotFound, or Gone after its lifetime."""
         check_alive(path, now=self._clock(), lifetime=self._lifetime)
         try:
             return await asyncio.to_thread(_read, self._root / path, start, num_bytes)
@@ -59,16 +59,16 @@ class LocalImageStore:
             raise NotFound("There is no such file.") from None
 
     async def delete(self, path: str) -> None:
-        """Remove a picture; a missing one is no error."""
+        """Delete an image; a missing one is no error."""
         describe_path(path, lifetime=None)
         await asyncio.to_thread((self._root / path).unlink, missing_ok=True)
 
     async def delete_expired(self) -> int:
-        """Remove every picture whose lifetime is over and what a crash left unfinished; return how many pictures."""
+        """Delete every expired image, and the unfinished files of a crash; return the number of images."""
         return await asyncio.to_thread(self._delete_expired)
 
     async def check_writable(self) -> None:
-        """Raise Overloaded unless a picture could be stored now."""
+        """Raise Overloaded unless the folder accepts a write."""
         await asyncio.to_thread(self._write_probe)
 
     def _start(self) -> None:
@@ -106,11 +106,11 @@ class LocalImageStore:
         return num_deleted
 
     def _delete_leftovers(self) -> None:
-        oldest_at_work = self._clock().timestamp() - LEFTOVER_SECONDS
+        oldest_in_use = self._clock().timestamp() - LEFTOVER_SECONDS
         for leftover in (self._root / UNFINISHED_FOLDER).iterdir():
-            # A younger one may still be being written; one that is gone was finished meanwhile.
+            # A newer file may still be in use; a missing one was finished meanwhile.
             with suppress(FileNotFoundError):
-                if leftover.stat().st_mtime < oldest_at_work:
+                if leftover.stat().st_mtime < oldest_in_use:
                     leftover.unlink()
 
 
@@ -128,7 +128,7 @@ def _write_durably(file: Path, data: bytes) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    # The rename itself survives a power cut only once the folder is on the disk.
+    # The rename survives a power cut only once the folder is flushed.
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
