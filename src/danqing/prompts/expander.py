@@ -1,4 +1,4 @@
-"""What a rewritten prompt is, and the answer of a server that cannot rewrite. Knows nothing of models or HTTP."""
+"""Prompt expansion: its interface, its result, and an expander for servers without one."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -7,47 +7,47 @@ from typing import Protocol
 from danqing.pictures.request import MAX_PROMPT_CHARACTERS
 
 
-class BadAnswer(Exception):
-    """What was answered is no prompt; the message is safe to show."""
+class BadExpansion(Exception):
+    """The text cannot serve as a prompt; the message is safe to show."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExpandedPrompt:
-    """`prompt` is the text to draw; `warning` says why it is still the old one, if it is."""
+    """The text to draw. `warning` is set if that is the prompt as given, and says why."""
 
     prompt: str
     warning: str | None = None
 
 
 class PromptExpander(Protocol):
-    """Rewrites a short prompt into a richer one; the same prompt and seed give the same text."""
+    """Expands a short prompt; the same prompt and seed give the same text."""
 
     async def expand(self, prompt: str, *, seed: int) -> ExpandedPrompt:
-        """Rewrite the prompt. Never raises for a failure of its own: it returns the prompt with a warning."""
+        """Expand the prompt. A failed expansion raises nothing: it returns the prompt as given, with a warning."""
 
 
 class NoExpander:
-    """Leaves every prompt as it is and says so."""
+    """Returns every prompt as given, with a warning."""
 
     async def expand(self, prompt: str, *, seed: int) -> ExpandedPrompt:
-        """Return the prompt with the warning."""
+        """Return the prompt as given."""
         del seed
-        return as_given(prompt, reason="There is no prompt expander here.")
+        return as_given(prompt, reason="This server has no prompt expander.")
 
 
 def as_given(prompt: str, *, reason: str) -> ExpandedPrompt:
-    """The prompt, and a warning that it is still the old one; `reason` is a sentence."""
+    """Return the unexpanded prompt with a warning; `reason` is a sentence."""
     return ExpandedPrompt(prompt=prompt, warning=f"enable_prompt_expansion: the prompt was drawn as given. {reason}")
 
 
 def on_one_line(text: str) -> str:
-    """Only what may stand in a prompt: no control characters, nothing that cannot be encoded."""
+    """Replace control characters, and characters that UTF-8 cannot encode, by spaces."""
     clean = "".join(" " if unicodedata.category(char) in ("Cc", "Cs") else char for char in text)
     return " ".join(clean.split())
 
 
 def checked_length(text: str) -> str:
-    """The same text. Raises BadAnswer when it is empty or too long for a prompt."""
+    """Return the text. Raises BadExpansion if it is empty or too long for a prompt."""
     if not text or len(text) > MAX_PROMPT_CHARACTERS:
-        raise BadAnswer(f"The answer has {len(text)} characters; 1 to {MAX_PROMPT_CHARACTERS} are allowed.")
+        raise BadExpansion(f"The expansion has {len(text)} characters; 1 to {MAX_PROMPT_CHARACTERS} are allowed.")
     return text

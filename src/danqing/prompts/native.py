@@ -1,14 +1,11 @@
-"""Prompt expansion by the model that draws. Whatever goes wrong there becomes a warning, never silence.
-
-Knows nothing of engines: `app` passes the one that can write.
-"""
+"""Prompt expansion by the model that draws. A failure becomes a warning."""
 
 import asyncio
 import logging
 from typing import Protocol
 
 from danqing.errors import ServiceError
-from danqing.prompts.expander import BadAnswer, ExpandedPrompt, as_given, checked_length, on_one_line
+from danqing.prompts.expander import BadExpansion, ExpandedPrompt, as_given, checked_length, on_one_line
 
 logger = logging.getLogger(__name__)
 
@@ -21,23 +18,23 @@ class Recaptioner(Protocol):
 
 
 class NativeExpander:
-    """Asks the model once: with the same prompt and seed it would answer the same again."""
+    """Asks the model once: a retry with the same prompt and seed would give the same text."""
 
     def __init__(self, recaptioner: Recaptioner, *, timeout_seconds: float) -> None:
         self._recaptioner = recaptioner
         self._timeout_seconds = timeout_seconds
 
     async def expand(self, prompt: str, *, seed: int) -> ExpandedPrompt:
-        """Rewrite the prompt; for any failure return it as it is, with the warning."""
+        """Expand the prompt; after any failure, return it as given with a warning."""
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 caption = await self._recaptioner.recaption(prompt, seed=seed)
             return ExpandedPrompt(prompt=checked_length(on_one_line(caption)))
         except ServiceError as error:
             reason = error.message
-        except BadAnswer as error:
+        except BadExpansion as error:
             reason = str(error)
         except TimeoutError:
-            reason = f"The model wrote for longer than {self._timeout_seconds:g} s."
+            reason = f"The expansion took longer than {self._timeout_seconds:g} s."
         logger.warning("prompt expansion failed: %s", reason)
         return as_given(prompt, reason=reason)
