@@ -1,4 +1,4 @@
-"""Writes docs/settings.md from the settings: `python -m danqing.cli.settings_page`. Knows no single option."""
+"""The generator of docs/settings.md: `python -m danqing.cli.settings_page` prints the page."""
 
 import sys
 import types
@@ -12,8 +12,8 @@ from danqing.settings import ENVIRONMENT_PREFIX, Settings
 
 HEADER = """# Settings
 
-Every option of the server is an environment variable. This page is made from `src/danqing/settings.py` by
-`python -m danqing.cli.settings_page`; a test compares the two.
+Every setting of the server is an environment variable. `python -m danqing.cli.settings_page` generates this page from
+`src/danqing/settings.py`; a test compares the two.
 
 | variable | values | default | what it does |
 |---|---|---|---|
@@ -30,7 +30,7 @@ TYPE_NAMES: dict[object, str] = {
 
 
 def settings_page() -> str:
-    """The whole page."""
+    """Return the page as Markdown."""
     rows = [_row(name, field) for name, field in Settings.model_fields.items()]
     return HEADER + "".join(rows)
 
@@ -52,7 +52,7 @@ def _values(annotation: object) -> str:
 
 def _default(field: FieldInfo) -> str:
     if field.default_factory is not None:
-        # The only one that depends on who asks is the data folder under the home folder.
+        # Only the data folder has a default that depends on the user.
         return "`~/.local/share/danqing`"
     return "unset" if field.default is None else f"`{field.default}`"
 
