@@ -169,13 +169,13 @@ def _engine(model: Path | None) -> LocalEngine:
 
 
 def _show(files: list[ImageFile]) -> None:
-    from danqing.cli.terminal_picture import protocol_of, show_picture
+    from danqing.cli.terminal_image import protocol_of, show_image
 
     protocol = protocol_of(notes, os.environ)
     if protocol is None:
         return
     for file in files:
-        show_picture(file.path, notes, protocol=protocol)
+        show_image(file.path, notes, protocol=protocol)
 
 
 async def _run(engine: LocalEngine, request: ImageRequest, target: Target) -> tuple[ImageRequest, list[ImageFile]]:

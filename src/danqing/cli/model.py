@@ -1,4 +1,4 @@
-"""`danqing model`: what a checkpoint folder is."""
+"""`danqing model`: a description of a checkpoint folder."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _DTYPE_NAMES = {"BF16": "bfloat16", "F32": "float32", "F16": "float16"}
 def info(
     folder: Annotated[Path, typer.Argument(help="The checkpoint folder.", show_default=False)], as_json: AsJson = False
 ) -> None:
-    """Check a checkpoint and describe it, from its headers alone: no weight is read.
+    """Check and describe a checkpoint from its headers, without reading a weight.
 
-    Exit code 2 when the folder is missing or is no checkpoint that can be loaded.
+    Exit code 2 if the folder is missing or cannot be loaded.
 
     Example: `danqing model info ~/models/HunyuanImage-3.0`
     """
@@ -60,8 +60,8 @@ def _table(folder: Path, summary: CheckpointSummary) -> Table:
         "on disk": f"{summary.size_bytes / 2**20:,.1f} MiB in {summary.num_files} file{'s'[: summary.num_files != 1]}",
         "autoencoder": f"{config.vae.latent_channels} channels, 1/{config.vae.spatial_factor} of each side",
         "template": generation.template,
-        "prompt expansion": _writing(generation),
-        "its defaults": f"{generation.num_steps} steps, guidance {_guidance(generation)}",
+        "prompt expansion": _expansion(generation),
+        "defaults": f"{generation.num_steps} steps, guidance {_guidance(generation)}",
         f"{len(summary.buckets)} buckets": f"{sizes} (width x height)",
     }
     table = Table(show_header=False, box=None, padding=(0, 2))
@@ -77,13 +77,13 @@ def _guidance(generation: GenerationConfig) -> str:
     return f"{generation.guidance_scale:g}{above}"
 
 
-def _writing(generation: GenerationConfig) -> str:
+def _expansion(generation: GenerationConfig) -> str:
     if not generation.recaption:
         return "not learned"
     sampling = generation.sampling
     if sampling.temperature == 0:
-        return "native, the likeliest words"
-    return f"native, by lot: temperature {sampling.temperature:g}, top k {sampling.top_k}, top p {sampling.top_p:g}"
+        return "native, likeliest words"
+    return f"native, sampled: temperature {sampling.temperature:g}, top k {sampling.top_k}, top p {sampling.top_p:g}"
 
 
 def _architecture(config: ModelConfig) -> str:

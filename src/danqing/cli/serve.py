@@ -1,4 +1,4 @@
-"""`danqing serve`: start the server, and show a newcomer where it is and how to ask it for a picture."""
+"""`danqing serve`: starts the server and prints its address and a first request to try."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
 LISTEN_BACKLOG = 2048
 LOOK_SECONDS = 0.2
-# The drain leaves no request unanswered; so long the last answers may be on their way.
-ANSWER_SECONDS = 5
+# Every request has a response when the drain ends; this is the time for sending the last ones.
+LAST_RESPONSES_SECONDS = 5
 EXAMPLE_PROMPT = "A T-Rex relaxing on a beach, lying on a sun lounger and wearing sunglasses."
-# Addresses to listen on that nobody can call.
+# Addresses to listen on that clients cannot connect to.
 ANY_ADDRESS = {"0.0.0.0", "::", ""}
 
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one. [default: 8000]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 picks a free one. [default: 8000]")] = None,
 ) -> None:
-    """Start the server. The first start makes an account with credits and a key, and shows how to use it.
+    """Start the server. The first start creates an account with credits and a key, and prints a request to try.
 
     Example: `DANQING_DATA_DIR=~/danqing danqing serve --port 8080`
 
@@ -52,7 +52,7 @@ def serve(
 
     settings = read_settings(host=host, port=port)
     listener = _listen(settings.host, settings.port)
-    # Where a free port was asked for, links in webhooks must name the one that was found.
+    # With port 0, links in webhooks need the port that was found.
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
     url = _url(settings, listener)
     first = prepare(settings)
@@ -65,9 +65,9 @@ def serve(
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=int(settings.drain_seconds) + ANSWER_SECONDS,
+        timeout_graceful_shutdown=int(settings.drain_seconds) + LAST_RESPONSES_SECONDS,
     )
-    # uvicorn drains at the first of these and afterwards raises them again: a server that drained has not failed.
+    # uvicorn shuts down gracefully on these signals, then raises them again: a graceful shutdown is not a failure.
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: None)
     server = uvicorn.Server(config)
@@ -77,23 +77,23 @@ def serve(
 
 
 async def _serve(server: Server, listener: socket.socket, services: Services, *, drain_seconds: float) -> None:
-    telling = asyncio.create_task(_tell_when_ready(services.engine))
-    draining = asyncio.create_task(_drain_when_told(server, services.jobs, drain_seconds))
+    announcing = asyncio.create_task(_announce_when_ready(services.engine))
+    draining = asyncio.create_task(_drain_on_shutdown(server, services.jobs, drain_seconds))
     try:
         await server.serve(sockets=[listener])
     finally:
-        telling.cancel()
+        announcing.cancel()
         draining.cancel()
 
 
-async def _drain_when_told(server: Server, jobs: JobService, drain_seconds: float) -> None:
-    """Settle the jobs while their clients can still be answered: uvicorn ends connections before it tells the app."""
+async def _drain_on_shutdown(server: Server, jobs: JobService, drain_seconds: float) -> None:
+    """Drain the jobs while clients are still connected: uvicorn closes connections before it shuts the app down."""
     while not server.should_exit:
         await asyncio.sleep(LOOK_SECONDS)
     await jobs.drain(drain_seconds)
 
 
-async def _tell_when_ready(engine: Engine) -> None:
+async def _announce_when_ready(engine: Engine) -> None:
     from danqing.engine.interface import EngineState
 
     while True:
@@ -115,8 +115,8 @@ def _listen(host: str, port: int) -> socket.socket:
         fail(f"cannot listen on {host}:{port}: {error.strerror}")
     except OSError as error:
         fail(f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}")
-    # Connections inherit it. Without it the body of an answer, sent after its head, waits 40 ms for the client to
-    # confirm the head; asyncio sees to that only for listeners that it made itself.
+    # Connections inherit TCP_NODELAY. Without it, the body of a response waits 40 ms for the client to acknowledge the
+    # headers. asyncio sets it only on listeners that it creates itself.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
@@ -144,10 +144,10 @@ def _greet(url: str, *, settings: Settings, first: FirstStart | None, version: s
     output.print(Panel(rows, title=f"丹青 Danqing {version}", expand=False, border_style="red", padding=(1, 2)))
     if first is not None:
         output.print("Open the playground, with the key in place:\n", style="bold")
-        # What follows the # is never sent to a server; the page takes it out of the address bar at once.
+        # Browsers never send the part after the #; the page removes it from the address bar at once.
         output.print(f"{url}/#key={first.key.secret}\n", markup=False, soft_wrap=True)
         output.print("Or try it here:\n", style="bold")
-        # Not wrapped and not styled: it is there to be pasted.
+        # Not wrapped and not styled, so that it can be pasted.
         output.print(_curl(url, first.key.secret), markup=False, soft_wrap=True)
         output.print()
 

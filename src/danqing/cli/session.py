@@ -1,6 +1,6 @@
-"""What most commands begin with: the settings from the environment, and the database, made if it is not there.
+"""The session of a command: the settings from the environment, and the database, created if missing.
 
-Imports what it needs when it is called: `danqing --help` must not wait for a database library.
+Imports happen inside the functions, so that `danqing --help` loads no database library.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def read_settings(**flags: str | int | None) -> Settings:
-    """Read `DANQING_*`; a flag that was given wins. Ends the command when a value is wrong."""
+    """Read `DANQING_*` variables; flags override them. Ends the command if a value is invalid."""
     from pydantic import ValidationError
 
     from danqing.settings import ENVIRONMENT_PREFIX, Settings
@@ -26,23 +26,23 @@ def read_settings(**flags: str | int | None) -> Settings:
     try:
         return Settings(**{name: value for name, value in flags.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        wrong = [
+        problems = [
             f"{ENVIRONMENT_PREFIX}{'.'.join(map(str, entry['loc'])).upper()}: {entry['msg']}"
             for entry in error.errors(include_url=False)
         ]
-        fail("; ".join(wrong), code=ExitCode.BAD_INPUT)
+        fail("; ".join(problems), code=ExitCode.BAD_INPUT)
 
 
 @contextmanager
 def open_database() -> Iterator[Database]:
-    """Open the database of the settings, after making what the first start makes."""
+    """Open the configured database; on the first start, create the default account and its key."""
     from danqing.app import prepare
     from danqing.database import Database
 
     settings = read_settings()
     first = prepare(settings)
     if first is not None:
-        tell_first_start(first, settings)
+        show_first_start(first, settings)
     database = Database(settings.effective_database_url)
     try:
         yield database
@@ -50,10 +50,10 @@ def open_database() -> Iterator[Database]:
         database.close()
 
 
-def tell_first_start(first: FirstStart, settings: Settings) -> None:
-    """Show what the first start made; the key is never shown again."""
+def show_first_start(first: FirstStart, settings: Settings) -> None:
+    """Print what the first start created; the key is never shown again."""
     notes.print(
-        f"Made {settings.data_dir} with account [bold]{first.account_id}[/], "
+        f"Created {settings.data_dir} with account [bold]{first.account_id}[/], "
         f"{settings.starting_credits:,} credits and API key [bold]{first.key.secret}[/]",
         soft_wrap=True,
     )

@@ -1,4 +1,4 @@
-"""How commands talk to a person: what goes where, and what an exit code means. Knows no command."""
+"""The terminal: output streams, JSON output and exit codes of all commands."""
 
 import json
 from datetime import datetime
@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-# Results go to standard output, so that they can be piped; everything said about them goes to standard error.
+# Results go to standard output, so that they can be piped; messages go to standard error.
 output = Console(highlight=False)
 notes = Console(stderr=True, highlight=False)
 
@@ -19,7 +19,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs."
 
 
 class ExitCode(IntEnum):
-    """What a command's exit code says; 2 is also what a wrong option gives."""
+    """Exit codes; 2 is also the code for a bad option."""
 
     FAILED = 1
     BAD_INPUT = 2
@@ -28,18 +28,18 @@ class ExitCode(IntEnum):
 
 
 def print_json(value: Any) -> None:
-    """Print a result for a program to read."""
+    """Print a result as JSON."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_as_text))
 
 
 def _as_text(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
-    assert isinstance(value, Path), f"no JSON for {value!r}"
+    assert isinstance(value, Path), f"no JSON form of {value!r}"
     return str(value)
 
 
 def fail(message: str, *, code: ExitCode = ExitCode.FAILED) -> NoReturn:
-    """Say what went wrong and end the command."""
+    """Print an error and end the command."""
     notes.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
     raise typer.Exit(code)

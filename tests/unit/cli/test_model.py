@@ -20,7 +20,7 @@ def checkpoint(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("name", "patch", "widest", "writing"),
-    [("pretrain", 1, "256x64", "not learned"), ("instruct", 2, "512x128", "native, the likeliest words")],
+    [("pretrain", 1, "256x64", "not learned"), ("instruct", 2, "512x128", "native, likeliest words")],
 )
 def test_it_describes_a_checkpoint(run: Run, name: str, patch: int, widest: str, writing: str) -> None:
     result = run("model", "info", str(CHECKPOINTS / name))
@@ -40,11 +40,11 @@ def test_it_describes_a_checkpoint(run: Run, name: str, patch: int, widest: str,
         assert part in result.stdout
 
 
-def test_it_says_how_a_checkpoint_writes(run: Run, checkpoint: Path) -> None:
+def test_it_says_how_a_checkpoint_expands_prompts(run: Run, checkpoint: Path) -> None:
     path = checkpoint / "generation_config.json"
     asked = {"recaption": True, "do_sample": True, "temperature": 0.6, "top_k": 1024, "top_p": 0.95}
     path.write_text(json.dumps(json.loads(path.read_text()) | asked))
-    assert "native, by lot: temperature 0.6, top k 1024, top p 0.95" in run("model", "info", str(checkpoint)).stdout
+    assert "native, sampled: temperature 0.6, top k 1024, top p 0.95" in run("model", "info", str(checkpoint)).stdout
     described = json.loads(run("model", "info", str(checkpoint), "--json").stdout)
     assert described["generation"]["recaption"] is True
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from danqing.cli.terminal_picture import MAX_COLUMNS, Protocol, protocol_of, show_picture
+from danqing.cli.terminal_image import MAX_COLUMNS, Protocol, protocol_of, show_image
 
 LOWER_HALF = "▄"
 
@@ -31,7 +31,7 @@ def picture(tmp_path: Path) -> Path:
 
 def _shown(picture: Path, protocol: Protocol, **terminal: int) -> str:
     console = _console(**terminal)
-    show_picture(picture, console, protocol=protocol)
+    show_image(picture, console, protocol=protocol)
     return console.file.getvalue()
 
 
