@@ -1,4 +1,4 @@
-"""The database: how to reach it and what a transaction is. Knows no table of any package.
+"""The database: connections and transactions. The tables belong to the packages that use them.
 
 SQLite by default (one writer at a time, WAL, foreign keys on), PostgreSQL by URL. Every time is UTC.
 """
@@ -28,19 +28,19 @@ logger = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_SECONDS = 30
 WAL_RETRY_SECONDS = 0.01
-# The part of an extended error code of SQLite that says what kind it is.
+# The part of an extended SQLite error code that names the kind of error.
 PRIMARY_CODE = 0xFF
 MAX_CONNECTIONS = 8
 POSTGRESQL_DRIVER = "postgresql+pg8000"
 SSL_MODES = ("disable", "require", "verify-full")
-# Any number will do, as long as every server of one database uses the same.
+# An arbitrary number, the same for every server of a database.
 MIGRATION_LOCK_ID = 0x64616E71
 
-# What a caller can only wait for. SQLite: locked all the time, no room, a file that cannot be opened, read or written.
+# Errors that callers can only wait out. SQLite: locked, full, or a file that cannot be opened, read or written.
 SQLITE_OUTAGES = frozenset(
     {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 )
-# The same in PostgreSQL's classes of errors: connection, resources, operator, system.
+# The same as PostgreSQL error classes: connection, resources, operator intervention, system.
 POSTGRESQL_OUTAGES = ("08", "53", "57", "58")
 OUTAGE_RETRY_SECONDS = 30
 
@@ -60,7 +60,7 @@ metadata = MetaData(
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment with its time zone, also where the database keeps none: SQLite stores it as sortable UTC text."""
+    """A UTC time with its time zone, even on SQLite, which stores it as sortable text without one."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -68,7 +68,7 @@ class UtcDateTime(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
-        assert value.tzinfo is not None, "a moment without a time zone is a mistake of ours"
+        assert value.tzinfo is not None, "every stored time needs a time zone"
         utc = value.astimezone(UTC)
         return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
 
@@ -79,25 +79,25 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Database:
-    """Opens transactions, in the calling thread or in one of a bounded number of its own."""
+    """Opens transactions, in the calling thread or in a bounded pool of its own threads."""
 
     def __init__(self, url: str) -> None:
-        """Prepare connections to `sqlite:///path` or `postgresql://…`; nothing is opened before the first use.
+        """Prepare connections to `sqlite:///path` or `postgresql://…`; the first use opens one.
 
         Raises ValueError for any other URL.
         """
         parsed = make_url(url)
         if parsed.drivername not in ("sqlite", "postgresql", POSTGRESQL_DRIVER):
-            raise ValueError(f"the database URL begins with sqlite:/// or postgresql://, not {parsed.drivername}")
+            raise ValueError(f"the database URL must begin with sqlite:/// or postgresql://, not {parsed.drivername}")
         self._is_sqlite = parsed.drivername == "sqlite"
         self.engine = _sqlite_engine(parsed) if self._is_sqlite else _postgresql_engine(parsed)
-        # SQLite has one writer. Queueing for it in order beats polling its lock from many threads.
+        # SQLite has one writer. A queue in front of it is faster than many threads that poll its lock.
         num_writers = 1 if self._is_sqlite else MAX_CONNECTIONS // 2
         self._writers = ThreadPoolExecutor(num_writers, thread_name_prefix="database-write")
         self._readers = ThreadPoolExecutor(MAX_CONNECTIONS // 2, thread_name_prefix="database-read")
 
     def migrate(self) -> None:
-        """Bring the schema to this version; safe when several processes start at once."""
+        """Migrate the schema to this version; safe when several processes start at once."""
         with self.write() as conn:
             if not self._is_sqlite:
                 conn.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": MIGRATION_LOCK_ID})
@@ -108,7 +108,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only looks."""
+        """A read-only transaction."""
         with self.engine.connect() as conn:
             conn = conn.execution_options(danqing_read_only=True)
             with conn.begin():
@@ -116,38 +116,38 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that commits at the end and rolls back on any exception."""
+        """A transaction that commits at the end, or rolls back on an exception."""
         with self.engine.begin() as conn:
             yield conn
 
     async def run_read(self, work: Callable[[Connection], Result]) -> Result:
-        """Do `work` in a reading transaction in a thread. Raises Overloaded when the database is away."""
+        """Run `work` in a read-only transaction in a thread. Raises Overloaded when the database is unreachable."""
         return await _in_thread(self._readers, self._work_reading, work)
 
     async def run_write(self, work: Callable[[Connection], Result]) -> Result:
-        """Do `work` in a writing transaction in a thread. Raises Overloaded when the database is away or full.
+        """Run `work` in a transaction in a thread. Raises Overloaded when the database is unreachable or full.
 
-        A cancelled caller still waits for the transaction, so that it always knows whether it happened.
+        A cancelled caller still waits for the transaction, so it knows whether the transaction committed.
         """
         return await _in_thread(self._writers, self._work_writing, work)
 
     def close(self) -> None:
-        """Finish what runs and close every connection."""
+        """Finish running transactions and close every connection."""
         self._writers.shutdown()
         self._readers.shutdown()
         self.engine.dispose()
 
     def _work_reading(self, work: Callable[[Connection], Result]) -> Result:
-        with _outages_told(), self.read() as conn:
+        with _outages_raise_overloaded(), self.read() as conn:
             return work(conn)
 
     def _work_writing(self, work: Callable[[Connection], Result]) -> Result:
-        with _outages_told(), self.write() as conn:
+        with _outages_raise_overloaded(), self.write() as conn:
             return work(conn)
 
 
 @contextmanager
-def _outages_told() -> Iterator[None]:
+def _outages_raise_overloaded() -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
@@ -163,12 +163,12 @@ def _is_outage(error: SQLAlchemyError) -> bool:
         return isinstance(error, NoConnectionFree)
     cause = error.orig
     if isinstance(cause, sqlite3.Error):
-        # The low byte is the kind, what is above it the particulars; what the driver itself minds has none.
+        # The low byte is the kind of error. Errors of the driver itself have no code.
         return getattr(cause, "sqlite_errorcode", 0) & PRIMARY_CODE in SQLITE_OUTAGES
-    told = cause.args[0] if cause is not None and cause.args else None
-    if isinstance(told, dict):
-        return str(told.get("C", "")).startswith(POSTGRESQL_OUTAGES)
-    # What the driver says in words of its own is about the connection.
+    fields = cause.args[0] if cause is not None and cause.args else None
+    if isinstance(fields, dict):
+        return str(fields.get("C", "")).startswith(POSTGRESQL_OUTAGES)
+    # Errors without server fields are about the connection.
     return isinstance(error, InterfaceError)
 
 
@@ -181,10 +181,10 @@ async def _in_thread(
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
-        # Leaving now would let the caller clean up beside a transaction that is still at work.
+        # Returning now would let the caller clean up while the transaction still runs.
         await asyncio.wait([future])
         if not future.cancelled():
-            future.exception()  # looked at, so that asyncio does not report it as forgotten
+            future.exception()  # Retrieved, so that asyncio does not log it as never retrieved.
         raise
 
 
@@ -203,7 +203,7 @@ def _sqlite_engine(url: URL) -> Engine:
 
 
 def _prepare_sqlite(dbapi_connection: sqlite3.Connection, _record: Any) -> None:
-    # The driver's own transaction handling would start transactions late and commit before DDL.
+    # The driver's own transaction handling starts transactions late and commits before DDL.
     dbapi_connection.isolation_level = None
     _switch_to_wal(dbapi_connection)
     for pragma in ("synchronous=FULL", "foreign_keys=ON"):
@@ -211,7 +211,7 @@ def _prepare_sqlite(dbapi_connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    # SQLite itself does not wait for this lock, which several processes want when they open a new file at once.
+    # SQLite does not wait for this lock, and processes that open a new file at once compete for it.
     deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
     while True:
         try:
@@ -225,7 +225,7 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
 
 
 def _begin_sqlite(conn: Connection) -> None:
-    # A transaction that reads first and writes later cannot wait for the lock: it must take it at the start.
+    # A transaction that reads first and writes later cannot wait for the write lock, so it takes the lock at its start.
     read_only = conn.get_execution_options().get("danqing_read_only", False)
     conn.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
@@ -244,7 +244,7 @@ def _postgresql_engine(url: URL) -> Engine:
 
 
 def _postgresql_connect_args(url: URL) -> dict[str, Any]:
-    """Translate what libpq writes into a URL's query for this driver, which reads none of it."""
+    """Translate libpq's query parameters for this driver, which reads none of them."""
     query = dict(url.query)
     connect_args: dict[str, Any] = {}
     socket_folder = query.pop("host", None)
@@ -256,7 +256,7 @@ def _postgresql_connect_args(url: URL) -> dict[str, Any]:
     if ssl_mode != "disable":
         context = ssl.create_default_context()
         if ssl_mode == "require":
-            # libpq's meaning of the word: encrypted, whoever it is.
+            # As in libpq: encrypted, without checking the server's identity.
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         connect_args["ssl_context"] = context

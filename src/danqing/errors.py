@@ -1,6 +1,6 @@
-"""The errors a caller of the service can meet. Knows nothing of HTTP: `api/errors.py` alone maps them to statuses.
+"""The errors that callers of the service can get. Only `api/errors.py` maps them to HTTP statuses.
 
-Every class has a stable `code`; its docstring is the message used when none is given.
+Every class has a stable `code`. Its docstring is the default message.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ class ServiceError(Exception):
         issues: Sequence[Mapping[str, Any]] = (),
         retry_after_seconds: int | None = None,
     ) -> None:
-        """`message` is safe to show; `param` names the field; `issues` lists every bad field of the body."""
+        """`message` is safe to show; `param` names the bad field; `issues` lists every bad field of the body."""
         self.message = message or (type(self).__doc__ or "").strip()
         self.param = param
         self.issues = tuple(issues)

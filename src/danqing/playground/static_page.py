@@ -1,4 +1,4 @@
-"""A page made of files: their headers, and when a browser keeps its copy. Knows no page's content."""
+"""Static pages: routes for their files, security headers, and browser caching by ETag."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-# Nothing from elsewhere, nothing inline. Pictures may also be blobs, which is how the pages keep them.
+# Nothing from other hosts, nothing inline. Pictures may be blobs: the pages keep them that way.
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -35,7 +35,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
-    # The browser keeps the files and asks each time whether they are still the ones.
+    # The browser keeps a copy and revalidates it every time.
     "Cache-Control": "no-cache",
 }
 
@@ -50,7 +50,7 @@ class StaticFile:
 
 
 def page_router(paths: Iterable[Path], *, page: str, parts: str) -> APIRouter:
-    """Serve the index among the files at the path `page`, and the others by their names below `parts`."""
+    """Serve `index.html` at the path `page`, and the other files by name below `parts`."""
     files = {path.name: _read(path) for path in paths if path.suffix in MEDIA_TYPES}
     index = files.pop(INDEX)
     router = APIRouter(include_in_schema=False)
