@@ -2,8 +2,8 @@
 
     DANQING_WEBHOOK_SECRET=$(danqing accounts webhook-secret) python webhook_receiver.py --port 9000
 
-Then send requests with `"webhook_url": "https://your-public-name/"`. The server refuses private and local addresses, so put a
-public name in front of this port. Signatures follow https://www.standardwebhooks.com.
+Then send requests with `"webhook_url": "https://your-public-name/"`. The server refuses private and local addresses, so
+put a public name in front of this port. Signatures follow https://www.standardwebhooks.com.
 """
 
 import argparse
