@@ -1,6 +1,6 @@
 """A whole server killed at random points under load: `PYTHONPATH=tests python proofs/crash.py [--kills N]`.
 
-`danqing serve` is a real process with a scripted drawing process, SIGKILL is real, and so are SQLite or PostgreSQL and
+`danqing serve` is a real process with a scripted engine process, SIGKILL is real, and so are SQLite or PostgreSQL and
 the files. Clients of every sort draw, cancel and retry without end. Afterwards the books, the jobs, the files and what
 the clients were told must agree.
 """
@@ -86,7 +86,7 @@ class Clients:
         return session.post(self._url, json=body, headers=self._headers | (headers or {}), timeout=20)
 
     def _expect(self, response: requests.Response, *statuses: int) -> bool:
-        # 503: the drawing process is not there yet.
+        # 503: the engine process is not there yet.
         if response.status_code not in (*statuses, 503):
             self._wrong(response)
         return response.status_code in statuses

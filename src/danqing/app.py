@@ -163,7 +163,7 @@ def prompt_expander(settings: Settings, engine: Engine) -> PromptExpander:
     if settings.expander == "none":
         return NoExpander()
     if settings.expander == "native":
-        return NativeExpander(engine, timeout_seconds=settings.expander_timeout_seconds)
+        return NativeExpander(engine.expand, timeout_seconds=settings.expander_timeout_seconds)
     assert settings.expander_url is not None
     assert settings.expander_model is not None
     api_key = settings.expander_api_key

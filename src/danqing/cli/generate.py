@@ -26,6 +26,7 @@ from danqing.pictures.request import (
     sample_seed,
 )
 from danqing.pictures.sizes import DEFAULT_PRESET, PRESETS_PX, SizeError, parse_size
+from danqing.prompts.expander import ExpandedPrompt
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -121,9 +122,9 @@ def generate(
     # This command reports the engine's errors itself.
     logging.getLogger("danqing").setLevel(logging.CRITICAL)
     engine = _engine(model)
-    drawn, files = asyncio.run(_run(engine, request, target))
+    caption, files = asyncio.run(_run(engine, request, target))
     if as_json:
-        revised_prompt = drawn.prompt if drawn.prompt != prompt else None
+        revised_prompt = caption if caption != prompt else None
         report = {"engine": engine.status().model, "revised_prompt": revised_prompt}
         print_json({**report, "pictures": [asdict(file) for file in files]})
     if show:
@@ -178,8 +179,8 @@ def _show(files: list[ImageFile]) -> None:
         show_image(file.path, notes, protocol=protocol)
 
 
-async def _run(engine: LocalEngine, request: ImageRequest, target: Target) -> tuple[ImageRequest, list[ImageFile]]:
-    """Draw, and return the request with the prompt that was drawn."""
+async def _run(engine: LocalEngine, request: ImageRequest, target: Target) -> tuple[str, list[ImageFile]]:
+    """Draw; returns the caption that was drawn, or the prompt, and the files."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -193,10 +194,11 @@ async def _run(engine: LocalEngine, request: ImageRequest, target: Target) -> tu
         with notes.status("Loading the model") as line:
             await _load(engine, line)
         notes.print(f"[dim]{escape(engine.status().model)}, seed {request.seed}[/]")
+        expanded = ExpandedPrompt(prompt=request.prompt)
         if request.enable_prompt_expansion:
-            request = await _expanded(engine, request)
+            expanded = await _expanded(engine, request)
         with Progress(*columns, console=notes, transient=True) as bar:
-            return request, await _draw(engine, request, target, bar)
+            return expanded.caption, await _draw(engine, request, expanded, target, bar)
     finally:
         await engine.stop()
 
@@ -211,26 +213,29 @@ async def _load(engine: LocalEngine, line: Status) -> None:
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _expanded(engine: LocalEngine, request: ImageRequest) -> ImageRequest:
+async def _expanded(engine: LocalEngine, request: ImageRequest) -> ExpandedPrompt:
     from danqing.app import prompt_expander
 
     with notes.status("Expanding the prompt"):
-        expanded = await prompt_expander(read_settings(), engine).expand(request.prompt, seed=request.seed)
+        expanded = await prompt_expander(read_settings(), engine).expand(request)
     if expanded.warning is not None:
         notes.print(f"[yellow]{escape(expanded.warning)}[/]")
     else:
-        notes.print(f"Expanded to: {escape(expanded.prompt)}", soft_wrap=True)
-    return replace(request, prompt=expanded.prompt)
+        notes.print(f"Expanded to: {escape(expanded.caption)}", soft_wrap=True)
+    return expanded
 
 
-async def _draw(engine: LocalEngine, request: ImageRequest, target: Target, bar: Progress) -> list[ImageFile]:
+async def _draw(
+    engine: LocalEngine, request: ImageRequest, expanded: ExpandedPrompt, target: Target, bar: Progress
+) -> list[ImageFile]:
     from danqing.engine.interface import ImageResult
 
     task = bar.add_task("Drawing", total=request.num_images * request.num_inference_steps)
     # The steps of each image, not a count of events: a retry after a crash begins again.
     steps_done = [0] * request.num_images
     files = []
-    async with aclosing(engine.generate(request)) as events:
+    request = replace(request, prompt=expanded.prompt)
+    async with aclosing(engine.generate(request, expansion=expanded.expansion)) as events:
         async for event in events:
             if isinstance(event, ImageResult):
                 path = target.of(event.image_index)

@@ -15,6 +15,7 @@ from danqing.jobs.job import ImageDone, Job, JobEvent, JobImage, JobResult, Step
 from danqing.jobs.ports import JobParts
 from danqing.pictures.encoding import Provenance, encode, encode_preview
 from danqing.pictures.raster import Raster, blackened
+from danqing.prompts.expander import ExpandedPrompt
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class JobRunner:
         self._failures: list[ServiceError] = []
         self._warnings = list(job.warnings)
         self._safety = dict(job.safety)
-        self._expanded_prompt: str | None = None
+        self._expanded = ExpandedPrompt(prompt=job.request.prompt)
 
     async def run(self) -> JobResult:
         """Draw and store the images. Cancelling ends the engine's work within one step.
@@ -64,27 +65,29 @@ class JobRunner:
     async def _expand(self) -> None:
         if not self._request.enable_prompt_expansion:
             return
-        prompt = self._request.prompt
-        expanded = await self._parts.expander.expand(prompt, seed=self._request.seed)
+        expanded = await self._parts.expander.expand(self._request)
         if expanded.warning is not None:
             self._warnings.append(expanded.warning)
-        if expanded.prompt == prompt:
-            return
+        thought = expanded.expansion.thought if expanded.expansion else None
         switched_off = not self._request.enable_safety_checker
-        verdict = await self._parts.prompt_check.check(
-            expanded.prompt, negative_prompt=self._request.negative_prompt, essential_only=switched_off
-        )
-        if not verdict.allowed:
-            raise ModerationBlocked(verdict.reason)
-        self._expanded_prompt = expanded.prompt
+        for text in (expanded.caption, thought):
+            if text is None or text == self._request.prompt:
+                continue
+            verdict = await self._parts.prompt_check.check(
+                text, negative_prompt=self._request.negative_prompt, essential_only=switched_off
+            )
+            if not verdict.allowed:
+                raise ModerationBlocked(verdict.reason)
+        self._expanded = expanded
 
     async def _follow_engine(self) -> None:
-        request = replace(self._request, prompt=self._expanded_prompt or self._request.prompt)
+        request = replace(self._request, prompt=self._expanded.prompt)
+        expansion = self._expanded.expansion
         seen: set[int] = set()
         # The engine draws on while finished images are checked, encoded and stored.
         async with asyncio.TaskGroup() as finishing:
             try:
-                async with aclosing(self._parts.engine.generate(request)) as events:
+                async with aclosing(self._parts.engine.generate(request, expansion=expansion)) as events:
                     async for event in events:
                         if isinstance(event, Progress):
                             await self._publish_step(event)
@@ -141,8 +144,13 @@ class JobRunner:
             height_px=raster.height_px,
             content_type=encoded.content_type,
             flagged=flagged,
-            revised_prompt=self._expanded_prompt,
+            revised_prompt=self._revised_prompt,
         )
+
+    @property
+    def _revised_prompt(self) -> str | None:
+        caption = self._expanded.caption
+        return caption if caption != self._request.prompt else None
 
     @property
     def _model(self) -> str:
@@ -159,5 +167,5 @@ class JobRunner:
             engine=self._model,
             safety=self._safety,
             warnings=tuple(self._warnings),
-            expanded_prompt=self._expanded_prompt,
+            expanded_prompt=self._revised_prompt,
         )

@@ -11,6 +11,11 @@ class Raster:
     height_px: int
     rgb: bytes
 
+    def __post_init__(self) -> None:
+        """Raise ValueError when the bytes do not fit the size."""
+        if len(self.rgb) != 3 * self.width_px * self.height_px:
+            raise ValueError(f"{len(self.rgb)} bytes are not an image of {self.width_px}x{self.height_px}")
+
 
 def blackened(raster: Raster) -> Raster:
     """Return a black image of the same size."""

@@ -1,4 +1,4 @@
-"""The request for images: one record with its ranges, defaults and seeds.
+"""The request for images: one record with its ranges, defaults and seeds, and the expansion of its prompt.
 
 The API, the command line, the jobs and the engines share it. A job stores it as it is, so a new field needs a default.
 """
@@ -58,6 +58,20 @@ class ImageRequest:
     def image_seed(self, image_index: int) -> int:
         """Return the seed of one image: image 2 of a seed is image 1 of the next; 1 follows MAX_SEED."""
         return fold_seed(self.seed + image_index)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expansion:
+    """What the drawing model made of a request's prompt.
+
+    `caption` is the richer prompt, `thought` the reasoning before it, which is never shown. The size is the model's
+    choice for a request without one.
+    """
+
+    caption: str
+    thought: str | None = None
+    width_px: int | None = None
+    height_px: int | None = None
 
 
 def fold_seed(seed: int) -> int:

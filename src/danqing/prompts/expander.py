@@ -1,53 +1,61 @@
-"""Prompt expansion: its interface, its result, and an expander for servers without one."""
+"""The protocol of prompt expanders, the record they return, and the expander of a server that has none."""
 
 import unicodedata
 from dataclasses import dataclass
 from typing import Protocol
 
-from danqing.pictures.request import MAX_PROMPT_CHARACTERS
+from danqing.pictures.request import MAX_PROMPT_CHARACTERS, Expansion, ImageRequest
 
 
 class BadExpansion(Exception):
-    """The text cannot serve as a prompt; the message is safe to show."""
+    """The text is not a prompt; the message is safe to show."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExpandedPrompt:
-    """The text to draw. `warning` is set if that is the prompt as given, and says why."""
+    """`prompt` is the text to draw, `expansion` the drawing model's own expansion to draw it with, if there is one.
+
+    `warning` explains why the prompt is drawn as given.
+    """
 
     prompt: str
+    expansion: Expansion | None = None
     warning: str | None = None
+
+    @property
+    def caption(self) -> str:
+        """The richer prompt; the given one where it was not expanded."""
+        return self.prompt if self.expansion is None else self.expansion.caption
 
 
 class PromptExpander(Protocol):
-    """Expands a short prompt; the same prompt and seed give the same text."""
+    """Expands prompts; the same request gives the same text."""
 
-    async def expand(self, prompt: str, *, seed: int) -> ExpandedPrompt:
-        """Expand the prompt. A failed expansion raises nothing: it returns the prompt as given, with a warning."""
+    async def expand(self, request: ImageRequest) -> ExpandedPrompt:
+        """Expand the request's prompt. Never raises for a failure of its own: it returns the prompt with a warning."""
 
 
 class NoExpander:
-    """Returns every prompt as given, with a warning."""
+    """Leaves every prompt as it is, with a warning."""
 
-    async def expand(self, prompt: str, *, seed: int) -> ExpandedPrompt:
-        """Return the prompt as given."""
-        del seed
-        return as_given(prompt, reason="This server has no prompt expander.")
+    async def expand(self, request: ImageRequest) -> ExpandedPrompt:
+        """Return the prompt with the warning."""
+        return as_given(request.prompt, reason="This server has no prompt expander.")
 
 
 def as_given(prompt: str, *, reason: str) -> ExpandedPrompt:
-    """Return the unexpanded prompt with a warning; `reason` is a sentence."""
+    """Return the prompt with a warning that it was not expanded; `reason` is a sentence."""
     return ExpandedPrompt(prompt=prompt, warning=f"enable_prompt_expansion: the prompt was drawn as given. {reason}")
 
 
 def on_one_line(text: str) -> str:
-    """Replace control characters, and characters that UTF-8 cannot encode, by spaces."""
+    """Return the text without line breaks, control characters and characters that cannot be encoded."""
     clean = "".join(" " if unicodedata.category(char) in ("Cc", "Cs") else char for char in text)
     return " ".join(clean.split())
 
 
 def checked_length(text: str) -> str:
-    """Return the text. Raises BadExpansion if it is empty or too long for a prompt."""
+    """Return the text. Raises BadExpansion when it is empty or too long for a prompt."""
     if not text or len(text) > MAX_PROMPT_CHARACTERS:
         raise BadExpansion(f"The expansion has {len(text)} characters; 1 to {MAX_PROMPT_CHARACTERS} are allowed.")
     return text

@@ -15,10 +15,10 @@ from unit.api.calls import MODEL
 
 from danqing.accounts.api_keys import KeyKind, create_key
 from danqing.app import create_app, prepare
-from danqing.engine.interface import EngineState, EngineStatus, ImageResult, NoCaption, Progress
+from danqing.engine.interface import EngineState, EngineStatus, ExpansionFailed, ImageResult, Progress
 from danqing.errors import ServiceError
 from danqing.pictures.raster import Raster
-from danqing.pictures.request import ImageRequest
+from danqing.pictures.request import Expansion, ImageRequest
 from danqing.settings import Settings
 
 
@@ -26,14 +26,15 @@ from danqing.settings import Settings
 class FakeEngine:
     """Draws grey at once. `gate` closed: every step waits; `error` set: raised after the first step.
 
-    `caption`: what every prompt is rewritten as, followed by the seed; an exception is raised instead.
+    `caption`: the expansion of every prompt, followed by the seed; an exception is raised instead.
     """
 
     error: ServiceError | None = None
     state: EngineState = EngineState.READY
     requests: list[ImageRequest] = field(default_factory=list)
+    expansions: list[Expansion | None] = field(default_factory=list)
     num_closed: int = 0
-    caption: str | Exception = field(default_factory=lambda: NoCaption("It draws only."))
+    caption: str | Exception = field(default_factory=lambda: ExpansionFailed("It draws only."))
 
     def __post_init__(self) -> None:
         self.gate = asyncio.Event()
@@ -50,8 +51,11 @@ class FakeEngine:
     def status(self) -> EngineStatus:
         return EngineStatus(state=self.state, model="fake (draws grey)", detail="on purpose")
 
-    async def generate(self, request: ImageRequest) -> AsyncGenerator[Progress | ImageResult, None]:
+    async def generate(
+        self, request: ImageRequest, *, expansion: Expansion | None = None
+    ) -> AsyncGenerator[Progress | ImageResult, None]:
         self.requests.append(request)
+        self.expansions.append(expansion)
         try:
             for image_index in range(request.num_images):
                 for step in range(1, request.num_inference_steps + 1):
@@ -67,10 +71,10 @@ class FakeEngine:
             self.num_closed += 1
             self.closed.set()
 
-    async def recaption(self, prompt: str, *, seed: int) -> str:
+    async def expand(self, request: ImageRequest) -> Expansion:
         if isinstance(self.caption, Exception):
             raise self.caption
-        return f"{self.caption} {seed}"
+        return Expansion(caption=f"{self.caption} {request.seed}")
 
     def _progress(self, request: ImageRequest, image_index: int, step: int) -> Progress:
         due = request.preview_every_steps and step % request.preview_every_steps == 0

@@ -10,6 +10,7 @@ from PIL import Image
 from danqing.engine.interface import EngineCrashed
 from danqing.errors import InvalidRequest, Overloaded
 from danqing.jobs.job import JobStatus
+from danqing.pictures.request import Expansion
 
 
 async def test_the_engine_gets_what_was_asked(house):
@@ -57,6 +58,27 @@ async def test_an_expanded_prompt_is_checked_drawn_and_returned(house):
     assert house.engine.requests[0].prompt == "a red square, in detail 7"
     assert job.expanded_prompt == job.images[0].revised_prompt == "a red square, in detail 7"
     assert house.prompt_check.prompts == ["a red square", "a red square, in detail 7"]
+
+
+async def test_the_models_own_expansion_is_drawn_beside_the_prompt_and_its_thought_is_checked_and_never_shown(house):
+    house.expander.expansion = Expansion(caption="a large red square", thought="red means red")
+    async with house.running() as service:
+        job = await finished(service, house.submission(enable_prompt_expansion=True))
+    assert house.engine.requests[0].prompt == "a red square"
+    assert house.engine.expansions == [house.expander.expansion]
+    assert house.prompt_check.prompts == ["a red square", "a large red square", "red means red"]
+    assert job.expanded_prompt == job.images[0].revised_prompt == "a large red square"
+    assert "red means red" not in repr(job)
+
+
+async def test_a_thought_that_is_refused_fails_the_job_free_of_charge(house):
+    house.expander.expansion = Expansion(caption="a large red square", thought="bloody red")
+    house.prompt_check.refused_words = ("bloody",)
+    async with house.running() as service:
+        job = await finished(service, house.submission(enable_prompt_expansion=True))
+    assert (job.status, job.error_code) == (JobStatus.ERROR, "moderation_blocked")
+    assert house.engine.requests == []
+    assert house.balance() == (ALL, 0)
 
 
 async def test_both_checks_of_a_prompt_see_the_negative_prompt(house):

@@ -19,7 +19,7 @@ async def test_the_model_itself_rewrites_the_prompt_and_the_answer_says_how(clie
     answer = response.json()
     expected = "a large red square on a white wall, 7"
     assert [image["revised_prompt"] for image in answer["data"]] == [expected, expected]
-    assert [request.prompt for request in engine.requests] == [expected]
+    assert [expansion.caption for expansion in engine.expansions] == [expected]
     assert answer["meta"]["warnings"] == []
 
 
@@ -43,7 +43,7 @@ async def test_the_rewritten_prompt_is_kept_with_the_job(client, engine, body, s
 async def test_nothing_is_rewritten_unless_asked(client, engine, body):
     engine.caption = "a large red square,"
     answer = (await client.post(PATH, json=body())).json()
-    assert engine.requests[0].prompt == body()["prompt"]
+    assert (engine.requests[0].prompt, engine.expansions) == (body()["prompt"], [None])
     assert "revised_prompt" not in answer["data"][0]
 
 
@@ -59,20 +59,20 @@ async def test_a_rewritten_prompt_that_is_refused_is_neither_drawn_nor_charged(c
 async def test_a_checkpoint_that_cannot_write_draws_the_prompt_as_given_and_says_why(client, engine, body):
     answer = (await client.post(PATH, json=body(enable_prompt_expansion=True))).json()
     assert answer["meta"]["warnings"] == [f"{GIVEN}It draws only."]
-    assert engine.requests[0].prompt == body()["prompt"]
+    assert (engine.requests[0].prompt, engine.expansions) == (body()["prompt"], [None])
     assert "revised_prompt" not in answer["data"][0]
 
 
 async def test_a_crash_while_writing_does_not_cost_the_picture(client, engine, body):
-    engine.caption = EngineCrashed("The drawing process ended unexpectedly.")
+    engine.caption = EngineCrashed("The engine process ended unexpectedly.")
     response = await client.post(PATH, json=body(enable_prompt_expansion=True))
     assert response.status_code == 200
-    assert response.json()["meta"]["warnings"] == [f"{GIVEN}The drawing process ended unexpectedly."]
+    assert response.json()["meta"]["warnings"] == [f"{GIVEN}The engine process ended unexpectedly."]
 
 
 @pytest.mark.parametrize("settings", [{"expander": "none"}], indirect=True)
 async def test_a_server_told_not_to_expand_does_not_ask_the_model(client, engine, body):
     engine.caption = "a large red square,"
     answer = (await client.post(PATH, json=body(enable_prompt_expansion=True))).json()
-    assert answer["meta"]["warnings"] == [f"{GIVEN}There is no prompt expander here."]
-    assert engine.requests[0].prompt == body()["prompt"]
+    assert answer["meta"]["warnings"] == [f"{GIVEN}This server has no prompt expander."]
+    assert (engine.requests[0].prompt, engine.expansions) == (body()["prompt"], [None])

@@ -51,11 +51,11 @@ async def test_a_refused_request_has_no_job(settings, engine, key, body):
     assert span.status.status_code is StatusCode.UNSET
 
 
-async def test_the_rewriting_of_a_prompt_is_in_the_trace_of_its_request(settings, engine, key, body):
+async def test_the_expansion_of_a_prompt_is_in_the_trace_of_its_request(settings, engine, key, body):
     engine.caption = "a large red square,"
     ((*spans,),) = await spans_after(settings, engine, key, body(enable_prompt_expansion=True, seed=7))
-    (span,) = [span for span in spans if span.name == "recaption"]
+    (span,) = [span for span in spans if span.name == "expand"]
     assert span.attributes["danqing.num_characters"] == len("a large red square, 7")
     engine.caption = EngineCrashed()
     ((*spans,),) = await spans_after(settings, engine, key, body(enable_prompt_expansion=True))
-    assert [span.status.status_code for span in spans if span.name == "recaption"] == [StatusCode.ERROR]
+    assert [span.status.status_code for span in spans if span.name == "expand"] == [StatusCode.ERROR]

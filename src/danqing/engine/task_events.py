@@ -1,30 +1,30 @@
-"""What the server still has to read of one drawing. Never makes the drawing process wait for a slow reader."""
+"""The events of one task that the server has yet to read. The engine process never waits for a slow reader."""
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
 
 from danqing.engine.interface import ImageResult, Progress
-from danqing.engine.messages import Ended, Outcome
+from danqing.engine.messages import TaskEnded
 
-# A reader this far behind loses the oldest steps and previews; pictures are never dropped.
+# A reader this far behind loses the oldest steps and previews; images are never dropped.
 MAX_PENDING_STEPS = 16
 
 
 class ChildDied(Exception):
-    """The drawing process ended before the drawing did; the message says how."""
+    """The engine process ended before the task did; the message says how."""
 
 
-class Drawing:
-    """An async iterator over the events of one drawing, read once."""
+class TaskEvents:
+    """An async iterator over the events of one task, read once."""
 
-    def __init__(self, draw_id: int, *, on_end: Callable[[], None] | None = None) -> None:
-        """`on_end` is called once, as soon as the drawing process is done with it."""
-        self.draw_id = draw_id
+    def __init__(self, task_id: int, *, on_end: Callable[[], None] | None = None) -> None:
+        """`on_end` is called once, as soon as the engine process is done with the task."""
+        self.task_id = task_id
         self._on_end = on_end
         self._events: deque[Progress | ImageResult] = deque()
         self._num_steps_pending = 0
-        self._end: Ended | ChildDied | None = None
+        self._end: TaskEnded | ChildDied | None = None
         self._news = asyncio.Event()
 
     def put(self, event: Progress | ImageResult) -> None:
@@ -36,14 +36,14 @@ class Drawing:
                 self._drop_oldest_step()
         self._news.set()
 
-    def end(self, how: Ended | ChildDied) -> None:
-        """Say that nothing more will come."""
-        self._end = how
+    def end(self, end: TaskEnded | ChildDied) -> None:
+        """Close the stream: no event follows."""
+        self._end = end
         self._news.set()
         if self._on_end is not None:
             self._on_end()
 
-    def __aiter__(self) -> "Drawing":
+    def __aiter__(self) -> "TaskEvents":
         """Iterate over the events."""
         return self
 
@@ -62,19 +62,9 @@ class Drawing:
         return event
 
     @property
-    def outcome(self) -> Outcome | None:
-        """How the drawing ended; None while it goes on or when its process died."""
-        return self._end.outcome if isinstance(self._end, Ended) else None
-
-    @property
-    def reason(self) -> str:
-        """Why it was rejected or failed."""
-        return self._end.reason if isinstance(self._end, Ended) else ""
-
-    @property
-    def caption(self) -> str:
-        """What was written instead of drawn."""
-        return self._end.caption if isinstance(self._end, Ended) else ""
+    def ended(self) -> TaskEnded | None:
+        """The end of the task; None while it goes on or when its process died."""
+        return self._end if isinstance(self._end, TaskEnded) else None
 
     def _drop_oldest_step(self) -> None:
         for index, event in enumerate(self._events):
