@@ -112,7 +112,7 @@ def measure(config: ModelConfig, precision: Precision, num_steps: int) -> Result
     noise = start_noise(1, channels=config.vae.latent_channels, height=side, width=side)
     times, start = [], time.perf_counter()
     for _ in denoise(
-        lambda latent, t: model.velocity(latent, t, branches),
+        lambda latent, conditions: model.velocity(latent, conditions, branches),
         noise,
         sigmas=schedule(num_steps + 1, shift=3.0),
         guidance_scale=7.5,

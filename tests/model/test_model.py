@@ -10,7 +10,7 @@ from danqing.hunyuan_image3.model import PREFILL_TOKENS, HunyuanImage3
 from danqing.hunyuan_image3.pipeline import Pipeline
 from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.rope import rotation, text_positions
-from danqing.hunyuan_image3.sampler import start_noise
+from danqing.hunyuan_image3.sampler import Conditions, start_noise
 from mini.train.forward import forward
 
 HEIGHT, WIDTH = 4, 6
@@ -19,6 +19,10 @@ PREFIX = [5, 17, 300, 42, 9]
 
 def latent_of(seed: int) -> Tensor:
     return start_noise(seed, channels=16, height=HEIGHT, width=WIDTH)
+
+
+def at(t: float, *, next_t: float = 0.0, guidance_scale: float = 1.0) -> Conditions:
+    return Conditions(torch.tensor(t), torch.tensor(next_t), guidance_scale)
 
 
 @torch.no_grad()
@@ -31,7 +35,7 @@ def velocity_of_training(model: HunyuanImage3, latent: Tensor, t: float) -> Tens
 @torch.inference_mode()
 def velocity(model: HunyuanImage3, ids: list[int], latent: Tensor, t: float) -> Tensor:
     branch = model.branch(ids, height=HEIGHT, width=WIDTH)
-    return model.velocity(latent, torch.tensor(t), [branch])
+    return model.velocity(latent, at(t), [branch])
 
 
 @pytest.mark.parametrize("t", [1000.0, 250.0])
@@ -49,10 +53,10 @@ def test_a_recorded_network_agrees_with_the_whole_sequence_too() -> None:
 
 
 def test_two_branches_of_different_length_equal_each_alone(tiny_model: HunyuanImage3) -> None:
-    latent, t = latent_of(1), torch.tensor(500.0)
+    latent = latent_of(1)
     with torch.inference_mode():
         branches = [tiny_model.branch(ids, height=HEIGHT, width=WIDTH) for ids in (PREFIX, PREFIX[:2])]
-        both = tiny_model.velocity(latent, t, branches).clone()
+        both = tiny_model.velocity(latent, at(500.0), branches).clone()
     alone = torch.cat([velocity(tiny_model, ids, latent, 500.0) for ids in (PREFIX, PREFIX[:2])])
     torch.testing.assert_close(both, alone, atol=1e-5, rtol=1e-4)
     assert not torch.allclose(both[0], both[1], atol=1e-3)
@@ -86,11 +90,10 @@ def test_text_appended_to_a_prefix_equals_reading_both_at_once(tiny_model: Hunyu
 def test_image_steps_leave_the_cache_as_it_was(tiny_model: HunyuanImage3) -> None:
     with torch.inference_mode():
         branch = tiny_model.branch(PREFIX, height=HEIGHT, width=WIDTH)
-        t = torch.tensor(500.0)
-        first = tiny_model.velocity(latent_of(1), t, [branch]).clone()
-        tiny_model.velocity(latent_of(2), torch.tensor(10.0), [branch])
+        first = tiny_model.velocity(latent_of(1), at(500.0), [branch]).clone()
+        tiny_model.velocity(latent_of(2), at(10.0), [branch])
         assert branch.cache.length == len(PREFIX)
-        assert torch.equal(tiny_model.velocity(latent_of(1), t, [branch]), first)
+        assert torch.equal(tiny_model.velocity(latent_of(1), at(500.0), [branch]), first)
 
 
 def test_a_long_text_read_in_pieces_equals_one_piece(tiny_model: HunyuanImage3) -> None:

@@ -39,7 +39,12 @@ def test_a_straight_path_ends_at_its_picture_in_any_number_of_steps() -> None:
     noise, picture = torch.randn(1, 2, 3, 4), torch.randn(1, 2, 3, 4)
     for num_steps in (1, 5):
         steps = list(
-            denoise(lambda latent, t: noise - picture, noise, sigmas=schedule(num_steps, shift=3.0), guidance_scale=1.0)
+            denoise(
+                lambda latent, at: noise - picture,
+                noise,
+                sigmas=schedule(num_steps, shift=3.0),
+                guidance_scale=1.0,
+            )
         )
         torch.testing.assert_close(steps[-1].latent, picture)
         for step in steps:
@@ -52,7 +57,7 @@ def test_a_field_proportional_to_the_latent_multiplies_it_at_every_step() -> Non
     expected = 1.0
     for i in range(3):
         expected *= 1 + 0.5 * (sigmas[i + 1] - sigmas[i]).item()
-    *_, last = denoise(lambda latent, t: 0.5 * latent, torch.ones(1, 1, 1, 1), sigmas=sigmas, guidance_scale=1.0)
+    *_, last = denoise(lambda latent, at: 0.5 * latent, torch.ones(1, 1, 1, 1), sigmas=sigmas, guidance_scale=1.0)
     assert last.latent.item() == pytest.approx(expected, rel=1e-6)
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from danqing.hunyuan_image3.config import GREEDY, TextSampling
+from danqing.hunyuan_image3.generation_config import GREEDY, TextSampling
 from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.hunyuan_image3.text import continue_text, pick_token
 

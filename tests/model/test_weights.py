@@ -204,7 +204,8 @@ MEASURE = """
 import json, sys, threading, time
 from pathlib import Path
 import torch
-from danqing.hunyuan_image3.config import parse_model_config, read_json
+from danqing.hunyuan_image3.config import parse_model_config
+from danqing.hunyuan_image3.json_fields import read_json
 from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.weights import load_model
 
@@ -258,7 +259,8 @@ MEASURE_FP8 = """
 import json, sys
 from pathlib import Path
 import torch
-from danqing.hunyuan_image3.config import parse_model_config, read_json
+from danqing.hunyuan_image3.config import parse_model_config
+from danqing.hunyuan_image3.json_fields import read_json
 from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.weights import empty_model, load_model
 

@@ -12,7 +12,8 @@ from rich.table import Table
 from danqing.cli.terminal import AsJson, ExitCode, fail, output, print_json
 
 if TYPE_CHECKING:
-    from danqing.hunyuan_image3.config import GenerationConfig, ModelConfig
+    from danqing.hunyuan_image3.config import ModelConfig
+    from danqing.hunyuan_image3.generation_config import GenerationConfig
     from danqing.hunyuan_image3.summary import CheckpointSummary
 
 app = typer.Typer(no_args_is_help=True, help="Checkpoints: folders in the published HunyuanImage-3.0 layout.")
@@ -78,7 +79,7 @@ def _guidance(generation: GenerationConfig) -> str:
 
 
 def _writing(generation: GenerationConfig) -> str:
-    if not generation.recaption:
+    if not generation.expands:
         return "not learned"
     sampling = generation.sampling
     if sampling.temperature == 0:

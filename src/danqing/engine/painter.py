@@ -80,7 +80,8 @@ class PipelinePainter:
     def expand(self, prompt: str, *, seed: int) -> Generator[int, None, str]:
         """Expand the prompt, a token at a time; returns the caption. Raises PromptRejected."""
         with _rejections():
-            return (yield from self._pipeline.expand_by_token(prompt, seed=seed))
+            expansion = yield from self._pipeline.expand_by_token(prompt, seed=seed)
+            return expansion.caption or prompt
 
 
 @contextmanager
