@@ -175,6 +175,11 @@ _ONLY: tuple[tuple[str, Any, Any], ...] = (
 )
 
 
+def _switch(values: Mapping[str, Any], key: str) -> bool:
+    """Read a key that is off where it is absent or null."""
+    return take({key: False if values.get(key) is None else values[key]}, key, bool)
+
+
 def _check_arithmetic(values: Mapping[str, Any]) -> None:
     """Refuse, by name, every value that asks for arithmetic this runtime does not have."""
     for key, allowed, default in _ONLY:
@@ -185,7 +190,7 @@ def _check_arithmetic(values: Mapping[str, Any]) -> None:
     rope_scaling = take({**values, "rope_scaling": values.get("rope_scaling") or {}}, "rope_scaling", dict)
     require(rope_scaling, "alpha", 1.0, default=1.0, where="config.json rope_scaling")
     require(rope_scaling, "factor", 1.0, default=1.0, where="config.json rope_scaling")
-    if take({"moe_drop_tokens": False, **values}, "moe_drop_tokens", bool):
+    if _switch(values, "moe_drop_tokens"):
         logger.info("config.json: 'moe_drop_tokens' is true; no token is dropped, as in the published fused experts")
 
 
@@ -199,8 +204,7 @@ def parse_model_config(values: Mapping[str, Any]) -> ModelConfig:
         raise CheckpointError(f"config.json: 'patch_size' is {patch_size}; allowed are {PATCH_SIZES}")
     if values.get("vae_downsample_factor") != [vae.spatial_factor] * 2:
         raise CheckpointError("config.json: 'vae_downsample_factor' must be twice the vae's 'ffactor_spatial'")
-    distillation = {"cfg_distilled": False, "use_meanflow": False, **values}
-    cfg_distilled, use_meanflow = (take(distillation, key, bool) for key in ("cfg_distilled", "use_meanflow"))
+    cfg_distilled, use_meanflow = (_switch(values, key) for key in ("cfg_distilled", "use_meanflow"))
     if use_meanflow and not cfg_distilled:
         raise CheckpointError(
             "config.json: 'use_meanflow' is true and 'cfg_distilled' is not; it works with that alone"

@@ -13,8 +13,9 @@ def check_quantization_config(values: Mapping[str, Any]) -> None:
     quantization = values.get("quantization_config")
     if quantization is None:
         return
-    method = quantization.get("quant_method") if isinstance(quantization, Mapping) else quantization
-    unread = _unread_form(method, quantization)
+    if not isinstance(quantization, Mapping):
+        raise CheckpointError("config.json: key 'quantization_config' must be an object")
+    unread = _unread_form(quantization)
     if unread:
         raise CheckpointError(
             f"config.json: 'quantization_config': the weights are quantised by {unread}, which this runtime does not"
@@ -22,9 +23,9 @@ def check_quantization_config(values: Mapping[str, Any]) -> None:
         )
 
 
-def _unread_form(method: Any, quantization: Mapping[str, Any]) -> str | None:
+def _unread_form(quantization: Mapping[str, Any]) -> str | None:
     """Name what cannot be read; None for fp8 with `weight` and `weight_scale`."""
-    match method:
+    match quantization.get("quant_method"):
         case "fp8":
             blocks = quantization.get("weight_block_size")
             return f"'fp8' in blocks of {blocks}" if blocks else None
@@ -37,5 +38,5 @@ def _unread_form(method: Any, quantization: Mapping[str, Any]) -> str | None:
             forms = {(each.get("type"), each.get("num_bits"), each.get("strategy")) for each in weights}
             readable = forms <= {("float", 8, "tensor"), ("float", 8, "channel")}
             return None if weights and readable else f"'compressed-tensors' as {quantization.get('format')!r}"
-        case _:
+        case method:
             return repr(method)
