@@ -1,5 +1,6 @@
 """Checkpoint folders small enough to make anew for each test, with random weights, in the published layout."""
 
+import itertools
 import json
 import shutil
 from collections.abc import Mapping
@@ -183,7 +184,7 @@ def _write_talking(folder: Path, values: Mapping[str, Any], case: str, generatio
     model.model.wte.weight.mul_(100)
     model.lm_head.weight.zero_()
     for chain in chains:
-        for token, follower in zip(chain, chain[1:], strict=False):
+        for token, follower in itertools.pairwise(chain):
             model.lm_head.weight[follower] += model.model.ln_f(model.model.wte.weight[token])
     return write_checkpoint(folder, values, stored_tensors(model), template=case, generation=generation)
 

@@ -6,7 +6,7 @@ from tiny_checkpoints import PARITY, config_values, random_model
 from torch import Tensor
 
 from danqing.hunyuan_image3.config import parse_model_config
-from danqing.hunyuan_image3.model import PREFILL_TOKENS, HunyuanImage3
+from danqing.hunyuan_image3.model import PREFILL_TOKENS, HunyuanImage3, told_guidance
 from danqing.hunyuan_image3.pipeline import Pipeline
 from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.rope import rotation, text_positions
@@ -125,3 +125,51 @@ def test_bfloat16_stays_near_float32(tiny_model: HunyuanImage3) -> None:
     exact, rounded = (velocity(model, PREFIX, latent_of(1), 500.0) for model in (tiny_model, half))
     assert rounded.dtype == torch.float32
     assert ((rounded - exact).norm() / exact.norm()).item() < 0.1
+
+
+@pytest.fixture(scope="module")
+def distilled() -> HunyuanImage3:
+    return random_model(config_values(cfg_distilled=True, use_meanflow=True))
+
+
+@pytest.mark.parametrize(
+    ("guidance_scale", "told"), [(2.5, 2496.0), (3.9, 3904.0), (5.0, 4992.0), (1.0, 1000.0), (0.0, 0.0), (7.5, 7488.0)]
+)
+def test_guidance_is_told_as_a_thousandfold_in_bfloat16(guidance_scale: float, told: float) -> None:
+    assert told_guidance(guidance_scale).tolist() == [told]
+    assert told_guidance(guidance_scale).dtype == torch.float32
+
+
+def test_condition_tokens_stand_in_the_published_order(distilled: HunyuanImage3) -> None:
+    tokens = distilled.condition_tokens(at(900.0, next_t=750.0, guidance_scale=2.5))
+    expected = [
+        distilled.timestep_emb(torch.tensor([900.0])),
+        distilled.guidance_emb(torch.tensor([2496.0])),
+        distilled.timestep_r_emb(torch.tensor([750.0])),
+    ]
+    assert torch.equal(tokens, torch.stack(expected, dim=1))
+
+
+def test_guidance_distilled_alone_has_no_token_for_the_next_time() -> None:
+    model = random_model(config_values(cfg_distilled=True))
+    assert model.condition_tokens(at(900.0, guidance_scale=2.5)).shape == (1, 2, 64)
+    out = velocity(model, PREFIX, latent_of(1), 500.0)
+    assert out.shape == (1, 16, HEIGHT, WIDTH)
+
+
+def test_a_distilled_step_depends_on_guidance_and_the_next_time(distilled: HunyuanImage3) -> None:
+    with torch.inference_mode():
+        branch = distilled.branch(PREFIX, height=HEIGHT, width=WIDTH)
+        steps = [at(900.0, next_t=r, guidance_scale=g) for r, g in ((750.0, 2.5), (750.0, 7.5), (500.0, 2.5))]
+        first, *others = (distilled.velocity(latent_of(1), step, [branch]).clone() for step in steps)
+    assert all((other - first).abs().max() > 1e-4 for other in others)
+
+
+def test_other_networks_read_neither_guidance_nor_the_next_time(tiny_model: HunyuanImage3) -> None:
+    with torch.inference_mode():
+        branch = tiny_model.branch(PREFIX, height=HEIGHT, width=WIDTH)
+        a = tiny_model.velocity(latent_of(1), at(900.0), [branch]).clone()
+        b = tiny_model.velocity(latent_of(1), at(900.0, next_t=3.0, guidance_scale=9.0), [branch])
+    assert torch.equal(a, b)
+    assert not hasattr(tiny_model, "guidance_emb")
+    assert not hasattr(tiny_model, "timestep_r_emb")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from danqing.hunyuan_image3.sampler import denoise, guide, schedule, start_noise
+from danqing.hunyuan_image3.sampler import Conditions, denoise, guide, schedule, start_noise
 
 
 def test_the_schedule_is_the_shifted_line() -> None:
@@ -62,18 +62,20 @@ def test_a_field_proportional_to_the_latent_multiplies_it_at_every_step() -> Non
 
 
 def test_the_network_is_asked_at_a_thousand_times_sigma() -> None:
-    asked: list[float] = []
+    asked: list[Conditions] = []
 
-    def predict(latent: Tensor, t: Tensor) -> Tensor:
-        asked.append(t.item())
+    def predict(latent: Tensor, conditions: Conditions) -> Tensor:
+        asked.append(conditions)
         return torch.zeros_like(latent)
 
-    list(denoise(predict, torch.zeros(1, 1, 1, 1), sigmas=schedule(4, shift=3.0), guidance_scale=1.0))
-    assert asked == pytest.approx([1000.0, 900.0, 750.0, 500.0])
+    list(denoise(predict, torch.zeros(1, 1, 1, 1), sigmas=schedule(4, shift=3.0), guidance_scale=2.5))
+    assert [each.t.item() for each in asked] == pytest.approx([1000.0, 900.0, 750.0, 500.0])
+    assert [each.next_t.item() for each in asked] == pytest.approx([900.0, 750.0, 500.0, 0.0])
+    assert {each.guidance_scale for each in asked} == {2.5}
 
 
 def test_nothing_is_computed_before_the_first_step_is_asked_for() -> None:
-    def predict(latent: Tensor, t: Tensor) -> Tensor:
+    def predict(latent: Tensor, conditions: Conditions) -> Tensor:
         raise AssertionError("asked too early")
 
     denoise(predict, torch.zeros(1, 1, 1, 1), sigmas=schedule(4, shift=3.0), guidance_scale=1.0)
