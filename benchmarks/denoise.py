@@ -53,6 +53,8 @@ MEDIUM = ModelConfig(
     patch_size=1,
     patch_embed_hidden_size=256,
     base_size_px=512,
+    cfg_distilled=False,
+    use_meanflow=False,
     vae=VAE,
 )
 SMALL = replace(MEDIUM, hidden_size=256, num_query_heads=4, layers=MEDIUM.layers[:4])
