@@ -127,4 +127,4 @@ def test_a_folder_that_is_no_case_is_an_error_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_main(tmp_path, monkeypatch) == 2
-    assert "config.json" in capsys.readouterr().err
+    assert "expected.safetensors" in capsys.readouterr().err
