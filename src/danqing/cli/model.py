@@ -61,7 +61,8 @@ def _table(folder: Path, summary: CheckpointSummary) -> Table:
         "on disk": f"{summary.size_bytes / 2**20:,.1f} MiB in {summary.num_files} file{'s'[: summary.num_files != 1]}",
         "autoencoder": f"{config.vae.latent_channels} channels, 1/{config.vae.spatial_factor} of each side",
         "template": generation.template,
-        "prompt expansion": _writing(generation),
+        "prompt expansion": _expansion(generation),
+        "guidance": "distilled: one branch, no negative prompt" if summary.facts.distilled else "two branches",
         "its defaults": f"{generation.num_steps} steps, guidance {_guidance(generation)}",
         f"{len(summary.buckets)} buckets": f"{sizes} (width x height)",
     }
@@ -78,13 +79,13 @@ def _guidance(generation: GenerationConfig) -> str:
     return f"{generation.guidance_scale:g}{above}"
 
 
-def _writing(generation: GenerationConfig) -> str:
+def _expansion(generation: GenerationConfig) -> str:
     if not generation.expands:
         return "not learned"
     sampling = generation.sampling
     if sampling.temperature == 0:
-        return "native, the likeliest words"
-    return f"native, by lot: temperature {sampling.temperature:g}, top k {sampling.top_k}, top p {sampling.top_p:g}"
+        return f"native by {generation.text_task}, the likeliest words"
+    return f"native by {generation.text_task}, sampled: temperature {sampling.temperature:g}, top k {sampling.top_k}, top p {sampling.top_p:g}"
 
 
 def _architecture(config: ModelConfig) -> str:

@@ -36,6 +36,7 @@ class ImageRequest:
 
     `seed` lies within 1..MAX_SEED. `width_px` and `height_px` are delivered exactly; both are None when the model
     chooses. `output_compression` is the quality of a JPEG, 0 to 100. `preview_every_steps` 0 means no previews.
+    `thought` and `caption` are what the model wrote about the prompt in an expansion, unchanged.
     """
 
     prompt: str
@@ -52,6 +53,8 @@ class ImageRequest:
     output_format: str = "png"
     output_compression: int | None = None
     preview_every_steps: int = 0
+    thought: str | None = None
+    caption: str | None = None
 
     def image_seed(self, image_index: int) -> int:
         """Return the seed of one image: image 2 of a seed is image 1 of the next; 1 follows MAX_SEED."""
