@@ -83,9 +83,10 @@ def _expansion(generation: GenerationConfig) -> str:
     if not generation.expands:
         return "not learned"
     sampling = generation.sampling
-    if sampling.temperature == 0:
-        return f"native by {generation.text_task}, the likeliest words"
-    return f"native by {generation.text_task}, sampled: temperature {sampling.temperature:g}, top k {sampling.top_k}, top p {sampling.top_p:g}"
+    words = "the likeliest words"
+    if sampling.temperature > 0:
+        words = f"sampled: temperature {sampling.temperature:g}, top k {sampling.top_k}, top p {sampling.top_p:g}"
+    return f"native by {generation.text_task}, {words}"
 
 
 def _architecture(config: ModelConfig) -> str:

@@ -1,5 +1,6 @@
 """The native pipeline as the interleaver sees it, on a tiny random checkpoint, in this process."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,9 @@ def test_fp8_draws_too_and_says_so(checkpoint: Path) -> None:
 def test_a_device_without_fp8_is_refused_by_the_name_of_the_setting(checkpoint: Path) -> None:
     with pytest.raises(UnsupportedDevice, match=r"DANQING_DTYPE is fp8: .*compute capability"):
         PipelinePainter.load(checkpoint, device="mps", dtype="fp8", on_progress=lambda done, total: None)
+
+
+def test_a_caption_of_the_request_is_drawn(painter: PipelinePainter) -> None:
+    captioned = pictures(painter, replace(request(), caption="A brown dog on grass"))
+    assert captioned[0, 0] == pictures(painter, request(prompt="A brown dog on grass"))[0, 0]
+    assert captioned[0, 0] != pictures(painter, request())[0, 0]
