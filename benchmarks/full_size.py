@@ -55,6 +55,8 @@ FULL = ModelConfig(
     patch_size=1,
     patch_embed_hidden_size=1024,
     base_size_px=1024,
+    cfg_distilled=False,
+    use_meanflow=False,
     vae=VaeConfig(
         pixel_channels=3,
         latent_channels=32,
@@ -226,7 +228,7 @@ def walk(bench: Bench, num_steps: int) -> tuple[list[float], Tensor]:
     branches, side = new_branches(bench), bench.side * bench.config.patch_size
     noise = start_noise(1, channels=bench.config.vae.latent_channels, height=side, width=side).to(bench.device)
     steps = denoise(
-        lambda latent, t: bench.built.velocity(latent, t, branches),
+        lambda latent, conditions: bench.built.velocity(latent, conditions, branches),
         noise,
         sigmas=schedule(num_steps, shift=3.0),
         guidance_scale=GUIDANCE_SCALE,

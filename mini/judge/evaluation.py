@@ -45,14 +45,14 @@ def judged(detector: Detector, pipeline: Pipeline, prompts: list[EvaluationPromp
 def expanded(pipeline: Pipeline, prompt: str) -> str:
     """The prompt as the checkpoint rewrites it; the prompt itself where it does not find an end."""
     try:
-        return pipeline.expand(prompt, seed=SEED)
+        return pipeline.expand(prompt, seed=SEED).caption or prompt
     except CaptionError:
         return prompt
 
 
 def expanded_shorts(pipeline: Pipeline) -> dict[str, str]:
     """The short prompts and what the checkpoint makes of them; none where it has not learned to rewrite."""
-    if not pipeline.generation.recaption:
+    if not pipeline.generation.expands:
         return {}
     return {prompt: expanded(pipeline, prompt) for prompt in SHORT_PROMPTS}
 

@@ -55,7 +55,7 @@ def evaluate(
     detector, pipeline = load_detector(workdir / FOLDER), Pipeline.load(checkpoint)
     prompts = evaluation_prompts(num_prompts)
     verdicts = {"plain": judged(detector, pipeline, prompts, expand=False)}
-    if pipeline.generation.recaption:
+    if pipeline.generation.expands:
         verdicts["expanded"] = judged(detector, pipeline, prompts, expand=True)
     common = evaluation_prompts(num_prompts, among=COMMON_NOUNS)
     verdicts["common things"] = judged(detector, pipeline, common, expand=False)

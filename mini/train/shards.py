@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from danqing.hunyuan_image3.prompt_template import Prompt, PromptTemplate
+from danqing.hunyuan_image3.prompt_template import CAPTION_TAG, Prompt, PromptTemplate
 from danqing.hunyuan_image3.tokenizer import Tokenizer
 from mini.train.latents import BLOCK_PX, LinearCode, to_pixels
 from mini.train.layout_probe import layout_labels
@@ -92,8 +92,8 @@ def expansion_tokens(pairs: Sequence[tuple[str, str]], template: PromptTemplate)
     all_ids = torch.zeros(len(pairs), MAX_EXPANSION_TOKENS, dtype=torch.int16)
     spans = torch.zeros(len(pairs), 2, dtype=torch.int16)
     for i, (short, detailed) in enumerate(pairs):
-        prefix = template.recaption_prefix(short)
-        ids = [*prefix, *template.encode(detailed), template.recaption_end_id]
+        prefix = template.text_prefix(Prompt(text=short), tag=CAPTION_TAG)
+        ids = [*prefix, *template.encode(detailed), template.closing(CAPTION_TAG)]
         all_ids[i, : len(ids)] = torch.tensor(ids)
         spans[i] = torch.tensor([len(prefix), len(ids)])
     return {"expansion_ids": all_ids, "expansion_spans": spans}

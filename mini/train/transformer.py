@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from danqing.hunyuan_image3.config import parse_model_config, read_json
+from danqing.hunyuan_image3.config import parse_model_config
+from danqing.hunyuan_image3.json_fields import read_json
 from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.weights import load_model

@@ -1,6 +1,7 @@
 """Attention: which tokens see which, how heads are grouped, and how the norm rounds."""
 
 import torch
+from tiny_checkpoints import config_values, random_model
 from torch import Tensor
 
 from danqing.hunyuan_image3.attention import RmsNorm, attend
@@ -18,7 +19,7 @@ class ImageStep:
         self.layer = model.model.layers[0].self_attn
         self.branch = model.branch(PREFIX, height=HEIGHT, width=WIDTH)
         torch.manual_seed(0)
-        self.x = torch.randn(1, 1 + HEIGHT * WIDTH, model.config.hidden_size)
+        self.x = torch.randn(1, model.config.num_condition_tokens + HEIGHT * WIDTH, model.config.hidden_size)
 
     def out(self, changed: int | None = None) -> Tensor:
         x = self.x.clone()
@@ -33,6 +34,30 @@ def test_the_timestep_token_sees_no_image_token(tiny_model: HunyuanImage3) -> No
         before = step.out()
         for changed in (1, HEIGHT * WIDTH):
             assert torch.equal(step.out(changed)[0], before[0])
+
+
+def test_condition_tokens_are_causal_among_themselves_and_see_no_image_token() -> None:
+    with torch.inference_mode():
+        step = ImageStep(random_model(config_values(cfg_distilled=True, use_meanflow=True)))
+        before = step.out()
+        for changed in range(3 + HEIGHT * WIDTH):
+            moved = (step.out(changed) - before).abs().amax(-1) > 1e-6
+            # Image tokens see everything; the three before them what stands before them, and themselves.
+            expected = [changed <= i or i >= 3 for i in range(len(moved))]
+            assert moved.tolist() == expected, changed
+
+
+def test_condition_tokens_see_the_whole_prefix() -> None:
+    model = random_model(config_values(cfg_distilled=True, use_meanflow=True))
+    with torch.inference_mode():
+        step = ImageStep(model)
+        before = step.out()
+        for position in range(len(PREFIX)):
+            store = step.branch.cache._store
+            kept = store[0, 1, :, position].clone()
+            store[0, 1, :, position] += 1
+            assert ((step.out() - before)[:3].abs().amax(-1) > 1e-6).all()
+            store[0, 1, :, position] = kept
 
 
 def test_every_image_token_sees_every_other_and_the_timestep(tiny_model: HunyuanImage3) -> None:

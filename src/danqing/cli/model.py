@@ -12,7 +12,8 @@ from rich.table import Table
 from danqing.cli.terminal import AsJson, ExitCode, fail, output, print_json
 
 if TYPE_CHECKING:
-    from danqing.hunyuan_image3.config import GenerationConfig, ModelConfig
+    from danqing.hunyuan_image3.config import ModelConfig
+    from danqing.hunyuan_image3.generation_config import GenerationConfig
     from danqing.hunyuan_image3.summary import CheckpointSummary
 
 app = typer.Typer(no_args_is_help=True, help="Checkpoints: folders in the published HunyuanImage-3.0 layout.")
@@ -61,6 +62,7 @@ def _table(folder: Path, summary: CheckpointSummary) -> Table:
         "autoencoder": f"{config.vae.latent_channels} channels, 1/{config.vae.spatial_factor} of each side",
         "template": generation.template,
         "prompt expansion": _expansion(generation),
+        "guidance": "distilled: one branch, no negative prompt" if summary.facts.distilled else "two branches",
         "defaults": f"{generation.num_steps} steps, guidance {_guidance(generation)}",
         f"{len(summary.buckets)} buckets": f"{sizes} (width x height)",
     }
@@ -78,12 +80,13 @@ def _guidance(generation: GenerationConfig) -> str:
 
 
 def _expansion(generation: GenerationConfig) -> str:
-    if not generation.recaption:
+    if not generation.expands:
         return "not learned"
     sampling = generation.sampling
-    if sampling.temperature == 0:
-        return "native, likeliest words"
-    return f"native, sampled: temperature {sampling.temperature:g}, top k {sampling.top_k}, top p {sampling.top_p:g}"
+    words = "the likeliest words"
+    if sampling.temperature > 0:
+        words = f"sampled: temperature {sampling.temperature:g}, top k {sampling.top_k}, top p {sampling.top_p:g}"
+    return f"native by {generation.text_task}, {words}"
 
 
 def _architecture(config: ModelConfig) -> str:

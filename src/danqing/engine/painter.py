@@ -5,7 +5,7 @@ The only module of the engine that imports torch; the worker imports it when it 
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -59,14 +59,10 @@ class PipelinePainter:
         return self._pipeline.description
 
     def prefill(self, request: ImageRequest, *, expansion: Expansion | None) -> Prepared:
-        """Compute the request's text prefix; the caption of an expansion takes the prompt's place.
-
-        Raises PromptRejected.
-        """
+        """Compute the text prefix of the request and its expansion. Raises PromptRejected."""
         # Fields of the same name pass as they are, so that a new one needs no line here.
-        shared = {field.name: getattr(request, field.name) for field in fields(TextToImage)}
-        if expansion is not None:
-            shared["prompt"] = expansion.caption
+        values = asdict(request) | ({} if expansion is None else _given(expansion))
+        shared = {field.name: values[field.name] for field in fields(TextToImage) if field.name in values}
         with _rejections():
             return Prepared(request, self._pipeline.prefill(TextToImage(**shared)))
 
@@ -85,8 +81,20 @@ class PipelinePainter:
     def expand(self, request: ImageRequest) -> Generator[int, None, Expansion]:
         """Expand the request's prompt, a token at a time. Raises PromptRejected."""
         with _rejections():
-            caption = yield from self._pipeline.expand_by_token(request.prompt, seed=request.seed)
-        return Expansion(caption=caption)
+            written = yield from self._pipeline.expand_by_token(
+                request.prompt, seed=request.seed, choose_size=request.width_px is None
+            )
+        return Expansion(
+            caption=written.caption or request.prompt,
+            thought=written.thought,
+            width_px=written.bucket.width_px if written.bucket else None,
+            height_px=written.bucket.height_px if written.bucket else None,
+        )
+
+
+def _given(expansion: Expansion) -> dict[str, object]:
+    """The expansion's texts, and its size where the model chose one."""
+    return {name: value for name, value in asdict(expansion).items() if value is not None}
 
 
 @contextmanager

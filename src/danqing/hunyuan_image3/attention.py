@@ -1,7 +1,7 @@
 """Grouped-query attention over a cached prefix, the same for text and image.
 
 Letters: B branches, T tokens of this step, L cached tokens, H key-value heads, G query heads per key-value head,
-d head size, D hidden size.
+C condition tokens before the image, d head size, D hidden size.
 """
 
 from collections.abc import Sequence
@@ -56,6 +56,11 @@ def _attend_head(query_Qd: Tensor, key_Ld: Tensor, value_Ld: Tensor, mask_QL: Te
     return linear(score_QL.softmax(-1), value_Ld.T.contiguous())
 
 
+def causal_mask(num_tokens: int, num_keys: int, *, device: torch.device) -> Tensor:
+    """Which of all keys the last tokens see: those before them and themselves, bool [T, L]."""
+    return torch.ones(num_tokens, num_keys, dtype=torch.bool, device=device).tril(num_keys - num_tokens)
+
+
 class Attention(nn.Module):
     """Rows of `qkv_proj` are grouped by key-value head: its query heads, then its key, then its value."""
 
@@ -64,6 +69,7 @@ class Attention(nn.Module):
         self.num_kv_heads = config.num_kv_heads
         self.group_size = config.num_query_heads // config.num_kv_heads
         self.head_size = config.head_size
+        self.num_condition_tokens = config.num_condition_tokens
         num_rows = config.num_kv_heads * (self.group_size + 2) * config.head_size
         self.qkv_proj = Linear(config.hidden_size, num_rows)
         self.o_proj = Linear(config.num_query_heads * config.head_size, config.hidden_size)
@@ -90,17 +96,20 @@ class Attention(nn.Module):
         query, key, value = self.project(x_1TD, rotation)
         keys, values = cache.write(layer_index, key[0], value[0])
         T, L = x_1TD.shape[1], keys.shape[1]
-        seen_TL = torch.ones(T, L, dtype=torch.bool, device=x_1TD.device).tril(L - T)
-        return self.merge(attend(query[0], keys, values, mask_TL=seen_TL)[None])
+        mask = causal_mask(T, L, device=x_1TD.device)
+        return self.merge(attend(query[0], keys, values, mask_TL=mask)[None])
 
     def image(self, x_BTD: Tensor, rotation: Rotation, caches: Sequence[KvCache], layer_index: int) -> Tensor:
-        """One `<timestep>` token, which sees the prefix and itself, then image tokens, which see everything."""
+        """Condition tokens, which see the prefix, those before them and themselves; then image tokens, which see
+        everything."""
         query, key, value = self.project(x_BTD, rotation)
-        outs = []
+        outs, C = [], self.num_condition_tokens
         for b, cache in enumerate(caches):
             keys, values = cache.write(layer_index, key[b], value[b])
-            seen = cache.length + 1
-            time = attend(query[b, :, :, :1], keys[:, :seen], values[:, :seen])
-            image = attend(query[b, :, :, 1:], keys, values)
-            outs.append(torch.cat([time, image], dim=2))
+            seen = cache.length + C
+            # A single token sees all of its keys and needs no mask.
+            mask = None if C == 1 else causal_mask(C, seen, device=x_BTD.device)
+            conditions = attend(query[b, :, :, :C], keys[:, :seen], values[:, :seen], mask_TL=mask)
+            image = attend(query[b, :, :, C:], keys, values)
+            outs.append(torch.cat([conditions, image], dim=2))
         return self.merge(torch.stack(outs))

@@ -8,7 +8,9 @@ import torch
 from safetensors import safe_open
 from tokenizers import Tokenizer as BpeTokenizer
 
-from danqing.hunyuan_image3.config import parse_generation_config, parse_model_config, read_json
+from danqing.hunyuan_image3.config import parse_model_config
+from danqing.hunyuan_image3.generation_config import parse_generation_config
+from danqing.hunyuan_image3.json_fields import read_json
 from danqing.hunyuan_image3.pipeline import Pipeline, TextToImage
 from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.tokenizer import SPECIAL_TOKENS, Tokenizer

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from danqing.hunyuan_image3.prompt_template import PromptTemplate
+from danqing.hunyuan_image3.prompt_template import Prompt, PromptTemplate
 from danqing.hunyuan_image3.tokenizer import Tokenizer
 from mini.train.dataset import IGNORED, LENGTH_STEP, Batch, Dataset
 from mini.train.recipe import BUCKETS
@@ -125,10 +125,10 @@ def test_a_text_batch_teaches_the_detailed_caption_and_nothing_else(
         first, last = learned[0], learned[-1]
         assert learned == list(range(first, last + 1))
         assert targets[first : last + 1] == ids[first + 1 : last + 2]
-        assert targets[last] == template.recaption_end_id
+        assert targets[last] == template.closing("recaption")
         assert tokenizer.decode(targets[first:last]).startswith("A picture of")
         short = tokenizer.decode(ids[1:first])
-        assert ids[: first + 1] == template.recaption_prefix(short)
+        assert ids[: first + 1] == template.text_prefix(Prompt(text=short), tag="recaption")
         assert not any(ids[last + 2 :])
 
 

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.hunyuan_image3.moe import MixtureOfExperts
+from danqing.hunyuan_image3.sampler import Conditions
 from mini.train.forward import forward, forward_text, mixture, sequence_mask
 from mini.train.recipe import Recipe
 from mini.train.transformer import new_network
@@ -57,7 +58,7 @@ def test_a_padded_batch_equals_the_runtime_one_by_one(model: HunyuanImage3, late
     for b, ids in enumerate(PREFIXES):
         with torch.inference_mode():
             branch = model.branch(ids, height=HEIGHT, width=WIDTH)
-            served = model.velocity(latent[b : b + 1], T_B[b], [branch])
+            served = model.velocity(latent[b : b + 1], Conditions(T_B[b], T_B[b], 1.0), [branch])
         torch.testing.assert_close(together[b : b + 1], served.clone(), atol=1e-4, rtol=1e-4)
 
 

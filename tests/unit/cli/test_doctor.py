@@ -12,7 +12,8 @@ from typer.testing import Result
 
 from danqing.cli.doctor import Diagnosis, diagnose
 from danqing.cli.machine import Device, Processor
-from danqing.hunyuan_image3.config import parse_model_config, read_json
+from danqing.hunyuan_image3.config import parse_model_config
+from danqing.hunyuan_image3.json_fields import read_json
 from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.settings import Settings
 
