@@ -1,7 +1,7 @@
 """The layout probe and its labels: which thing, and which part of it, each cell of a picture shows.
 
-During training a probe in the middle of the network must answer this for every image token. The renderer knows the
-answer exactly, and learning it is half of learning to draw. The probe is thrown away afterwards.
+During training, a probe in the middle of the network must tell this for every image token. The renderer knows the
+truth, and learning it is half of learning to draw. The probe is discarded after training.
 
 Letters: B samples, N image tokens, D hidden size, h x w cells.
 """

@@ -70,7 +70,7 @@ class KeyPatchBody(BaseModel):
 
 @router.post("/v1/keys", status_code=201, openapi_extra=json_request(NewKeyBody, example=NEW_KEY_EXAMPLE))
 async def create_key(request: Request, services: ServicesDep, caller: ManagementCaller) -> Response:
-    """Make an API key; the answer is the only place where the whole key is ever shown."""
+    """Create an API key. Only this response ever shows the whole key."""
     wanted = await _read(request, services, NewKeyBody)
     created = await services.database.run_write(
         lambda conn: api_keys.create_key(

@@ -53,8 +53,8 @@ class Recovered:
 def find_replay(conn: Connection, submission: Submission, *, now: datetime) -> Job | None:
     """Find the job that the submission's idempotency key already stands for.
 
-    A failed or cancelled job has freed its key: retrying is what the key is for.
-    Raises IdempotencyMismatch for another body, IdempotencyConflict while the first request still waits for its answer.
+    A failed or cancelled job has freed its key for retries.
+    Raises IdempotencyMismatch for another body, IdempotencyConflict while the first request is still running.
     """
     if submission.idempotency_key is None:
         return None

@@ -174,7 +174,7 @@ class WebhookSender:
             },
             extensions={"sni_hostname": host},
         )
-        # The answer's body is nobody's business and may be endless.
+        # Only the status matters; the body could be endless.
         response = await client.send(request, stream=True)
         await response.aclose()
         return response.status_code

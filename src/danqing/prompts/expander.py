@@ -1,4 +1,4 @@
-"""The protocol of prompt expanders, the record they return, and the expander of a server that has none."""
+"""Prompt expansion: its protocol, its result, and the expander of a server without one."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class BadExpansion(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class ExpandedPrompt:
-    """`prompt` is the text to draw, `expansion` the drawing model's own expansion to draw it with, if there is one.
+    """The text to draw, and the drawing model's own `expansion` of it, if there is one.
 
     `warning` explains why the prompt is drawn as given.
     """
@@ -24,7 +24,7 @@ class ExpandedPrompt:
 
     @property
     def caption(self) -> str:
-        """The richer prompt; the given one where it was not expanded."""
+        """The expanded prompt, or the prompt as given if it was not expanded."""
         return self.prompt if self.expansion is None else self.expansion.caption
 
 
@@ -32,14 +32,14 @@ class PromptExpander(Protocol):
     """Expands prompts; the same request gives the same text."""
 
     async def expand(self, request: ImageRequest) -> ExpandedPrompt:
-        """Expand the request's prompt. Never raises for a failure of its own: it returns the prompt with a warning."""
+        """Expand the request's prompt. A failed expansion raises nothing: it returns the prompt with a warning."""
 
 
 class NoExpander:
-    """Leaves every prompt as it is, with a warning."""
+    """Returns every prompt as given, with a warning."""
 
     async def expand(self, request: ImageRequest) -> ExpandedPrompt:
-        """Return the prompt with the warning."""
+        """Return the prompt as given."""
         return as_given(request.prompt, reason="This server has no prompt expander.")
 
 
@@ -55,7 +55,7 @@ def on_one_line(text: str) -> str:
 
 
 def checked_length(text: str) -> str:
-    """Return the text. Raises BadExpansion when it is empty or too long for a prompt."""
+    """Return the text. Raises BadExpansion if it is empty or too long for a prompt."""
     if not text or len(text) > MAX_PROMPT_CHARACTERS:
         raise BadExpansion(f"The expansion has {len(text)} characters; 1 to {MAX_PROMPT_CHARACTERS} are allowed.")
     return text

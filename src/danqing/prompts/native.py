@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 class NativeExpander:
-    """Asks the model once: the same request would get the same expansion again."""
+    """Asks the model once: a retry of the same request would give the same expansion."""
 
     def __init__(self, expand: Callable[[ImageRequest], Awaitable[Expansion]], *, timeout_seconds: float) -> None:
         """`expand` is the engine's. It raises ServiceError, whose message is safe to show."""
@@ -21,11 +21,11 @@ class NativeExpander:
         self._timeout_seconds = timeout_seconds
 
     async def expand(self, request: ImageRequest) -> ExpandedPrompt:
-        """Return the prompt with the model's expansion; after a failure with the warning."""
+        """Return the prompt with the model's expansion, or with a warning after any failure."""
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 expansion = await self._expand(request)
-            # The caption is shown as it is drawn; the thought is drawn as the model wrote it, and never shown.
+            # Clients see the caption exactly as it is drawn. They never see the thought, which is drawn unchanged.
             caption = checked_length(on_one_line(expansion.caption))
             return ExpandedPrompt(prompt=request.prompt, expansion=replace(expansion, caption=caption))
         except ServiceError as error:
@@ -33,6 +33,6 @@ class NativeExpander:
         except BadExpansion as error:
             reason = str(error)
         except TimeoutError:
-            reason = f"The model wrote for longer than {self._timeout_seconds:g} s."
+            reason = f"The expansion took longer than {self._timeout_seconds:g} s."
         logger.warning("prompt expansion failed: %s", reason)
         return as_given(request.prompt, reason=reason)

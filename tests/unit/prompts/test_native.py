@@ -75,7 +75,7 @@ async def test_a_model_that_writes_too_long_is_stopped():
                 stopped.append(True)
 
     expanded = await asyncio.wait_for(NativeExpander(Slow().expand, timeout_seconds=0.05).expand(request("a fox")), 5)
-    assert (expanded.prompt, expanded.warning) == ("a fox", f"{GIVEN}The model wrote for longer than 0.05 s.")
+    assert (expanded.prompt, expanded.warning) == ("a fox", f"{GIVEN}The expansion took longer than 0.05 s.")
     assert stopped == [True]
 
 
