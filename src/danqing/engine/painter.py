@@ -105,6 +105,6 @@ def _rejections() -> Iterator[None]:
         raise PromptRejected(str(error)) from error
 
 
-def _raster(picture_HWC: NDArray[np.uint8]) -> Raster:
-    height_px, width_px, _ = picture_HWC.shape
-    return Raster(width_px=width_px, height_px=height_px, rgb=picture_HWC.tobytes())
+def _raster(image_HWC: NDArray[np.uint8]) -> Raster:
+    height_px, width_px, _ = image_HWC.shape
+    return Raster(width_px=width_px, height_px=height_px, rgb=image_HWC.tobytes())

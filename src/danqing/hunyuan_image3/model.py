@@ -70,8 +70,8 @@ class HunyuanImage3(nn.Module):
         """Append text to the sequence in `cache`; returns the last layer's output for its last piece, [1, T, D]."""
         ids = torch.tensor(token_ids, device=self.device)
         for piece in ids.split(PREFILL_TOKENS):
-            turn = self._rotation(text_positions(cache.length, cache.length + len(piece)))
-            hidden = self.model.text(piece, turn, cache)
+            rotation_Td = self._rotation(text_positions(cache.length, cache.length + len(piece)))
+            hidden = self.model.text(piece, rotation_Td, cache)
         return hidden
 
     def next_token_logits(self, hidden_1TD: Tensor) -> Tensor:
@@ -109,5 +109,5 @@ class HunyuanImage3(nn.Module):
         return torch.stack(embedded, dim=1)
 
     def _rotation(self, positions_T2: Tensor) -> Rotation:
-        turn = rotation(positions_T2, head_size=self.config.head_size, base=self.config.rope_base)
-        return Rotation(turn.cos_Td.to(self.device), turn.sin_Td.to(self.device))
+        rotation_Td = rotation(positions_T2, head_size=self.config.head_size, base=self.config.rope_base)
+        return Rotation(rotation_Td.cos_Td.to(self.device), rotation_Td.sin_Td.to(self.device))

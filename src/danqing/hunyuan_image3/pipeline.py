@@ -163,22 +163,22 @@ class Pipeline:
     @torch.inference_mode()
     def decode(self, latent: Tensor, prefix: Prefix) -> Pixels:
         """A finished latent as a picture: the bucket's own size, or exactly the size asked for, centre-cropped."""
-        picture = self._picture(latent)
+        image = self._image(latent)
         width_px, height_px = prefix.request.width_px, prefix.request.height_px
-        if width_px and height_px and picture.size != (width_px, height_px):
-            picture = ImageOps.fit(picture, (width_px, height_px), Image.Resampling.LANCZOS)
-        return np.asarray(picture)
+        if width_px and height_px and image.size != (width_px, height_px):
+            image = ImageOps.fit(image, (width_px, height_px), Image.Resampling.LANCZOS)
+        return np.asarray(image)
 
     @torch.inference_mode()
     def preview(self, step: DenoiseStep) -> Pixels:
         """The picture that a running image is heading for, at most 512 pixels a side."""
-        picture = self._picture(step.clean_latent)
-        picture.thumbnail((PREVIEW_SIDE_PX, PREVIEW_SIDE_PX), Image.Resampling.BILINEAR)
-        return np.asarray(picture)
+        image = self._image(step.clean_latent)
+        image.thumbnail((PREVIEW_SIDE_PX, PREVIEW_SIDE_PX), Image.Resampling.BILINEAR)
+        return np.asarray(image)
 
     @torch.inference_mode()
     def choose_bucket(self, request: TextToImage) -> Bucket:
-        """The model's own answer to the size question. Raises PromptTooLong."""
+        """The model's own choice of size. Raises PromptTooLong."""
         return self.text_stage.choose_bucket(self._prompt(request))
 
     def expand(self, prompt: str, *, seed: int, choose_size: bool = False) -> Expansion:
@@ -209,7 +209,7 @@ class Pipeline:
             )
         )
 
-    def _picture(self, latent: Tensor) -> Image.Image:
+    def _image(self, latent: Tensor) -> Image.Image:
         pixels = self.model.vae.decode(latent.to(self.model.dtype)).float()
         levels = (pixels[0] / 2 + 0.5).clamp(0, 1).mul(255).round().to(torch.uint8)
         return Image.fromarray(levels.permute(1, 2, 0).cpu().contiguous().numpy())

@@ -77,8 +77,8 @@ class PromptTemplate:
 
     def size_question_tail(self) -> list[int]:
         """The question itself: `[<answer>] <boi> <img_size_B>`."""
-        answer = [self._tokenizer.special("<answer>")] if self._is_chat else []
-        return [*answer, self._tokenizer.image_begin, self._tokenizer.image_size(self._base_size_px)]
+        tag = [self._tokenizer.special("<answer>")] if self._is_chat else []
+        return [*tag, self._tokenizer.image_begin, self._tokenizer.image_size(self._base_size_px)]
 
     def text_prefix(self, prompt: Prompt, *, tag: str) -> list[int]:
         """The sequence that the model continues with a text of this kind, up to `closing(tag)`."""

@@ -45,7 +45,7 @@ class TextStage:
         self._ratio_ids = [tokenizer.image_ratio(bucket.ratio_index) for bucket in buckets.usable]
 
     def choose_bucket(self, prompt: Prompt) -> Bucket:
-        """The model's own answer to the size question. Raises PromptTooLong."""
+        """The model's own choice of size. Raises PromptTooLong."""
         question = self._template.size_question(prompt)
         check_length(len(question), max_length=self._max_length)
         hidden = self._model.read(question, self._model.new_cache(len(question)))

@@ -32,49 +32,51 @@ class Places:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self._places: dict[str, Tensor] = {}
+        self._parameters: dict[str, Tensor] = {}
         self._scales: dict[str, Tensor] = {}
         scales = dict(model.named_buffers())
         for name, parameter in model.named_parameters():
             if ".mlp.experts." not in name:
-                self._places[name] = parameter.data
+                self._parameters[name] = parameter.data
                 continue
             stem, kind = name.rsplit(".", 1)
             scale = scales.get(f"{name}_scale")
             for e in range(len(parameter)):
                 key = f"{stem}.{e}.{kind}.weight"
-                self._places[key] = parameter.data[e]
+                self._parameters[key] = parameter.data[e]
                 if scale is not None:
                     self._scales[key] = scale[e]
 
     def __iter__(self) -> Iterator[tuple[str, Tensor]]:
-        return iter(self._places.items())
+        return iter(self._parameters.items())
 
     def fill(self, key: str, value: Tensor, *, scale: Tensor | None = None) -> None:
-        """Copy a tensor to its place, rounded to the type there; one that comes with a scale is multiplied by it.
+        """Copy a tensor into its parameter, rounded to its type; one that comes with a scale is multiplied by it.
 
         Raises CheckpointError for an unknown or repeated key, a wrong shape, or integers.
         """
-        place = self._places.pop(key, None)
-        if place is None:
+        parameter = self._parameters.pop(key, None)
+        if parameter is None:
             raise CheckpointError(f"key {key!r} has no place in this architecture, or appears twice")
-        value = _checked(key, value, place)
-        row_scale = _row_scale(key, scale, num_rows=len(value), device=place.device)
-        place_scale = self._scales.get(key)
-        if place_scale is None:
-            place.copy_(_scaled(value, row_scale))
+        value = _checked(key, value, parameter)
+        row_scale = _row_scale(key, scale, num_rows=len(value), device=parameter.device)
+        parameter_scale = self._scales.get(key)
+        if parameter_scale is None:
+            parameter.copy_(_scaled(value, row_scale))
             return
         if value.dtype != FP8:
-            value, row_scale = quantise(_scaled(value.to(place.device).float(), row_scale))
+            value, row_scale = quantise(_scaled(value.to(parameter.device).float(), row_scale))
         # Stored in fp8: as it is.
-        place.copy_(value)
-        place_scale.copy_(torch.ones_like(place_scale) if row_scale is None else row_scale)
+        parameter.copy_(value)
+        parameter_scale.copy_(torch.ones_like(parameter_scale) if row_scale is None else row_scale)
 
     def finish(self) -> None:
         """Raises CheckpointError when a parameter was not filled."""
-        if self._places:
-            key = min(self._places)
-            raise CheckpointError(f"key {key!r} is missing from the checkpoint ({len(self._places)} missing in all)")
+        if self._parameters:
+            key = min(self._parameters)
+            raise CheckpointError(
+                f"key {key!r} is missing from the checkpoint ({len(self._parameters)} missing in all)"
+            )
 
 
 def empty_model(config: ModelConfig, *, precision: Precision, device: torch.device) -> HunyuanImage3:
@@ -117,18 +119,20 @@ def holds_fp8_experts(folder: Path) -> bool:
     return any(stored.type_name == FP8_TYPE_NAME and ".mlp.experts." in stored.key for stored in stored_tensors(folder))
 
 
-def _checked(key: str, value: Tensor, place: Tensor) -> Tensor:
-    """The tensor as its place wants it. Raises CheckpointError for integers and for a wrong shape."""
+def _checked(key: str, value: Tensor, parameter: Tensor) -> Tensor:
+    """The tensor in the shape of its parameter. Raises CheckpointError for integers and for a wrong shape."""
     if not value.is_floating_point():
         raise CheckpointError(
             f"key {key!r} holds {str(value.dtype).removeprefix('torch.')}, not floating-point numbers; where these are"
             f" quantised weights, {WAY_OUT}"
         )
     # One frame only ever meets the middle slice of a 3x3x3 kernel.
-    if key.startswith("vae.") and value.ndim == 5 and place.ndim == 4:
+    if key.startswith("vae.") and value.ndim == 5 and parameter.ndim == 4:
         value = value[:, :, value.shape[2] // 2]
-    if value.shape != place.shape:
-        raise CheckpointError(f"key {key!r} has shape {list(value.shape)}; config.json asks for {list(place.shape)}")
+    if value.shape != parameter.shape:
+        raise CheckpointError(
+            f"key {key!r} has shape {list(value.shape)}; config.json asks for {list(parameter.shape)}"
+        )
     return value
 
 
