@@ -18,6 +18,7 @@ from danqing.accounts.pricing import Price
 from danqing.api.application import build_api
 from danqing.api.responses import ResponseFormat, job_body
 from danqing.api.services import Services
+from danqing.api.spellings import ModelAliases
 from danqing.database import Database
 from danqing.engine.child import worker_command
 from danqing.engine.interface import Engine
@@ -97,6 +98,7 @@ def create_app(
         metrics=metrics,
         clock=clock,
         max_body_bytes=settings.max_body_bytes,
+        model_aliases=ModelAliases(names=settings.model_alias_names, response_format=settings.default_response_format),
         public_url=str(settings.public_url) if settings.public_url else None,
         low_balance_credits=settings.low_balance_credits,
     )

@@ -97,6 +97,16 @@ class Settings(BaseSettings):
     requests_per_minute: Count = Field(6_000, description="Generation requests per minute and key; more get 429.")
     max_concurrent_requests: Count = Field(256, description="Concurrent generation requests per key; more get 429.")
 
+    # Clients
+    model_aliases: str = Field(
+        "",
+        description="Other names that requests may use for the model, separated by commas, such as"
+        " `gpt-image-1,dall-e-3` for clients that know no other. A name of the `gpt-image` family gets `b64_json`.",
+    )
+    default_response_format: Literal["url", "b64_json"] = Field(
+        "url", description="Format of a response whose request names none: a link, or the bytes."
+    )
+
     # Money
     starting_credits: int = Field(
         100_000_000, ge=0, description="Credits of the account that the first start creates; $1 is 2,000,000."
@@ -128,6 +138,11 @@ class Settings(BaseSettings):
         if self.expander == "remote" and (self.expander_url is None or self.expander_model is None):
             raise ValueError("expander 'remote' needs expander_url and expander_model")
         return self
+
+    @property
+    def model_alias_names(self) -> frozenset[str]:
+        """The other names of the model."""
+        return frozenset(name.strip() for name in self.model_aliases.split(",") if name.strip())
 
     @property
     def effective_database_url(self) -> str:

@@ -4,6 +4,7 @@ They are strict: "4" and true are no numbers. But 2.0 is 2, because JSON has one
 """
 
 import math
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -21,11 +22,12 @@ from pydantic import (
     WithJsonSchema,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from danqing.api.issues import NOT_UNICODE, complain, echo
 from danqing.pictures.request import MAX_PROMPT_CHARACTERS
 from danqing.pictures.sizes import (
+    AUTO,
     MAX_SIDE_PX,
     MIN_SIDE_PX,
     PRESETS_PX,
@@ -36,6 +38,14 @@ from danqing.pictures.sizes import (
 )
 
 ALLOWED_CONTROLS = "\t\n\r"
+_DIGITS_X_DIGITS = re.compile(r"[0-9]+x[0-9]+")
+
+
+def no_option(value: str, *, options: tuple[str, ...]) -> PydanticCustomError:
+    """Return the error of a string that is none of the options."""
+    expected = " | ".join(f"'{option}'" for option in options)
+    message = f"Invalid enum value. Expected {expected}, received '{echo(value)}'"
+    return complain("invalid_enum_value", message, options=list(options), received=echo(value))
 
 
 @dataclass(frozen=True)
@@ -53,11 +63,9 @@ class OneOf:
         return {**handler(schema), "enum": list(self.options)}
 
     def _check(self, value: str) -> str:
-        if value in self.options:
-            return value
-        expected = " | ".join(f"'{option}'" for option in self.options)
-        message = f"Invalid enum value. Expected {expected}, received '{echo(value)}'"
-        raise complain("invalid_enum_value", message, options=list(self.options), received=echo(value))
+        if value not in self.options:
+            raise no_option(value, options=self.options)
+        return value
 
 
 def _whole_number(value: object) -> object:
@@ -103,9 +111,18 @@ def _size(value: str) -> str:
     return value
 
 
+def _image_size(value: str) -> str:
+    # A preset; or, as OpenAI's `size` has them, "auto" and "WIDTHxHEIGHT".
+    if value in PRESETS_PX:
+        return value
+    if value == AUTO or _DIGITS_X_DIGITS.fullmatch(value):
+        return _size(value)
+    raise no_option(value, options=tuple(PRESETS_PX))
+
+
 def _image_size_tag(value: object) -> str | None:
     if isinstance(value, str):
-        return "preset"
+        return "text"
     return "custom" if isinstance(value, dict | CustomSize) else None
 
 
@@ -128,9 +145,9 @@ class CustomSize(BaseModel):
 
 
 # Parts of pydantic's error locations that name no field.
-UNION_TAGS = frozenset({"preset", "custom"})
+UNION_TAGS = frozenset({"text", "custom"})
 ImageSize = Annotated[
-    Annotated[str, OneOf(tuple(PRESETS_PX)), Tag("preset")] | Annotated[CustomSize, Tag("custom")],
+    Annotated[str, AfterValidator(_image_size), Tag("text")] | Annotated[CustomSize, Tag("custom")],
     Discriminator(_image_size_tag),
     # The described schema does not state the limits of a side; `CustomSize` checks them.
     WithJsonSchema(

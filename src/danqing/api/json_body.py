@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -19,16 +18,8 @@ MAX_DISCARDED_BYTES = 64 * 2**20
 MAX_INTEGER_CHARACTERS = 4000
 
 
-@dataclass(frozen=True)
-class JsonBody:
-    """A parsed value, and its bytes."""
-
-    value: Any
-    raw: bytes
-
-
-async def read_json(request: Request, *, max_bytes: int) -> JsonBody:
-    """Read and parse. Raises UnsupportedMediaType, BodyTooLarge, RequestTimeout or InvalidRequest."""
+async def read_json(request: Request, *, max_bytes: int) -> Any:
+    """Read and parse the body. Raises UnsupportedMediaType, BodyTooLarge, RequestTimeout or InvalidRequest."""
     _check_content_type(request.headers.get("content-type", "application/json"))
     try:
         async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
@@ -37,7 +28,7 @@ async def read_json(request: Request, *, max_bytes: int) -> JsonBody:
         raise RequestTimeout(f"The request body did not arrive within {BODY_TIMEOUT_SECONDS} seconds.") from None
     except ClientDisconnect:
         raise InvalidRequest("The connection ended before the body did.") from None
-    return JsonBody(parse_json(raw), raw)
+    return parse_json(raw)
 
 
 def parse_json(raw: bytes) -> Any:

@@ -151,7 +151,7 @@ Body = TypeVar("Body", bound=BaseModel)
 async def _read(request: Request, services: Services, kind: type[Body]) -> Body:
     body = await read_json(request, max_bytes=services.max_body_bytes)
     try:
-        return kind.model_validate(require_object(body.value))
+        return kind.model_validate(require_object(body))
     except ValidationError as error:
         raise invalid_request(issues_from(error, schema=kind.model_json_schema())) from None
 

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from danqing.api.services import ServicesDep
 from danqing.errors import ModelNotFound
 from danqing.etags import etag_of, names_etag
 from danqing.pictures.request import MODEL_ID
@@ -40,9 +41,9 @@ async def list_models(request: Request) -> Response:
 
 
 @router.get("/{model_id:path}")
-async def read_model(model_id: str, request: Request) -> Response:
-    """Describe a model."""
-    if model_id != MODEL_ID:
+async def read_model(model_id: str, request: Request, services: ServicesDep) -> Response:
+    """Describe a model, also under an alias."""
+    if model_id != MODEL_ID and model_id not in services.model_aliases.names:
         raise ModelNotFound(param="model")
     return _cacheable(request, MODEL)
 

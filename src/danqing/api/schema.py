@@ -3,14 +3,15 @@
 The schema of the described fields equals the described one. OpenAI's names stand beside them.
 """
 
-from dataclasses import fields
+import hashlib
+import json
+from dataclasses import asdict, fields
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema
 
 from danqing.api.fields import (
-    UNION_TAGS,
     CustomSize,
     ImageSize,
     LimitedText,
@@ -20,8 +21,7 @@ from danqing.api.fields import (
     Text,
     WholeNumber,
 )
-from danqing.api.issues import Issue, echo, invalid_request, issue, issues_from, require_object
-from danqing.errors import ModelNotFound
+from danqing.api.spellings import RESPONSE_FORMATS
 from danqing.pictures.request import (
     GUIDANCE_SCALE,
     MAX_PROMPT_CHARACTERS,
@@ -34,12 +34,11 @@ from danqing.pictures.request import (
     fold_seed,
     sample_seed,
 )
-from danqing.pictures.sizes import DEFAULT_PRESET, PRESETS_PX, parse_size
+from danqing.pictures.sizes import DEFAULT_PRESET, parse_size
 
 MAX_USER_CHARACTERS = 512
 MAX_URL_CHARACTERS = 2048
 MAX_NUM_PARTIAL_IMAGES = 3
-MAX_NAMED_WARNINGS = 20
 
 
 class GenerationBody(BaseModel):
@@ -110,7 +109,7 @@ class GenerationBody(BaseModel):
     size: SizeText | None = Field(
         None, description='OpenAI\'s name of `image_size`: "WIDTHxHEIGHT", or "auto" to let the model choose.'
     )
-    response_format: Annotated[str, OneOf(("url", "b64_json"))] | None = Field(
+    response_format: Annotated[str, OneOf(RESPONSE_FORMATS)] | None = Field(
         None, description="Respond with a link or with the bytes."
     )
     stream: bool | None = Field(None, description="Respond with server-sent events.")
@@ -140,7 +139,7 @@ class GenerationBody(BaseModel):
             return parse_size(self.size)
         if isinstance(self.image_size, CustomSize):
             return self.image_size.width, self.image_size.height
-        return PRESETS_PX[self.image_size]
+        return parse_size(self.image_size)
 
     def image_request(self, *, num_previews: int) -> ImageRequest:
         """Translate into the record that the service works with. Fields of the same name pass unchanged."""
@@ -155,46 +154,22 @@ class GenerationBody(BaseModel):
         }
         return ImageRequest(**values)
 
+    def fingerprint(self) -> str:
+        """Return a hash of what the body means: it is the same for all spellings of a request."""
+        request = self.image_request(num_previews=self.partial_images or 0)
+        meaning = asdict(request) | {
+            "seed": self.seed if "seed" in self.model_fields_set else None,
+            "sync_mode": self.sync_mode,
+            "response_format": self.response_format,
+            "stream": bool(self.stream),
+            "webhook_url": self.webhook_url,
+        }
+        return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
+
 
 def preview_interval(num_steps: int, *, num_previews: int) -> int:
     """Return the number of steps between previews, so that `num_previews` come evenly before the end."""
     return 0 if num_previews == 0 else max(1, num_steps // (num_previews + 1))
-
-
-def parse_generation_body(body: object) -> GenerationBody:
-    """Validate a parsed body.
-
-    Raises InvalidRequest with every bad field, or ModelNotFound when only the model is wrong.
-    """
-    values = require_object(body)
-    try:
-        request = GenerationBody.model_validate(values)
-    except ValidationError as error:
-        issues = issues_from(error, schema=request_json_schema(), hidden=UNION_TAGS)
-        if len(issues) == 1 and issues[0]["path"] == ["model"] and issues[0]["code"] == "invalid_enum_value":
-            name = echo(values["model"])
-            message = f"The model '{name}' does not exist. GET /v1/models lists what there is."
-            raise ModelNotFound(message, param="model", issues=issues) from None
-        raise invalid_request(issues) from None
-    conflicts = _alias_conflicts(request)
-    if conflicts:
-        raise invalid_request(conflicts)
-    return request
-
-
-def warnings_of(request: GenerationBody, *, previews_are_sent: bool) -> tuple[str, ...]:
-    """Name every field that was accepted and has no effect."""
-    unknown = list(request.model_extra or {})
-    if isinstance(request.image_size, CustomSize):
-        unknown += [f"image_size.{name}" for name in request.image_size.model_extra or {}]
-    warnings = [f"{echo(name)}: unknown field, ignored" for name in unknown[:MAX_NAMED_WARNINGS]]
-    if len(unknown) > MAX_NAMED_WARNINGS:
-        warnings.append(f"{len(unknown) - MAX_NAMED_WARNINGS} more unknown fields, ignored")
-    if request.output_compression is not None and request.output_format == "png":
-        warnings.append("output_compression: has no effect on a PNG")
-    if request.partial_images and not previews_are_sent:
-        warnings.append("partial_images: has no effect without stream or Prefer: respond-async")
-    return tuple(warnings)
 
 
 def request_json_schema() -> dict[str, Any]:
@@ -218,17 +193,3 @@ class _PlainSchema(GenerateJsonSchema):
                 if own in option:
                     option[word] = option.pop(own)
         return described
-
-
-def _alias_conflicts(request: GenerationBody) -> list[Issue]:
-    given = request.model_fields_set
-    conflicts = []
-    if request.n is not None and "num_images" in given and request.n != request.num_images:
-        message = "`n` and `num_images` mean the same and differ; send one of them"
-        conflicts.append(issue("custom", ["n"], message))
-    if request.size is not None and "image_size" in given:
-        named = request.model_copy(update={"size": None}).size_px
-        if request.size_px != named:
-            message = "`size` and `image_size` mean the same and differ; send one of them"
-            conflicts.append(issue("custom", ["size"], message))
-    return conflicts

@@ -9,6 +9,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from danqing.accounts.limits import KeyLimits
+from danqing.api.spellings import ModelAliases
 from danqing.database import Database
 from danqing.engine.interface import Engine
 from danqing.jobs.service import JobService
@@ -29,6 +30,7 @@ class Services:
     clock: Callable[[], datetime]
     max_body_bytes: int
     public_url: str | None
+    model_aliases: ModelAliases
     low_balance_credits: int
 
     def base_url(self, request: Request) -> str:

@@ -1,6 +1,5 @@
 """Generation requests as HTTP brings them: body and headers, translated into a job's `Submission`."""
 
-import hashlib
 import re
 from dataclasses import dataclass
 
@@ -11,8 +10,8 @@ from danqing.api.context import client_request_id
 from danqing.api.issues import echo
 from danqing.api.json_body import read_json
 from danqing.api.responses import ResponseFormat
-from danqing.api.schema import parse_generation_body, warnings_of
 from danqing.api.services import Services
+from danqing.api.validation import validate
 from danqing.errors import InvalidRequest
 from danqing.jobs.job import Origin, Submission
 from danqing.pictures.request import NUM_INFERENCE_STEPS
@@ -38,26 +37,28 @@ class GenerationCall:
 
 
 async def read_call(request: Request, services: Services, caller: ApiKey) -> GenerationCall:
-    """Read and check the whole request. Raises what `read_json` and `parse_generation_body` raise."""
-    body = await read_json(request, max_bytes=services.max_body_bytes)
-    wanted = parse_generation_body(body.value)
+    """Read and validate the whole request. Raises what `read_json` and `validate` raise."""
+    body = validate(await read_json(request, max_bytes=services.max_body_bytes), aliases=services.model_aliases)
+    wanted, warnings = body.fields, body.warnings
     idempotency_key = _idempotency_key(request)
     preferences = _preferences(request)
     respond_async = "respond-async" in preferences
     stream = bool(wanted.stream) and not respond_async
     num_partial_images = wanted.partial_images or 0 if stream or respond_async else 0
     num_previews = max(num_partial_images, _num_previews(preferences) if respond_async else 0)
+    if wanted.partial_images and not (stream or respond_async):
+        warnings += ("partial_images: has no effect without stream or Prefer: respond-async",)
     with_base64 = wanted.sync_mode or wanted.response_format == "b64_json"
     submission = Submission(
         request=wanted.image_request(num_previews=num_previews),
         account_id=caller.account_id,
         api_key_id=caller.prefix,
         origin=_origin(request),
-        body_fingerprint=hashlib.sha256(body.raw).hexdigest(),
+        body_fingerprint=wanted.fingerprint(),
         path=GENERATIONS_PATH,
         client_request_id=client_request_id(request),
         idempotency_key=idempotency_key,
-        warnings=warnings_of(wanted, previews_are_sent=stream or respond_async),
+        warnings=warnings,
         webhook_url=wanted.webhook_url,
         inline_images=with_base64,
         respond_async=respond_async,

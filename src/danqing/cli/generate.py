@@ -25,7 +25,7 @@ from danqing.pictures.request import (
     ImageRequest,
     sample_seed,
 )
-from danqing.pictures.sizes import DEFAULT_PRESET, PRESETS_PX, SizeError, parse_size
+from danqing.pictures.sizes import DEFAULT_PRESET, SizeError, parse_size
 from danqing.prompts.expander import ExpandedPrompt
 
 if TYPE_CHECKING:
@@ -150,12 +150,10 @@ def _checked_file(path: Path) -> Path:
 
 
 def _size_px(size: str) -> tuple[int, int] | None:
-    if size in PRESETS_PX:
-        return PRESETS_PX[size]
     try:
         return parse_size(size)
     except SizeError as error:
-        fail(f"--size: {error}; presets: {', '.join(PRESETS_PX)}", code=ExitCode.BAD_INPUT)
+        fail(f"--size: {error}", code=ExitCode.BAD_INPUT)
 
 
 def _engine(model: Path | None) -> LocalEngine:

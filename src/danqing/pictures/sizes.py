@@ -34,12 +34,14 @@ class SideTooLarge(SizeError):
 
 
 def parse_size(text: str) -> tuple[int, int] | None:
-    """Read "WIDTHxHEIGHT" in pixels, or "auto", which gives None. Raises SizeError."""
+    """Read a preset, "WIDTHxHEIGHT" in pixels, or "auto", which gives None. Raises SizeError."""
+    if text in PRESETS_PX:
+        return PRESETS_PX[text]
     if text == AUTO:
         return None
     match = _SIZE.fullmatch(text)
     if match is None:
-        raise SizeError('Must be "WIDTHxHEIGHT", such as "1280x768", or "auto"')
+        raise SizeError(f'Must be "WIDTHxHEIGHT", such as "1280x768", or "auto", or one of {", ".join(PRESETS_PX)}')
     width_px, height_px = int(match[1]), int(match[2])
     for name, side_px in (("Width", width_px), ("Height", height_px)):
         if side_px > MAX_SIDE_PX:

@@ -43,3 +43,7 @@ def test_every_preset_is_a_size_within_the_limits():
     assert DEFAULT_PRESET in PRESETS_PX
     for width_px, height_px in PRESETS_PX.values():
         assert parse_size(f"{width_px}x{height_px}") == (width_px, height_px)
+
+
+def test_a_preset_is_a_size():
+    assert parse_size("landscape_16_9") == (1280, 768)
