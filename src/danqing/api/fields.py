@@ -5,7 +5,6 @@ They are strict: "4" and true are no numbers. But 2.0 is 2, because JSON has one
 
 import math
 import re
-import unicodedata
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -24,7 +23,8 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from danqing.api.issues import NOT_UNICODE, complain, echo
+from danqing.api.issues import complain, echo
+from danqing.pictures.prompt_text import NotText, clean_text, is_blank
 from danqing.pictures.request import MAX_PROMPT_CHARACTERS
 from danqing.pictures.sizes import (
     AUTO,
@@ -37,7 +37,6 @@ from danqing.pictures.sizes import (
     parse_size,
 )
 
-ALLOWED_CONTROLS = "\t\n\r"
 _DIGITS_X_DIGITS = re.compile(r"[0-9]+x[0-9]+")
 
 
@@ -81,14 +80,17 @@ def _real_number(value: object) -> object:
     return value
 
 
-def _plain_text(value: str) -> str:
-    for char in value:
-        category = unicodedata.category(char)
-        if category == "Cs":
-            raise complain("invalid_string", NOT_UNICODE, validation="unicode")
-        if category == "Cc" and char not in ALLOWED_CONTROLS:
-            message = f"Must not contain control characters other than tab and line ends; found U+{ord(char):04X}"
-            raise complain("invalid_string", message, validation="regex")
+def _text(value: str) -> str:
+    try:
+        return clean_text(value)
+    except NotText as error:
+        raise complain("invalid_string", str(error), validation="unicode") from None
+
+
+def _visible(value: str) -> str:
+    if is_blank(value):
+        message = "String must contain at least 1 visible character"
+        raise complain("too_small", message, minimum=1, type="string", inclusive=True)
     return value
 
 
@@ -128,7 +130,8 @@ def _image_size_tag(value: object) -> str | None:
 
 WholeNumber = Annotated[int, BeforeValidator(_whole_number)]
 RealNumber = Annotated[float, BeforeValidator(_real_number)]
-Text = Annotated[str, AfterValidator(_plain_text)]
+Text = Annotated[str, AfterValidator(_text)]
+Prompt = Annotated[Text, AfterValidator(_visible)]
 # The described schema gives `negative_prompt` no maximum, so its limit is checked here and not declared.
 LimitedText = Annotated[Text, AfterValidator(_limited_prompt)]
 SizeText = Annotated[str, AfterValidator(_size)]

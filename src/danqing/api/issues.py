@@ -8,12 +8,12 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from danqing.errors import InvalidRequest
+from danqing.pictures.prompt_text import NOT_UNICODE
 
 Issue = dict[str, Any]
 
 MAX_NUM_ISSUES = 50
 MAX_ECHO_CHARACTERS = 100
-NOT_UNICODE = "Must be valid Unicode; a lone surrogate is not"
 
 # Codes of our own validators, whose context holds all facts of the issue.
 OWN_CODES = {"invalid_enum_value", "invalid_string", "too_big", "too_small", "custom"}

@@ -16,9 +16,9 @@ from danqing.api.fields import (
     ImageSize,
     LimitedText,
     OneOf,
+    Prompt,
     RealNumber,
     SizeText,
-    Text,
     WholeNumber,
 )
 from danqing.api.spellings import RESPONSE_FORMATS
@@ -50,7 +50,7 @@ class GenerationBody(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True, title=MODEL_ID)
 
     model: Annotated[str, OneOf((MODEL_ID,))]
-    prompt: Text = Field(
+    prompt: Prompt = Field(
         max_length=MAX_PROMPT_CHARACTERS,
         description="The text prompt describing the content, style, or composition of the image to be generated.",
     )

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from danqing.cli.session import read_settings
 from danqing.cli.terminal import AsJson, ExitCode, fail, notes, output, print_json
+from danqing.pictures.prompt_text import NotText, clean_text, is_blank
 from danqing.pictures.request import (
     GUIDANCE_SCALE,
     MAX_PROMPT_CHARACTERS,
@@ -100,8 +101,9 @@ def generate(
 
     Example: `danqing generate "a T-Rex on a beach" -o trex.png --size landscape_16_9 --seed 7`
     """
-    _check_text("PROMPT", prompt)
-    _check_text("--negative", negative)
+    prompt, negative = _text("PROMPT", prompt), _text("--negative", negative)
+    if is_blank(prompt):
+        fail("PROMPT: must not be empty", code=ExitCode.BAD_INPUT)
     seed = sample_seed() if seed is None else seed
     target = Target(
         path=_checked_file(output_file or Path(f"danqing-{seed}.png")), num_images=num_images, announce=not as_json
@@ -131,14 +133,14 @@ def generate(
         _show(files)
 
 
-def _check_text(name: str, text: str) -> None:
+def _text(name: str, text: str) -> str:
     if len(text) > MAX_PROMPT_CHARACTERS:
         fail(f"{name}: at most {MAX_PROMPT_CHARACTERS} characters are allowed", code=ExitCode.BAD_INPUT)
     try:
-        text.encode()
-    except UnicodeEncodeError:
+        return clean_text(text)
+    except NotText as error:
         # Bytes of an argument that are not UTF-8 arrive as lone surrogates.
-        fail(f"{name}: must be valid Unicode, in UTF-8", code=ExitCode.BAD_INPUT)
+        fail(f"{name}: {error}", code=ExitCode.BAD_INPUT)
 
 
 def _checked_file(path: Path) -> Path:

@@ -75,7 +75,7 @@ def test_a_prompt_that_is_not_utf_8_is_bad_input(tmp_path: Path) -> None:
     command = [Path(sys.executable).with_name("danqing"), "generate", b"a dog \xff", "-o", tmp_path / "x.png"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 2, result.stderr
-    assert "PROMPT: must be valid Unicode" in result.stderr
+    assert "PROMPT: Must be valid Unicode" in result.stderr
     assert "Traceback" not in result.stderr
 
 
@@ -101,3 +101,8 @@ def test_bad_input_names_the_option(run: Run, arguments: list[str], name: str) -
     assert result.exit_code == 2
     assert name in result.stderr
     assert "Traceback" not in result.output
+
+
+def test_a_blank_prompt_is_bad_input(run: Run) -> None:
+    result = run("generate", " \x0b", *QUICK)
+    assert (result.exit_code, "PROMPT" in result.stderr) == (2, True)
