@@ -12,6 +12,8 @@ from danqing.api import billing, files, health, images, jobs, keys, models, usag
 from danqing.api.context import RequestContext
 from danqing.api.documents import ERROR_RESPONSE
 from danqing.api.errors import handle_framework_error, handle_query_error, handle_service_error
+from danqing.api.head_requests import HeadRequests
+from danqing.api.paths import CanonicalPaths
 from danqing.api.services import Services
 from danqing.errors import ServiceError
 
@@ -27,8 +29,10 @@ def build_api(services: Services, *, lifespan: Lifespan, version: str) -> FastAP
         description="Self-hosted HunyuanImage-3.0 behind the hosted image API.",
         version=version,
         lifespan=lifespan,
-        # Both spellings are routes of their own: a redirect would lose the body of a POST.
+        # `CanonicalPaths` drops slashes at the end: a redirect would lose the body of a POST.
         redirect_slashes=False,
+        # Relative to the host that serves the document.
+        servers=[{"url": services.public_path or "/"}],
         # FastAPI's own pages load their scripts from another host.
         docs_url=None,
         redoc_url=None,
@@ -41,12 +45,16 @@ def build_api(services: Services, *, lifespan: Lifespan, version: str) -> FastAP
     api.add_exception_handler(RequestValidationError, handle_query_error)
     api.add_exception_handler(HTTPException, handle_framework_error)
     # The last one added is the outermost.
-    api.add_middleware(RequestContext, metrics=services.metrics)
+    api.add_middleware(CanonicalPaths, public_path=services.public_path)
+    api.add_middleware(HeadRequests)
+    # Preflight requests; `RequestContext` allows every origin on all other responses.
     api.add_middleware(
         CORSMiddleware,
         allow_origins=["*"],
         allow_methods=["*"],
         allow_headers=["*"],
+        allow_private_network=True,
         max_age=PREFLIGHT_SECONDS,
     )
+    api.add_middleware(RequestContext, metrics=services.metrics)
     return api

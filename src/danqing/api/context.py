@@ -118,4 +118,8 @@ def _add_headers(message: Message, scope: Scope) -> None:
     if own_id is not None:
         headers["x-client-request-id"] = own_id
     headers.update(scope["state"]["response_headers"])
+    headers["Access-Control-Allow-Origin"] = "*"
     headers["Access-Control-Expose-Headers"] = ", ".join(EXPOSED_HEADERS)
+    headers["X-Content-Type-Options"] = "nosniff"
+    # Responses hold keys, balances and links that are secrets; those that may be kept say so themselves.
+    headers.setdefault("Cache-Control", "no-store")

@@ -177,9 +177,10 @@ async def handle_framework_error(request: Request, error: Exception) -> Response
 
 def _allowed_methods(request: Request) -> list[str]:
     """Return the methods of all routes at this path; the framework names those of the first route alone."""
-    scopes = [{**request.scope, "method": method} for method in ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")]
-    return [
+    scopes = [{**request.scope, "method": method} for method in ("DELETE", "GET", "PATCH", "POST", "PUT")]
+    methods = [
         scope["method"]
         for scope in scopes
         if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
     ]
+    return sorted([*methods, "HEAD"]) if "GET" in methods else methods

@@ -25,7 +25,6 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 router = APIRouter(tags=["files"])
 
 
-@router.head("/files/b/{folder}/{name}", include_in_schema=False)
 @router.get("/files/b/{folder}/{name}", response_class=Response, responses=RESPONSES)
 async def read_file(folder: str, name: str, request: Request, services: ServicesDep) -> Response:
     """Send an image file, or the part of it that `Range` names."""
@@ -35,12 +34,12 @@ async def read_file(folder: str, name: str, request: Request, services: Services
         return Response(status_code=304, headers=headers)
     wanted = _wanted_range(request, image, etag=headers["ETag"])
     if wanted is None:
-        return await _send(request, image, services, headers=headers, start=0, end=image.num_bytes, status=200)
+        return await _send(image, services, headers=headers, start=0, end=image.num_bytes, status=200)
     start, end = wanted
     if start >= end:
         return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{image.num_bytes}"})
     headers["Content-Range"] = f"bytes {start}-{end - 1}/{image.num_bytes}"
-    return await _send(request, image, services, headers=headers, start=start, end=end, status=206)
+    return await _send(image, services, headers=headers, start=start, end=end, status=206)
 
 
 def _headers(image: StoredImage, services: Services) -> dict[str, str]:
@@ -52,9 +51,7 @@ def _headers(image: StoredImage, services: Services) -> dict[str, str]:
         # The bytes under a path never change.
         "ETag": f'"{image.path.rpartition("/")[2]}"',
         "Cache-Control": f"public, max-age={max_age_seconds}, immutable",
-        "Access-Control-Allow-Origin": "*",
         "Cross-Origin-Resource-Policy": "cross-origin",
-        "X-Content-Type-Options": "nosniff",
         "Accept-Ranges": "bytes",
     }
 
@@ -75,7 +72,6 @@ def _wanted_range(request: Request, image: StoredImage, *, etag: str) -> tuple[i
 
 
 async def _send(
-    request: Request,
     image: StoredImage,
     services: Services,
     *,
@@ -84,8 +80,5 @@ async def _send(
     end: int,
     status: int,
 ) -> Response:
-    if request.method == "HEAD":
-        headers = {**headers, "Content-Length": str(end - start)}
-        return Response(status_code=status, media_type=image.content_type, headers=headers)
     data = await services.store.read(image.path, start=start, num_bytes=end - start)
     return Response(data, status_code=status, media_type=image.content_type, headers=headers)

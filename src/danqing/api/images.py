@@ -25,9 +25,6 @@ Result = TypeVar("Result")
 router = APIRouter(tags=["images"])
 
 
-@router.post("/images/generations", include_in_schema=False)
-@router.post("/images/generations/", include_in_schema=False)
-@router.post(f"{GENERATIONS_PATH}/", include_in_schema=False)
 @router.post(GENERATIONS_PATH, operation_id="_v1_images_generations", **GENERATION_DOCUMENT)
 async def create_image(request: Request, services: ServicesDep, caller: ImageCaller) -> Response:
     """Draw images from a prompt."""
@@ -38,7 +35,7 @@ async def create_image(request: Request, services: ServicesDep, caller: ImageCal
         job = await services.jobs.submit(call.submission)
         _name_job(request, job)
         if call.submission.respond_async:
-            return _accepted(job)
+            return _accepted(job, services)
         if call.stream:
             return _stream(job, call, services, running=running.pop_all())
         return await _images(request, job, call, services, caller)
@@ -50,9 +47,9 @@ def _name_job(request: Request, job: Job) -> None:
         request.state.response_headers["Idempotent-Replayed"] = "true"
 
 
-def _accepted(job: Job) -> Response:
+def _accepted(job: Job, services: Services) -> Response:
     headers = {
-        "Location": f"{GENERATIONS_PATH}/{job.id}",
+        "Location": f"{services.public_path}{GENERATIONS_PATH}/{job.id}",
         "Retry-After": str(POLL_SECONDS),
         "Preference-Applied": "respond-async",
     }

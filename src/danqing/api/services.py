@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import Depends
 from starlette.requests import Request
@@ -36,6 +37,11 @@ class Services:
     def base_url(self, request: Request) -> str:
         """Return the beginning of every link to this server, without a slash at the end."""
         return (self.public_url or str(request.base_url)).rstrip("/")
+
+    @property
+    def public_path(self) -> str:
+        """The path of the public URL, without a slash at the end: empty, or such as "/danqing"."""
+        return urlsplit(self.public_url or "").path.rstrip("/")
 
 
 def _services(request: Request) -> Services:

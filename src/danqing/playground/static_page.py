@@ -33,7 +33,6 @@ CONTENT_SECURITY_POLICY = "; ".join(
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
     # The browser keeps a copy and revalidates it every time.
     "Cache-Control": "no-cache",
@@ -54,7 +53,7 @@ def page_router(paths: Iterable[Path], *, page: str, parts: str) -> APIRouter:
     files = {path.name: _read(path) for path in paths if path.suffix in MEDIA_TYPES}
     index = files.pop(INDEX)
     router = APIRouter(include_in_schema=False)
-    router.add_api_route(page, _sender(index), methods=["GET", "HEAD"])
+    router.add_api_route(page, _sender(index))
 
     @router.get(f"{parts}/{{name}}")
     async def part(name: str, request: Request) -> Response:

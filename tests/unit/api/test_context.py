@@ -43,3 +43,13 @@ async def test_a_fault_of_ours_is_a_500_in_the_same_form(client, app, monkeypatc
     assert (response.status_code, answer["error"]["code"]) == (500, "server_error")
     assert "on purpose" not in response.text
     assert answer["requestId"] == response.headers["x-inference-id"]
+
+
+async def test_no_response_may_be_kept_or_guessed_at_unless_it_says_so(client, body):
+    image = (await client.post(PATH, json=body())).json()["data"][0]
+    kept = {"/v1/models": "public, max-age=300", "/": "no-cache", image["url"]: "immutable"}
+    paths = ["/v1/key", "/v1/billing/balance", "/healthz", "/nothing", "/openapi.json", PATH]
+    for path in [*kept, *paths]:
+        response = await client.get(path)
+        assert response.headers["x-content-type-options"] == "nosniff", path
+        assert kept.get(path, "no-store") in response.headers["cache-control"], path

@@ -25,7 +25,7 @@ async def test_another_method_is_a_405(client):
 
 async def test_a_405_names_every_method_of_the_path(client):
     response = await client.request("PUT", f"{PATH}/{'0' * 21}")
-    assert response.headers["Allow"] == "DELETE, GET"
+    assert response.headers["Allow"] == "DELETE, GET, HEAD"
 
 
 async def test_an_unknown_path_is_a_404(client):

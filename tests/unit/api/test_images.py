@@ -35,11 +35,6 @@ async def test_the_documented_request_gets_a_link_to_a_picture_of_the_documented
     assert Image.open(io.BytesIO(picture.content)).size == (1280, 768)
 
 
-@pytest.mark.parametrize("path", ["/images/generations", "/images/generations/", "/v1/images/generations/"])
-async def test_the_other_spellings_of_the_path_work(client, body, path):
-    assert (await client.post(path, json=body())).status_code == 200
-
-
 async def test_jpeg_comes_as_jpeg(client, body):
     answer = (await client.post(PATH, json=body(output_format="jpeg", output_compression=80))).json()
     picture = await client.get(answer["data"][0]["url"])
