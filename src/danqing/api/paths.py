@@ -61,16 +61,14 @@ def _candidates(segments: list[str]) -> list[str]:
     if len(starts) > 1:
         # The whole endpoint was given as the base URL.
         segments = segments[starts[-1] :]
-    version = None
+    given: list[list[str]] = []
     while segments and segments[0] in PREFIXES:
-        version = segments[0] if segments[0] in VERSIONS else version
+        given = [segments[:1]] if segments[0] in VERSIONS else given
         segments = segments[1:]
-    if version is not None and (not segments or segments[0] in PAGES):
+    if given and (not segments or segments[0] in PAGES):
         return []
-    return [
-        _joined(segments),
-        *(_joined([each, *segments]) for each in sorted(VERSIONS, key=lambda each: each != version)),
-    ]
+    prefixes = [*given, [], *([version] for version in VERSIONS)]
+    return [_joined(prefix + segments) for prefix in prefixes]
 
 
 def _leads_somewhere(scope: Scope, path: str) -> bool:

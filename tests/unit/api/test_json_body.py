@@ -1,6 +1,8 @@
 """Bodies that are no JSON, too large, or of another type."""
 
+import gzip
 import json
+import zlib
 
 import pytest
 from unit.api.calls import PATH, VALID
@@ -73,3 +75,56 @@ async def test_a_huge_body_in_chunks_is_a_413(client):
 async def test_another_content_type_is_a_415(client):
     response = await client.post(PATH, data=VALID | {"image_size": "square"})
     assert (response.status_code, response.json()["error"]["code"]) == (415, "unsupported_media_type")
+
+
+def _raw_deflate(content):
+    compressing = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return compressing.compress(content) + compressing.flush()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "compress"),
+    [
+        ("gzip", gzip.compress),
+        ("GZIP", gzip.compress),
+        ("x-gzip", gzip.compress),
+        ("deflate", zlib.compress),
+        ("deflate", _raw_deflate),
+        ("identity", bytes),
+    ],
+)
+async def test_a_compressed_body_is_understood(client, engine, encoding, compress):
+    headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+    response = await client.post(PATH, content=compress(json.dumps(VALID).encode()), headers=headers)
+    assert response.status_code == 200, response.text
+    assert engine.requests[0].prompt == VALID["prompt"]
+
+
+@pytest.mark.usefixtures("nothing_is_drawn")
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "gzip, br"])
+async def test_another_encoding_is_a_415_that_names_it_and_what_is_understood(client, encoding):
+    headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+    response = await client.post(PATH, content=b"x", headers=headers)
+    assert (response.status_code, response.json()["error"]["code"]) == (415, "unsupported_media_type")
+    assert f"'{encoding}'" in response.json()["message"]
+    assert "gzip" in response.headers["accept-encoding"]
+
+
+@pytest.mark.usefixtures("nothing_is_drawn")
+async def test_a_broken_compressed_body_is_a_400(client):
+    whole = gzip.compress(json.dumps(VALID).encode())
+    for encoding in ("gzip", "deflate"):
+        for content in (b"", json.dumps(VALID).encode(), whole[:-12]):
+            headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+            response = await client.post(PATH, content=content, headers=headers)
+            assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_payload"), content
+            assert encoding in response.json()["error"]["message"]
+
+
+@pytest.mark.usefixtures("nothing_is_drawn")
+async def test_a_small_body_that_grows_beyond_the_limit_is_a_413(client):
+    content = gzip.compress(b" " * 200_000_000, compresslevel=1)
+    assert len(content) < 1_000_000
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    response = await client.post(PATH, content=content, headers=headers)
+    assert (response.status_code, response.json()["error"]["code"]) == (413, "body_too_large")
