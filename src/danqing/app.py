@@ -95,6 +95,12 @@ def create_app(
             max_concurrent_requests=settings.max_concurrent_requests,
             monotonic=time.monotonic,
         ),
+        read_limits=KeyLimits(
+            requests_per_minute=settings.reads_per_minute,
+            max_concurrent_requests=settings.max_concurrent_requests,
+            monotonic=time.monotonic,
+            name="reads",
+        ),
         metrics=metrics,
         clock=clock,
         max_body_bytes=settings.max_body_bytes,

@@ -95,7 +95,12 @@ class Settings(BaseSettings):
     )
     drain_seconds: Seconds = Field(30, description="Time for running jobs to finish after SIGTERM.")
     requests_per_minute: Count = Field(6_000, description="Generation requests per minute and key; more get 429.")
-    max_concurrent_requests: Count = Field(256, description="Concurrent generation requests per key; more get 429.")
+    reads_per_minute: Count = Field(
+        6_000, description="Other requests per minute and key: jobs, balance, usage, logs; more get 429."
+    )
+    max_concurrent_requests: Count = Field(
+        256, description="Concurrent generation requests per key, and as many others; more get 429."
+    )
 
     # Clients
     model_aliases: str = Field(

@@ -7,6 +7,7 @@ import logging
 import re
 import time
 from collections.abc import MutableMapping
+from contextlib import ExitStack
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
@@ -59,6 +60,8 @@ class RequestContext:
             return
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
         state["inference_id"] = sample_job_id()
+        # What a request holds until its response is sent, such as its slot among the running ones of a key.
+        state["held"] = ExitStack()
         # Handlers add headers here that belong on the response whether it succeeds or fails.
         state["response_headers"] = {}
         outer_id = inference_id_of_request.set(state["inference_id"])
@@ -80,6 +83,7 @@ class RequestContext:
                 response = error_response(Request(scope), ServiceError())
                 await response(scope, receive, send_with_headers)
         finally:
+            state["held"].close()
             self._finish(scope, status=status, seconds=time.perf_counter() - started)
             inference_id_of_request.reset(outer_id)
 

@@ -4,9 +4,10 @@ import re
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from danqing.api.services import Services, ServicesDep
+from danqing.api.streamed_json import file_pieces
 from danqing.etags import names_etag
 from danqing.storage.image_store import StoredImage
 
@@ -34,12 +35,12 @@ async def read_file(folder: str, name: str, request: Request, services: Services
         return Response(status_code=304, headers=headers)
     wanted = _wanted_range(request, image, etag=headers["ETag"])
     if wanted is None:
-        return await _send(image, services, headers=headers, start=0, end=image.num_bytes, status=200)
+        return _send(image, services, headers=headers, start=0, end=image.num_bytes, status=200)
     start, end = wanted
     if start >= end:
         return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{image.num_bytes}"})
     headers["Content-Range"] = f"bytes {start}-{end - 1}/{image.num_bytes}"
-    return await _send(image, services, headers=headers, start=start, end=end, status=206)
+    return _send(image, services, headers=headers, start=start, end=end, status=206)
 
 
 def _headers(image: StoredImage, services: Services) -> dict[str, str]:
@@ -71,7 +72,7 @@ def _wanted_range(request: Request, image: StoredImage, *, etag: str) -> tuple[i
     return None if match[2] != "" and int(match[2]) < start else (start, end)
 
 
-async def _send(
+def _send(
     image: StoredImage,
     services: Services,
     *,
@@ -80,5 +81,9 @@ async def _send(
     end: int,
     status: int,
 ) -> Response:
-    data = await services.store.read(image.path, start=start, num_bytes=end - start)
-    return Response(data, status_code=status, media_type=image.content_type, headers=headers)
+    return StreamingResponse(
+        file_pieces(image, start=start, end=end, store=services.store),
+        status_code=status,
+        media_type=image.content_type,
+        headers={**headers, "Content-Length": str(end - start)},
+    )

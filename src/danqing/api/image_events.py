@@ -6,12 +6,15 @@ from contextlib import aclosing
 from typing import Any
 
 from danqing.api.errors import error_fields
-from danqing.api.event_stream import server_sent_event
+from danqing.api.event_stream import ServerSentEvent
 from danqing.api.responses import ResponseFormat, created_seconds, failure_of, job_body, meta_fields
 from danqing.api.services import Services
+from danqing.api.streamed_json import Base64File
 from danqing.errors import ServiceError
 from danqing.jobs.job import Finished, ImageDone, Job, JobImage, JobStatus, StepDone
 from danqing.pictures.sizes import AUTO
+
+Events = AsyncGenerator[ServerSentEvent, None]
 
 # OpenAI's clients read these counts; images are not priced by tokens here.
 NO_TOKENS = {
@@ -22,7 +25,7 @@ NO_TOKENS = {
 }
 
 
-async def generation_events(job: Job, *, num_partial_images: int, services: Services) -> AsyncGenerator[bytes, None]:
+async def generation_events(job: Job, *, num_partial_images: int, services: Services) -> Events:
     """Yield OpenAI's events: up to `num_partial_images` previews of each image, then every finished image."""
     partials = _Partials(num_partial_images)
     try:
@@ -33,15 +36,13 @@ async def generation_events(job: Job, *, num_partial_images: int, services: Serv
                     if fields is not None:
                         yield _image_event("partial_image", job, fields)
                 elif isinstance(event, Finished):
-                    async for chunk in _completed_events(event.job, services):
-                        yield chunk
+                    async for completed in _completed_events(event.job, services):
+                        yield completed
     except ServiceError as error:
         yield _error_event(error)
 
 
-async def progress_events(
-    job: Job, *, response_format: ResponseFormat, services: Services
-) -> AsyncGenerator[bytes, None]:
+async def progress_events(job: Job, *, response_format: ResponseFormat, services: Services) -> Events:
     """Yield an event for every step and every image, and at the end one with the body that GET returns."""
     try:
         async with aclosing(services.jobs.subscribe(job.id, account_id=job.account_id)) as events:
@@ -75,14 +76,13 @@ class _Partials:
         return {"b64_json": preview, "partial_image_index": num_sent, "image_index": event.image_index}
 
 
-async def _completed_events(job: Job, services: Services) -> AsyncGenerator[bytes, None]:
+async def _completed_events(job: Job, services: Services) -> Events:
     if job.status is not JobStatus.COMPLETED:
         yield _error_event(failure_of(job))
         return
     for image in job.images:
-        data = await services.store.read(image.path)
         fields = {
-            "b64_json": base64.b64encode(data).decode(),
+            "b64_json": Base64File(await services.store.find(image.path)),
             "image_index": image.image_index,
             "seed": image.seed,
             "usage": NO_TOKENS,
@@ -93,7 +93,7 @@ async def _completed_events(job: Job, services: Services) -> AsyncGenerator[byte
         yield _image_event("completed", job, fields, image=image)
 
 
-def _image_event(name: str, job: Job, fields: dict[str, Any], *, image: JobImage | None = None) -> bytes:
+def _image_event(name: str, job: Job, fields: dict[str, Any], *, image: JobImage | None = None) -> ServerSentEvent:
     width_px = image.width_px if image else job.request.width_px
     height_px = image.height_px if image else job.request.height_px
     common = {
@@ -118,9 +118,9 @@ def _progress_fields(event: StepDone) -> dict[str, Any]:
     return fields
 
 
-def _event(name: str, fields: dict[str, Any]) -> bytes:
-    return server_sent_event(name, {"type": name, **fields})
+def _event(name: str, fields: dict[str, Any]) -> ServerSentEvent:
+    return ServerSentEvent(name, {"type": name, **fields})
 
 
-def _error_event(error: ServiceError) -> bytes:
-    return server_sent_event("error", {"type": "error", "error": error_fields(error)})
+def _error_event(error: ServiceError) -> ServerSentEvent:
+    return ServerSentEvent("error", {"type": "error", "error": error_fields(error)})

@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import ExitStack
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from danqing.accounts.api_keys import ApiKey
-from danqing.api.auth import ImageCaller, count_request
+from danqing.api.auth import ImageCaller
 from danqing.api.context import CLIENT_CLOSED_STATUS
 from danqing.api.documents import GENERATION_DOCUMENT
 from danqing.api.event_stream import EventStream, disconnected
@@ -17,6 +16,7 @@ from danqing.api.image_events import generation_events
 from danqing.api.jobs import POLL_SECONDS
 from danqing.api.responses import cost_headers, failure_of, generation_body
 from danqing.api.services import Services, ServicesDep
+from danqing.api.streamed_json import StreamedJson
 from danqing.api.submissions import GENERATIONS_PATH, GenerationCall, read_call
 from danqing.jobs.job import Job, JobStatus
 
@@ -28,17 +28,14 @@ router = APIRouter(tags=["images"])
 @router.post(GENERATIONS_PATH, operation_id="_v1_images_generations", **GENERATION_DOCUMENT)
 async def create_image(request: Request, services: ServicesDep, caller: ImageCaller) -> Response:
     """Draw images from a prompt."""
-    count_request(request, caller, limits=services.key_limits)
     call = await read_call(request, services, caller)
-    with ExitStack() as running:
-        running.enter_context(services.key_limits.running(caller.prefix))
-        job = await services.jobs.submit(call.submission)
-        _name_job(request, job)
-        if call.submission.respond_async:
-            return _accepted(job, services)
-        if call.stream:
-            return _stream(job, call, services, running=running.pop_all())
-        return await _images(request, job, call, services, caller)
+    job = await services.jobs.submit(call.submission)
+    _name_job(request, job)
+    if call.submission.respond_async:
+        return _accepted(job, services)
+    if call.stream:
+        return _stream(job, call, services)
+    return await _images(request, job, call, services, caller)
 
 
 def _name_job(request: Request, job: Job) -> None:
@@ -56,15 +53,14 @@ def _accepted(job: Job, services: Services) -> Response:
     return JSONResponse({"id": job.id, "status": job.status.value}, status_code=202, headers=headers)
 
 
-def _stream(job: Job, call: GenerationCall, services: Services, *, running: ExitStack) -> Response:
+def _stream(job: Job, call: GenerationCall, services: Services) -> Response:
     async def end() -> None:
-        running.close()
         if not job.collectable:
             # Changes nothing once the job is finished.
             await services.jobs.cancel(job.id, account_id=job.account_id)
 
     events = generation_events(job, num_partial_images=call.num_partial_images, services=services)
-    return EventStream(events, on_end=end)
+    return EventStream(events, store=services.store, on_end=end)
 
 
 async def _images(request: Request, job: Job, call: GenerationCall, services: Services, caller: ApiKey) -> Response:
@@ -78,7 +74,7 @@ async def _images(request: Request, job: Job, call: GenerationCall, services: Se
     if job.status is not JobStatus.COMPLETED:
         raise failure_of(job)
     body = await generation_body(job, response_format=call.response_format, store=services.store)
-    return JSONResponse(body, headers=cost_headers(job))
+    return StreamedJson(body, store=services.store, headers=cost_headers(job))
 
 
 async def _unless_disconnected(request: Request, work: Coroutine[Any, Any, Result]) -> Result | None:

@@ -7,11 +7,12 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from danqing.accounts.api_keys import ApiKey
-from danqing.api.auth import ImageCaller
+from danqing.api.auth import ImageReader
 from danqing.api.event_stream import EventStream
 from danqing.api.image_events import progress_events
 from danqing.api.responses import ResponseFormat, cost_headers, job_body
 from danqing.api.services import Services, ServicesDep
+from danqing.api.streamed_json import StreamedJson
 from danqing.api.submissions import GENERATIONS_PATH
 from danqing.errors import NotFound
 from danqing.jobs.job import JOB_ID_LENGTH, Job
@@ -28,14 +29,14 @@ router = APIRouter(tags=["images"], prefix=GENERATIONS_PATH)
 
 
 @router.get("/{job_id}")
-async def read_job(job_id: str, request: Request, services: ServicesDep, caller: ImageCaller) -> Response:
+async def read_job(job_id: str, request: Request, services: ServicesDep, caller: ImageReader) -> Response:
     """Return the state of a job, with its images or its error once it is finished."""
     job = await _find(job_id, request, services, caller)
     return await _response(job, request, services)
 
 
 @router.delete("/{job_id}")
-async def cancel_job(job_id: str, request: Request, services: ServicesDep, caller: ImageCaller) -> Response:
+async def cancel_job(job_id: str, request: Request, services: ServicesDep, caller: ImageReader) -> Response:
     """Cancel a job; a finished one stays as it is."""
     await _find(job_id, request, services, caller)
     job = await services.jobs.cancel(job_id, account_id=caller.account_id)
@@ -43,11 +44,11 @@ async def cancel_job(job_id: str, request: Request, services: ServicesDep, calle
 
 
 @router.get("/{job_id}/events", response_class=Response, responses={200: EVENTS_RESPONSE})
-async def follow_job(job_id: str, request: Request, services: ServicesDep, caller: ImageCaller) -> Response:
+async def follow_job(job_id: str, request: Request, services: ServicesDep, caller: ImageReader) -> Response:
     """Follow a job: server-sent events for every step, every image, and the end. Leaving does not cancel the job."""
     job = await _find(job_id, request, services, caller)
     events = progress_events(job, response_format=_response_format(job, request, services), services=services)
-    return EventStream(events)
+    return EventStream(events, store=services.store)
 
 
 async def _find(job_id: str, request: Request, services: Services, caller: ApiKey) -> Job:
@@ -62,7 +63,7 @@ async def _response(job: Job, request: Request, services: Services) -> Response:
     body = await job_body(job, response_format=_response_format(job, request, services), store=services.store)
     if not job.status.finished:
         return JSONResponse(body, headers={"Retry-After": str(POLL_SECONDS)})
-    return JSONResponse(body, headers=cost_headers(job))
+    return StreamedJson(body, store=services.store, headers=cost_headers(job))
 
 
 def _response_format(job: Job, request: Request, services: Services) -> ResponseFormat:

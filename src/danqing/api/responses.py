@@ -1,11 +1,11 @@
 """Response bodies of jobs: finished generations, jobs on their way, and what they cost."""
 
-import base64
 from dataclasses import dataclass
 from typing import Any
 
 from danqing.accounts.pricing import usd_from_credits
 from danqing.api.errors import NamedError, error_fields
+from danqing.api.streamed_json import Base64File
 from danqing.jobs.job import Job, JobImage, JobStatus
 from danqing.storage.image_store import ImageStore
 
@@ -19,13 +19,14 @@ class ResponseFormat:
     with_base64: bool = False
 
     async def image_fields(self, image: JobImage, store: ImageStore) -> dict[str, Any]:
-        """Return one entry of `data`."""
+        """Return one entry of `data`. Bytes are `Base64File`s, so that only `StreamedJson` reads them."""
         fields: dict[str, Any] = {}
-        if self.with_base64:
-            fields["b64_json"] = base64.b64encode(await store.read(image.path)).decode()
+        stored = await store.find(image.path) if self.with_base64 else None
         if self.with_url:
-            inline = f"data:{image.content_type};base64,{fields['b64_json']}" if self.with_base64 else None
-            fields = {"url": inline or f"{self.base_url}/{image.path}", **fields}
+            link = f"{self.base_url}/{image.path}"
+            fields["url"] = link if stored is None else Base64File(stored, f"data:{image.content_type};base64,")
+        if stored is not None:
+            fields["b64_json"] = Base64File(stored)
         fields |= {
             "seed": image.seed,
             "width": image.width_px,

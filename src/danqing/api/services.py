@@ -20,13 +20,18 @@ from danqing.telemetry import Metrics
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """Everything that a handler may reach. `public_url` None: links begin as the client's own request did."""
+    """Everything that a handler may reach.
+
+    `key_limits` count generation requests, `read_limits` all others that a key makes. `public_url` None: links begin as
+    the client's own request did.
+    """
 
     database: Database
     jobs: JobService
     store: ImageStore
     engine: Engine
     key_limits: KeyLimits
+    read_limits: KeyLimits
     metrics: Metrics
     clock: Callable[[], datetime]
     max_body_bytes: int

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from danqing.api import event_stream
-from danqing.api.event_stream import KEEP_ALIVE, EventStream, server_sent_event
+from danqing.api.event_stream import KEEP_ALIVE, EventStream, ServerSentEvent
 
 
 class Client:
@@ -23,10 +23,13 @@ class Client:
     async def send(self, message):
         await self.sent.put(message)
 
-    async def next_body(self):
-        while (message := await self.sent.get())["type"] != "http.response.body":
-            pass
-        return message["body"]
+    async def next_text(self):
+        """Return what is sent up to an empty line."""
+        text = ""
+        while not text.endswith("\n\n"):
+            message = await self.sent.get()
+            text += message.get("body", b"").decode()
+        return text
 
 
 @pytest.fixture
@@ -34,8 +37,13 @@ async def client():
     return Client()
 
 
-def test_an_event_is_two_lines_and_an_empty_one():
-    name, data, *rest = server_sent_event("step", {"text": "two\nlines é"}).decode().split("\n")
+ONE, TWO = ServerSentEvent("step", {"number": 1}), ServerSentEvent("step", {"number": 2})
+ONE_TEXT = 'event: step\ndata: {"number":1}\n\n'
+
+
+async def test_an_event_is_two_lines_and_an_empty_one():
+    event = ServerSentEvent("step", {"text": "two\nlines é"})
+    name, data, *rest = b"".join([piece async for piece in event.pieces(store=None)]).decode().split("\n")
     assert (name, rest) == ("event: step", ["", ""])
     assert json.loads(data.removeprefix("data: ")) == {"text": "two\nlines é"}
 
@@ -44,16 +52,17 @@ async def test_all_events_are_sent_and_then_the_end(client):
     ended = []
 
     async def events():
-        yield b"one"
-        yield b"two"
+        yield ONE
+        yield TWO
 
     async def end():
         ended.append(True)
 
-    await EventStream(events(), on_end=end)({"type": "http"}, client.receive, client.send)
+    await EventStream(events(), store=None, on_end=end)({"type": "http"}, client.receive, client.send)
     messages = [client.sent.get_nowait() for _ in range(client.sent.qsize())]
-    assert [message.get("body") for message in messages] == [None, b"one", b"two", b""]
-    assert [message.get("more_body") for message in messages] == [None, True, True, False]
+    text = b"".join(message.get("body", b"") for message in messages).decode()
+    assert text == ONE_TEXT + ONE_TEXT.replace("1", "2")
+    assert [message.get("more_body") for message in messages][-2:] == [True, False]
     assert ended == [True]
 
 
@@ -62,7 +71,7 @@ async def test_a_client_that_leaves_ends_the_events_in_the_middle_of_a_wait(clie
 
     async def events():
         try:
-            yield b"one"
+            yield ONE
             await asyncio.Event().wait()
         finally:
             steps.append("closed")
@@ -70,8 +79,10 @@ async def test_a_client_that_leaves_ends_the_events_in_the_middle_of_a_wait(clie
     async def end():
         steps.append("ended")
 
-    serving = asyncio.create_task(EventStream(events(), on_end=end)({"type": "http"}, client.receive, client.send))
-    assert await client.next_body() == b"one"
+    serving = asyncio.create_task(
+        EventStream(events(), store=None, on_end=end)({"type": "http"}, client.receive, client.send)
+    )
+    assert await client.next_text() == ONE_TEXT
     client.left.set()
     await asyncio.wait_for(serving, 5)
     assert steps == ["closed", "ended"]
@@ -83,12 +94,12 @@ async def test_a_comment_keeps_a_silent_stream_alive(client, monkeypatch):
 
     async def events():
         await go_on.wait()
-        yield b"one"
+        yield ONE
 
-    serving = asyncio.create_task(EventStream(events())({"type": "http"}, client.receive, client.send))
-    assert await client.next_body() == KEEP_ALIVE
+    serving = asyncio.create_task(EventStream(events(), store=None)({"type": "http"}, client.receive, client.send))
+    assert await client.next_text() == KEEP_ALIVE.decode()
     go_on.set()
-    while (body := await client.next_body()) == KEEP_ALIVE:
+    while (text := await client.next_text()) == KEEP_ALIVE.decode():
         pass
-    assert body == b"one"
+    assert text == ONE_TEXT
     await asyncio.wait_for(serving, 5)
