@@ -55,7 +55,7 @@ def find_key(conn: Connection, prefix: str) -> Row[Any] | None:
 
 
 def lock_key(conn: Connection, prefix: str) -> Row[Any]:
-    """Read a key and let no other transaction hold credits for it until this one ends."""
+    """Read a key and let no other transaction change it, or hold credits for it, until this one ends."""
     # The weaker lock does not block transactions that merely refer to the key.
     return conn.execute(select(api_keys).where(api_keys.c.prefix == prefix).with_for_update(key_share=True)).one()
 

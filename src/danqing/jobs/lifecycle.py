@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from danqing.accounts import credits
+from danqing.accounts.api_keys import lock_live_key
 from danqing.accounts.pricing import Price
 from danqing.errors import Cancelled, IdempotencyConflict, IdempotencyMismatch, NotFound, ServiceError
 from danqing.jobs import deliveries, queries
@@ -87,8 +88,11 @@ def submit(
 ) -> Job:
     """Hold the credits and write the job, or find the one of the same idempotency key.
 
-    Raises InsufficientCredits, SpendLimitReached, IdempotencyMismatch, IdempotencyConflict.
+    Raises InvalidApiKey for a key that was revoked or disabled meanwhile, InsufficientCredits, SpendLimitReached,
+    IdempotencyMismatch, IdempotencyConflict.
     """
+    # Submissions with one API key come one after the other, so that each sees the idempotency keys of those before it.
+    lock_live_key(conn, submission.api_key_id)
     replay = find_replay(conn, submission, now=now)
     if replay is not None:
         return replay
@@ -226,9 +230,7 @@ def _remember(conn: Connection, submission: Submission, *, idempotency_key: str,
         "body_fingerprint": submission.body_fingerprint,
         "created_at": now,
     }
-    if not queries.insert_idempotency_key(conn, remembered):
-        # Another process took the key after we looked.
-        raise IdempotencyConflict(retry_after_seconds=1)
+    queries.insert_idempotency_key(conn, remembered)
 
 
 def _move(conn: Connection, job_id: str, to_status: JobStatus, *, owner: str | None, values: Mapping[str, Any]) -> Job:

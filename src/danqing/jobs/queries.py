@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from danqing.jobs.job import Job, JobImage, JobStatus, Origin
 from danqing.jobs.tables import idempotency_keys, jobs, webhook_deliveries
@@ -60,10 +59,9 @@ def lock_lost_jobs(conn: Connection, *, now: datetime, without: Collection[str],
     return [job_from_row(row) for row in conn.execute(oldest)]
 
 
-def insert_idempotency_key(conn: Connection, values: Values) -> bool:
-    """Remember which job a key stands for; False when it stands for another already."""
-    dialect = sqlite if conn.dialect.name == "sqlite" else postgresql
-    return conn.execute(dialect.insert(idempotency_keys).values(values).on_conflict_do_nothing()).rowcount == 1
+def insert_idempotency_key(conn: Connection, values: Values) -> None:
+    """Remember which job a key stands for."""
+    conn.execute(insert(idempotency_keys).values(values))
 
 
 def find_idempotency_key(conn: Connection, *, api_key_id: str, path: str, idempotency_key: str) -> Row[Any] | None:

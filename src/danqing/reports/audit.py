@@ -1,11 +1,13 @@
 """The audit: do jobs and money agree? It reads only, and mends nothing that it finds wrong."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from sqlalchemy import Connection, Row
 
 from danqing.accounts import credits
 from danqing.jobs.job import JobStatus
+from danqing.jobs.lifecycle import IDEMPOTENCY_LIFETIME
 from danqing.reports import queries
 
 
@@ -14,7 +16,15 @@ def check(conn: Connection) -> list[str]:
     discrepancies = credits.check(conn)
     for row in queries.compare_jobs_with_holds(conn):
         discrepancies.extend(f"job {row.id}: {problem}" for problem in _problems(row))
-    return discrepancies
+    return [*discrepancies, *_repeated_keys(conn)]
+
+
+def _repeated_keys(conn: Connection) -> Iterator[str]:
+    for former, row in pairwise(queries.list_charged_keys(conn)):
+        same_key = (former.api_key_id, former.idempotency_key) == (row.api_key_id, row.idempotency_key)
+        # Later, the key may stand for a new request.
+        if same_key and row.created_at - former.created_at < IDEMPOTENCY_LIFETIME:
+            yield f"job {row.id}: its idempotency key {row.idempotency_key!r} had made job {former.id} before"
 
 
 def _problems(row: Row[tuple[object, ...]]) -> Iterator[str]:
