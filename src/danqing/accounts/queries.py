@@ -5,7 +5,7 @@ from datetime import date, datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Row, Table, and_, case, func, insert, literal, select, update
+from sqlalchemy import Connection, Executable, Row, Table, and_, case, func, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from danqing.accounts.tables import accounts, api_keys, holds, key_spending, settlements, transfers
@@ -13,9 +13,9 @@ from danqing.accounts.tables import accounts, api_keys, holds, key_spending, set
 Values = Mapping[str, Any]
 
 
-def insert_account(conn: Connection, values: Values) -> None:
-    """Write a new account."""
-    conn.execute(insert(accounts).values(values))
+def insert_account(conn: Connection, values: Values) -> bool:
+    """Write a new account; False when its id is taken."""
+    return _insert_once(conn, accounts, values)
 
 
 def find_account(conn: Connection, account_id: str) -> Row[Any] | None:
