@@ -32,6 +32,12 @@ def find_job(conn: Connection, job_id: str) -> Job | None:
     return None if row is None else job_from_row(row)
 
 
+def lock_job(conn: Connection, job_id: str) -> Job | None:
+    """Read a job and let no other transaction change it until this one ends."""
+    row = conn.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
+    return None if row is None else job_from_row(row)
+
+
 def move_job(
     conn: Connection, job_id: str, *, from_statuses: Collection[JobStatus], lease_owner: str | None, values: Values
 ) -> Job | None:

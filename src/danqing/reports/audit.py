@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 from sqlalchemy import Connection, Row
 
@@ -27,7 +28,7 @@ def _repeated_keys(conn: Connection) -> Iterator[str]:
             yield f"job {row.id}: its idempotency key {row.idempotency_key!r} had made job {former.id} before"
 
 
-def _problems(row: Row[tuple[object, ...]]) -> Iterator[str]:
+def _problems(row: Row[Any]) -> Iterator[str]:
     if row.status is None:
         yield "there is a hold but no job"
         return
@@ -45,3 +46,6 @@ def _problems(row: Row[tuple[object, ...]]) -> Iterator[str]:
         yield f"it was charged {row.charged_credits} credits, but {row.captured_credits or 0} were captured"
     if status is not JobStatus.COMPLETED and row.charged_credits:
         yield f"it is {status}, but was charged {row.charged_credits} credits"
+    owed_credits = row.price_credits // row.request["num_images"] * len(row.images)
+    if status is JobStatus.COMPLETED and row.charged_credits != owed_credits:
+        yield f"it has {len(row.images)} images, but was charged {row.charged_credits} credits"

@@ -89,6 +89,8 @@ def compare_jobs_with_holds(conn: Connection) -> list[Row[Any]]:
         jobs.c.status,
         jobs.c.price_credits,
         jobs.c.charged_credits,
+        jobs.c.images,
+        jobs.c.request,
         holds.c.amount_credits,
         settlements.c.captured_credits,
     )
