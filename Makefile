@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup serve test lint bench crash fuzz load train-mini eval-mini clean
+.PHONY: setup serve test lint bench crash idempotency fuzz load train-mini eval-mini clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -34,6 +34,9 @@ bench: setup
 # Proofs of the service that take minutes; `make test` has short versions of them.
 crash: setup
 	PYTHONPATH=tests $(BIN)/python proofs/crash.py
+
+idempotency: setup
+	PYTHONPATH=tests:. $(BIN)/python proofs/idempotency.py
 
 fuzz: setup
 	PYTHONPATH=tests $(BIN)/python proofs/fuzz.py

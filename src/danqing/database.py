@@ -17,7 +17,19 @@ from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import URL, Connection, DateTime, Dialect, Engine, MetaData, create_engine, event, make_url, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    ExceptionContext,
+    MetaData,
+    create_engine,
+    event,
+    make_url,
+    text,
+)
 from sqlalchemy.exc import DBAPIError, InterfaceError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.types import TypeDecorator
@@ -193,6 +205,7 @@ def _sqlite_engine(url: URL) -> Engine:
         raise ValueError("the database must be a file: sqlite:///path/to/danqing.db")
     engine = create_engine(
         url,
+        hide_parameters=True,
         pool_size=MAX_CONNECTIONS,
         max_overflow=0,
         connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
@@ -232,8 +245,9 @@ def _begin_sqlite(conn: Connection) -> None:
 
 def _postgresql_engine(url: URL) -> Engine:
     try:
-        return create_engine(
+        engine = create_engine(
             url.set(drivername=POSTGRESQL_DRIVER, query={}),
+            hide_parameters=True,
             pool_size=MAX_CONNECTIONS,
             max_overflow=0,
             pool_pre_ping=True,
@@ -241,6 +255,16 @@ def _postgresql_engine(url: URL) -> Engine:
         )
     except ModuleNotFoundError as error:
         raise ValueError("PostgreSQL needs one more library: pip install 'danqing[postgresql]'") from error
+    event.listen(engine, "handle_error", _hide_row_values)
+    return engine
+
+
+def _hide_row_values(context: ExceptionContext) -> None:
+    # The server's detail of a broken constraint quotes the whole row, secrets and prompts included.
+    told = context.original_exception.args[0] if context.original_exception.args else None
+    if isinstance(told, dict) and context.sqlalchemy_exception is not None:
+        told.pop("D", None)
+        context.sqlalchemy_exception.args = (str(context.original_exception),)
 
 
 def _postgresql_connect_args(url: URL) -> dict[str, Any]:

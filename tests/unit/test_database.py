@@ -6,6 +6,7 @@ import sqlite3
 import ssl
 import sys
 import threading
+import traceback
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -177,6 +178,14 @@ async def test_a_mistake_of_ours_is_not_taken_for_an_outage(database):
         await database.run_read(lambda conn: conn.execute(text("SELECT nothing FROM nowhere")))
 
 
+def test_no_error_shows_a_value_that_was_to_be_written(database):
+    with pytest.raises(DatabaseError) as failure, database.write() as conn:
+        _add_account(conn, "a", name="SEC" + "RET", available_credits=-1)
+    told = "".join(traceback.format_exception(failure.value))
+    assert "available_credits" in told
+    assert "SECRET" not in told
+
+
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
@@ -203,14 +212,14 @@ def test_without_the_driver_the_error_says_what_to_install(monkeypatch):
         Database("postgresql://host/db")
 
 
-def _add_account(conn, account_id, *, name="A"):
+def _add_account(conn, account_id, *, name="A", available_credits=0):
     now = datetime.now(UTC)
     conn.execute(
         insert(danqing.accounts.tables.accounts).values(
             id=account_id,
             name=name,
             webhook_secret="s",
-            available_credits=0,
+            available_credits=available_credits,
             held_credits=0,
             created_at=now,
             updated_at=now,

@@ -16,6 +16,10 @@ MAX_NAME_LENGTH = 200
 WEBHOOK_SECRET_BYTES = 24
 
 
+class AccountExists(InvalidRequest):
+    """The account's id is taken."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Account:
     """An owner of keys, credits and jobs."""
@@ -31,21 +35,18 @@ def create_account(conn: Connection, account_id: str, *, name: str, now: datetim
         raise InvalidRequest("account: 1 to 64 letters, digits, dots, dashes and underscores", param="account")
     if not 0 < len(name) <= MAX_NAME_LENGTH:
         raise InvalidRequest(f"name: 1 to {MAX_NAME_LENGTH} characters", param="name")
-    if queries.find_account(conn, account_id) is not None:
-        raise InvalidRequest(f"account: there is an account {account_id!r} already", param="account")
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(WEBHOOK_SECRET_BYTES)).decode()
-    queries.insert_account(
-        conn,
-        {
-            "id": account_id,
-            "name": name,
-            "webhook_secret": secret,
-            "available_credits": 0,
-            "held_credits": 0,
-            "created_at": now,
-            "updated_at": now,
-        },
-    )
+    values = {
+        "id": account_id,
+        "name": name,
+        "webhook_secret": secret,
+        "available_credits": 0,
+        "held_credits": 0,
+        "created_at": now,
+        "updated_at": now,
+    }
+    if not queries.insert_account(conn, values):
+        raise AccountExists(f"account: there is an account {account_id!r} already", param="account")
     return Account(id=account_id, name=name, created_at=now)
 
 

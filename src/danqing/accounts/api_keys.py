@@ -115,6 +115,19 @@ def authenticate(conn: Connection, secret: str, *, now: datetime) -> ApiKey:
     return _api_key(row, month_credits=_month_credits(conn, row.prefix, now=now))
 
 
+def lock_live_key(conn: Connection, prefix: str) -> None:
+    """Keep other transactions from submitting with a key or changing it. Raises InvalidApiKey unless it may be used."""
+    row = queries.lock_key(conn, prefix)
+    if row.disabled or row.revoked_at is not None:
+        raise InvalidApiKey
+
+
+def is_live(conn: Connection, prefix: str) -> bool:
+    """Say whether a key is neither disabled nor revoked."""
+    row = queries.find_key(conn, prefix)
+    return row is not None and not row.disabled and row.revoked_at is None
+
+
 def require_scope(api_key: ApiKey, scope: str) -> None:
     """Raise MissingScope unless the key has the scope."""
     if scope not in api_key.scopes:

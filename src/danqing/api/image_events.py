@@ -45,7 +45,7 @@ async def generation_events(job: Job, *, num_partial_images: int, services: Serv
 async def progress_events(job: Job, *, response_format: ResponseFormat, services: Services) -> Events:
     """Yield an event for every step and every image, and at the end one with the body that GET returns."""
     try:
-        async with aclosing(services.jobs.subscribe(job.id, account_id=job.account_id)) as events:
+        async with aclosing(services.jobs.subscribe(job.id, account_id=job.account_id, hand_out=True)) as events:
             async for event in events:
                 if isinstance(event, StepDone):
                     yield _event("image_generation.progress", _progress_fields(event))

@@ -29,7 +29,8 @@ class JobChannel:
 
     def publish(self, event: JobEvent) -> None:
         """Tell every listener; Finished closes the channel."""
-        assert not self._closed, "an event after the end"
+        if self._closed:
+            return  # A run that is being stopped may still finish an image.
         match event:
             case StepDone():
                 self._latest_steps[event.image_index] = self._with_last_preview(event)

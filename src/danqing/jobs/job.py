@@ -135,9 +135,10 @@ class StepDone:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageDone:
-    """One image is stored and can be fetched."""
+    """One image is stored and can be fetched. `so_far` is the result of a job that is not finished."""
 
     image: JobImage
+    so_far: JobResult | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

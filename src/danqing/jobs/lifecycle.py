@@ -1,6 +1,7 @@
 """The moves of a job from status to status, and of its credits with it.
 
-Each function works inside the caller's transaction, at the moment that the caller's clock shows.
+Each function works inside the caller's transaction, at the moment that the caller's clock shows. An image that is
+handed out before the job's end is charged however the job ends; a job that ends without one costs nothing.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,10 +12,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from danqing.accounts import credits
+from danqing.accounts.api_keys import lock_live_key
 from danqing.accounts.pricing import Price
 from danqing.errors import Cancelled, IdempotencyConflict, IdempotencyMismatch, NotFound, ServiceError
 from danqing.jobs import deliveries, queries
-from danqing.jobs.job import Job, JobResult, JobStatus, Submission
+from danqing.jobs.job import Job, JobImage, JobResult, JobStatus, Submission
 
 IDEMPOTENCY_LIFETIME = timedelta(hours=24)
 # The first attempt and, after a crash of the process that worked on it, one more.
@@ -22,7 +24,8 @@ MAX_JOB_ATTEMPTS = 2
 
 # Every move a job may make. A finished job makes none, which is why its hold settles once.
 ALLOWED_MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
-    JobStatus.QUEUED: frozenset({JobStatus.QUEUED, JobStatus.GENERATING, JobStatus.ERROR, JobStatus.CANCELLED}),
+    # A job that was taken over may be completed while it waits: by the images that its first attempt handed out.
+    JobStatus.QUEUED: frozenset(JobStatus),
     JobStatus.GENERATING: frozenset({JobStatus.QUEUED, JobStatus.COMPLETED, JobStatus.ERROR, JobStatus.CANCELLED}),
     JobStatus.COMPLETED: frozenset(),
     JobStatus.ERROR: frozenset(),
@@ -87,8 +90,11 @@ def submit(
 ) -> Job:
     """Hold the credits and write the job, or find the one of the same idempotency key.
 
-    Raises InsufficientCredits, SpendLimitReached, IdempotencyMismatch, IdempotencyConflict.
+    Raises InvalidApiKey for a key that was revoked or disabled meanwhile, InsufficientCredits, SpendLimitReached,
+    IdempotencyMismatch, IdempotencyConflict.
     """
+    # Submissions with one API key come one after the other, so that each sees the idempotency keys of those before it.
+    lock_live_key(conn, submission.api_key_id)
     replay = find_replay(conn, submission, now=now)
     if replay is not None:
         return replay
@@ -115,48 +121,38 @@ def start(conn: Connection, job: Job, *, lease: Lease, now: datetime) -> Job:
 
 def succeed(conn: Connection, job: Job, result: JobResult, *, lease_owner: str, now: datetime) -> Job:
     """Complete the job and charge for the images of its result. Raises LostJob."""
-    image_credits = job.price_credits // job.request.num_images
-    charged_credits = image_credits * len(result.images)
     return _finish(
         conn,
-        job.id,
+        job,
         JobStatus.COMPLETED,
         lease_owner=lease_owner,
         now=now,
-        charged_credits=charged_credits,
-        images=[asdict(image) for image in result.images],
-        engine=result.engine,
-        safety=dict(result.safety),
-        warnings=list(result.warnings),
-        expanded_prompt=result.expanded_prompt,
+        num_images=len(result.images),
+        **_result_values(result),
     )
+
+
+def hand_out(conn: Connection, job_id: str, image: JobImage, *, so_far: JobResult, lease_owner: str) -> None:
+    """Note that an image is handed out before the job's end. Raises LostJob: then it must not be."""
+    job = queries.lock_job(conn, job_id)
+    if job is None:
+        raise LostJob(job_id)
+    if image in job.images:
+        return
+    values = _result_values(replace(so_far, images=(*job.images, image)))
+    generating = [JobStatus.GENERATING]
+    if queries.move_job(conn, job_id, from_statuses=generating, lease_owner=lease_owner, values=values) is None:
+        raise LostJob(job_id)
 
 
 def fail(conn: Connection, job: Job, error: ServiceError, *, lease_owner: str | None, now: datetime) -> Job:
-    """End the job with an error and release its hold. Raises LostJob."""
-    return _finish(
-        conn,
-        job.id,
-        JobStatus.ERROR,
-        lease_owner=lease_owner,
-        now=now,
-        error_code=error.code,
-        error_message=error.message,
-    )
+    """End the job with an error and release its hold, or complete it by the images handed out. Raises LostJob."""
+    return _end_early(conn, job.id, JobStatus.ERROR, error, lease_owner=lease_owner, now=now)
 
 
-def cancel(conn: Connection, job_id: str, *, now: datetime) -> Job:
-    """End the job at its owner's request, whichever process works on it, and release its hold. Raises LostJob."""
-    reason = Cancelled()
-    return _finish(
-        conn,
-        job_id,
-        JobStatus.CANCELLED,
-        lease_owner=None,
-        now=now,
-        error_code=reason.code,
-        error_message=reason.message,
-    )
+def cancel(conn: Connection, job_id: str, *, now: datetime, reason: Cancelled | None = None) -> Job:
+    """End the job at its owner's request, whichever process works on it, as `fail` does. Raises LostJob."""
+    return _end_early(conn, job_id, JobStatus.CANCELLED, reason or Cancelled(), lease_owner=None, now=now)
 
 
 def hand_back(conn: Connection, job: Job, *, lease_owner: str, now: datetime) -> Job:
@@ -226,9 +222,7 @@ def _remember(conn: Connection, submission: Submission, *, idempotency_key: str,
         "body_fingerprint": submission.body_fingerprint,
         "created_at": now,
     }
-    if not queries.insert_idempotency_key(conn, remembered):
-        # Another process took the key after we looked.
-        raise IdempotencyConflict(retry_after_seconds=1)
+    queries.insert_idempotency_key(conn, remembered)
 
 
 def _move(conn: Connection, job_id: str, to_status: JobStatus, *, owner: str | None, values: Mapping[str, Any]) -> Job:
@@ -240,20 +234,59 @@ def _move(conn: Connection, job_id: str, to_status: JobStatus, *, owner: str | N
     return job
 
 
+def _end_early(
+    conn: Connection, job_id: str, to_status: JobStatus, error: ServiceError, *, lease_owner: str | None, now: datetime
+) -> Job:
+    job = queries.lock_job(conn, job_id)
+    if job is None:
+        raise LostJob(job_id)
+    if not job.images:
+        values = {"error_code": error.code, "error_message": error.message}
+        return _finish(conn, job, to_status, lease_owner=lease_owner, now=now, num_images=0, **values)
+    warnings = [*job.warnings, missing_images_warning(job, num_images=len(job.images), reason=error.message)]
+    return _finish(
+        conn,
+        job,
+        JobStatus.COMPLETED,
+        lease_owner=lease_owner,
+        now=now,
+        num_images=len(job.images),
+        warnings=warnings,
+    )
+
+
+def missing_images_warning(job: Job, *, num_images: int, reason: str) -> str:
+    """Return the warning of a job that ended with so many images, fewer than were asked for."""
+    num_missing = job.request.num_images - num_images
+    return f"{num_missing} of the images failed and are not charged. {reason}".strip()
+
+
+def _result_values(result: JobResult) -> dict[str, Any]:
+    images = sorted(result.images, key=lambda image: image.image_index)
+    return {
+        "images": [asdict(image) for image in images],
+        "engine": result.engine,
+        "safety": dict(result.safety),
+        "warnings": list(result.warnings),
+        "expanded_prompt": result.expanded_prompt,
+    }
+
+
 def _finish(
     conn: Connection,
-    job_id: str,
+    job: Job,
     to_status: JobStatus,
     *,
     lease_owner: str | None,
     now: datetime,
-    charged_credits: int = 0,
+    num_images: int,
     **values: Any,
 ) -> Job:
+    charged_credits = job.price_credits // job.request.num_images * num_images
     values |= {"charged_credits": charged_credits, "finished_at": now, "lease_owner": None, "lease_expires_at": None}
-    job = _move(conn, job_id, to_status, owner=lease_owner, values=values)
-    settled = credits.settle(conn, hold_id=job_id, captured_credits=charged_credits, now=now)
-    assert settled, f"the hold of unfinished job {job_id} was settled"
-    if job.webhook_url is not None:
-        deliveries.schedule(conn, job, now=now)
-    return job
+    finished = _move(conn, job.id, to_status, owner=lease_owner, values=values)
+    settled = credits.settle(conn, hold_id=job.id, captured_credits=charged_credits, now=now)
+    assert settled, f"the hold of unfinished job {job.id} was settled"
+    if finished.webhook_url is not None:
+        deliveries.schedule(conn, finished, now=now)
+    return finished

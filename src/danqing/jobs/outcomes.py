@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from danqing.database import Database
 from danqing.errors import Overloaded, ServiceError
 from danqing.jobs import lifecycle
-from danqing.jobs.job import Job, JobResult
+from danqing.jobs.job import ImageDone, Job, JobResult
 from danqing.jobs.lifecycle import LostJob
 from danqing.jobs.local_jobs import LocalJobs
 
@@ -30,18 +30,30 @@ class Outcomes:
         self._lease_owner = lease_owner
         self._clock = clock
 
-    async def succeed(self, job: Job, result: JobResult) -> bool:
-        """Complete a job; False when it was already ended or taken over, and the result is not wanted."""
-        return await self._end(
+    async def succeed(self, job: Job, result: JobResult) -> None:
+        """Complete a job, unless it was ended or taken over meanwhile."""
+        await self._end(
             job,
             lambda conn: lifecycle.succeed(conn, job, result, lease_owner=self._lease_owner, now=self._clock()),
         )
 
     async def fail(self, job: Job, error: ServiceError) -> None:
-        """End a job with an error."""
+        """End a job with an error, unless it was ended or taken over meanwhile."""
         await self._end(
             job, lambda conn: lifecycle.fail(conn, job, error, lease_owner=self._lease_owner, now=self._clock())
         )
+
+    async def hand_out(self, job_id: str, event: ImageDone) -> bool:
+        """Note that an image is handed out before its job's end; False when the job has ended without it."""
+        image, so_far = event.image, event.so_far
+        assert so_far is not None, f"an image of the unfinished job {job_id} without its result so far"
+        try:
+            await self._database.run_write(
+                lambda conn: lifecycle.hand_out(conn, job_id, image, so_far=so_far, lease_owner=self._lease_owner)
+            )
+        except LostJob:
+            return False
+        return True
 
     async def leave(self, job: Job) -> None:
         """Give up a job at the end of this process: another one takes it over if its result can still be collected."""
@@ -63,11 +75,10 @@ class Outcomes:
         else:
             self._local_jobs.forget(job.id)
 
-    async def _end(self, job: Job, write: Callable[[Connection], Job]) -> bool:
+    async def _end(self, job: Job, write: Callable[[Connection], Job]) -> None:
         try:
             finished = await self._database.run_write(write)
         except LostJob:
             await self.learn(job)
-            return False
-        self._local_jobs.end(finished)
-        return True
+        else:
+            self._local_jobs.end(finished)

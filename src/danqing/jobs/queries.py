@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from danqing.jobs.job import Job, JobImage, JobStatus, Origin
 from danqing.jobs.tables import idempotency_keys, jobs, webhook_deliveries
@@ -30,6 +29,12 @@ def insert_job(conn: Connection, job: Job, *, lease_owner: str, lease_expires_at
 def find_job(conn: Connection, job_id: str) -> Job | None:
     """Read a job."""
     row = conn.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+    return None if row is None else job_from_row(row)
+
+
+def lock_job(conn: Connection, job_id: str) -> Job | None:
+    """Read a job and let no other transaction change it until this one ends."""
+    row = conn.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
     return None if row is None else job_from_row(row)
 
 
@@ -60,10 +65,9 @@ def lock_lost_jobs(conn: Connection, *, now: datetime, without: Collection[str],
     return [job_from_row(row) for row in conn.execute(oldest)]
 
 
-def insert_idempotency_key(conn: Connection, values: Values) -> bool:
-    """Remember which job a key stands for; False when it stands for another already."""
-    dialect = sqlite if conn.dialect.name == "sqlite" else postgresql
-    return conn.execute(dialect.insert(idempotency_keys).values(values).on_conflict_do_nothing()).rowcount == 1
+def insert_idempotency_key(conn: Connection, values: Values) -> None:
+    """Remember which job a key stands for."""
+    conn.execute(insert(idempotency_keys).values(values))
 
 
 def find_idempotency_key(conn: Connection, *, api_key_id: str, path: str, idempotency_key: str) -> Row[Any] | None:

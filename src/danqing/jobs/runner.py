@@ -1,17 +1,18 @@
 """The run of a job: expands and checks its prompt, follows the engine, checks, encodes and stores each image.
 
-It ends with a JobResult or an error, and an error leaves no files behind.
+It ends with a JobResult or an error. The files that the job does not name in the end are discarded by its worker.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import aclosing
 from dataclasses import replace
 
 from danqing.engine.interface import ImageResult, Progress
 from danqing.errors import ModerationBlocked, ServiceError
 from danqing.jobs.job import ImageDone, Job, JobEvent, JobImage, JobResult, StepDone
+from danqing.jobs.lifecycle import missing_images_warning
 from danqing.jobs.ports import JobParts
 from danqing.pictures.encoding import Provenance, encode, encode_preview
 from danqing.pictures.raster import Raster, blackened
@@ -32,30 +33,40 @@ class JobRunner:
         self._request = job.request
         self._parts = parts
         self._publish = publish
-        self._images: list[JobImage] = []
+        # An earlier attempt may have handed out some.
+        self._images = list(job.images)
         self._failures: list[ServiceError] = []
         self._warnings = list(job.warnings)
         self._safety = dict(job.safety)
         self._expanded = ExpandedPrompt(prompt=job.request.prompt)
+
+    @property
+    def has_images(self) -> bool:
+        """Whether any image is stored."""
+        return bool(self._images)
 
     async def run(self) -> JobResult:
         """Draw and store the images. Cancelling ends the engine's work within one step.
 
         An image that fails among several is left out with a warning; when none is left, its error is raised.
         """
-        try:
-            await self._expand()
-            await self._follow_engine()
-            if not self._images:
-                raise self._failures[0] if self._failures else ServiceError("The engine drew nothing.")
-            return self._result()
-        except BaseException:
-            await self.discard()
-            raise
-
-    async def discard(self) -> None:
-        """Delete the stored images: they are not charged, so they are not handed out."""
         for image in self._images:
+            self._publish(ImageDone(image=image, so_far=self._result()))
+        await self._expand()
+        await self._follow_engine()
+        if not self._images:
+            raise self._failures[0] if self._failures else ServiceError("The engine drew nothing.")
+        num_images = len(self._images)
+        if num_images < self._request.num_images:
+            reason = "; ".join(error.message for error in self._failures)
+            self._warnings.append(missing_images_warning(self._job, num_images=num_images, reason=reason))
+        return self._result()
+
+    async def discard(self, *, keep: Collection[JobImage]) -> None:
+        """Delete the stored images but those to keep."""
+        for image in self._images:
+            if image in keep:
+                continue
             try:
                 await self._parts.store.delete(image.path)
             except Exception:
@@ -66,7 +77,8 @@ class JobRunner:
         if not self._request.enable_prompt_expansion:
             return
         expanded = await self._parts.expander.expand(self._request)
-        if expanded.warning is not None:
+        # An earlier attempt may have had the same warning.
+        if expanded.warning is not None and expanded.warning not in self._warnings:
             self._warnings.append(expanded.warning)
         thought = expanded.expansion.thought if expanded.expansion else None
         switched_off = not self._request.enable_safety_checker
@@ -83,7 +95,7 @@ class JobRunner:
     async def _follow_engine(self) -> None:
         request = replace(self._request, prompt=self._expanded.prompt)
         expansion = self._expanded.expansion
-        seen: set[int] = set()
+        seen = {image.image_index for image in self._images}
         # The engine draws on while finished images are checked, encoded and stored.
         async with asyncio.TaskGroup() as finishing:
             try:
@@ -117,7 +129,7 @@ class JobRunner:
             self._failures.append(error)
             return
         self._images.append(image)
-        self._publish(ImageDone(image=image))
+        self._publish(ImageDone(image=image, so_far=self._result()))
 
     async def _checked(self, raster: Raster) -> tuple[Raster, bool]:
         if not self._request.enable_safety_checker:
@@ -158,14 +170,10 @@ class JobRunner:
         return self._parts.engine.status().model
 
     def _result(self) -> JobResult:
-        num_missing = self._request.num_images - len(self._images)
-        if num_missing:
-            reasons = "; ".join(error.message for error in self._failures)
-            self._warnings.append(f"{num_missing} of the images failed and are not charged. {reasons}".strip())
         return JobResult(
-            images=tuple(sorted(self._images, key=lambda image: image.image_index)),
+            images=tuple(self._images),
             engine=self._model,
-            safety=self._safety,
+            safety=dict(self._safety),
             warnings=tuple(self._warnings),
             expanded_prompt=self._revised_prompt,
         )

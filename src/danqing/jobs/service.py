@@ -4,7 +4,7 @@ Database work happens in threads; the event loop never waits for a disk.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from contextlib import aclosing, suppress
 from datetime import datetime
 
@@ -131,28 +131,33 @@ class JobService:
             await self._withdraw(writing)
             raise
 
-    async def subscribe(self, job_id: str, *, account_id: str) -> AsyncGenerator[JobEvent, None]:
-        """Yield the job's events up to Finished; a late listener first gets the latest step and every image.
+    async def subscribe(
+        self, job_id: str, *, account_id: str, hand_out: bool = False
+    ) -> AsyncGenerator[JobEvent, None]:
+        """Yield the job's events up to Finished; a late listener first gets the latest step of each image.
 
+        Images come with `hand_out` alone: those that are handed out are charged however the job ends.
         Raises NotFound at the first step for a job of another account.
         """
-        told: set[int] = set()
+        given: set[int] = set()
         while True:
             channel = self._local_jobs.channel(job_id)
             if channel is not None and channel.account_id == account_id:
                 async with aclosing(channel.follow()) as events:
                     async for event in events:
-                        if isinstance(event, ImageDone):
-                            told.add(event.image.image_index)
-                        yield event
                         if isinstance(event, Finished):
+                            for last in _last_events(event.job, hand_out=hand_out, given=given):
+                                yield last
                             return
+                        if isinstance(event, ImageDone):
+                            if not hand_out or not await self._outcomes.hand_out(job_id, event):
+                                continue
+                            given.add(event.image.image_index)
+                        yield event
             job = await self.get(job_id, account_id=account_id)
             if job.status.finished:
-                for image in job.images:
-                    if image.image_index not in told:
-                        yield ImageDone(image=image)
-                yield Finished(job=job)
+                for last in _last_events(job, hand_out=hand_out, given=given):
+                    yield last
                 return
             await asyncio.sleep(REMOTE_POLL_SECONDS)
 
@@ -172,7 +177,10 @@ class JobService:
         return job
 
     async def cancel(self, job_id: str, *, account_id: str) -> Job:
-        """Stop the job within one denoising step and release its hold; a finished job is returned as it is."""
+        """Stop the job within one denoising step and release its hold; a finished job is returned as it is.
+
+        A job that has handed out images is completed by them, and charged for them.
+        """
         job = await self.get(job_id, account_id=account_id)
         if job.status.finished:
             return job
@@ -190,6 +198,7 @@ class JobService:
         await self._workers.stop()
         for job in self._local_jobs.all():
             await self._outcomes.leave(job)
+        await self._workers.discard_leftovers()
         await self._heartbeat.stop()
 
     async def _check_prompt(self, submission: Submission) -> dict[str, object]:
@@ -227,3 +236,11 @@ class JobService:
             job = writing.result()
             if not job.collectable:
                 await self.cancel(job.id, account_id=job.account_id)
+
+
+def _last_events(job: Job, *, hand_out: bool, given: Collection[int]) -> Iterator[JobEvent]:
+    """Yield the images that a listener has not been given yet, if it wants any, and the end."""
+    for image in job.images if hand_out else ():
+        if image.image_index not in given:
+            yield ImageDone(image=image)
+    yield Finished(job=job)

@@ -46,6 +46,7 @@ class Workers:
         self._limits = limits
         self._clock = clock
         self._tasks: list[asyncio.Task[None]] = []
+        self._runners: dict[str, JobRunner] = {}
 
     def start(self) -> None:
         """Begin to work."""
@@ -59,6 +60,11 @@ class Workers:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def discard_leftovers(self) -> None:
+        """Delete what stopped runs had stored, once the outcome of their jobs is written."""
+        for job_id, runner in self._runners.items():
+            await self._discard(job_id, runner)
 
     async def _work(self) -> None:
         while True:
@@ -89,6 +95,7 @@ class Workers:
         self._local_jobs.update(started)
         runner = JobRunner(started, parts=self._parts, publish=channel.publish)
         run = asyncio.create_task(self._draw(runner, job.id), name=f"job-{job.id}")
+        self._runners[job.id] = runner
         with self._local_jobs.running(job.id, run):
             try:
                 await asyncio.wait([run])
@@ -96,7 +103,8 @@ class Workers:
                 # A worker that is stopped takes its run with it.
                 run.cancel()
                 await asyncio.wait([run])
-            await self._conclude(started, runner, run)
+            await self._conclude(started, run)
+        await self._discard(job.id, self._runners.pop(job.id))
 
     async def _draw(self, runner: JobRunner, job_id: str) -> JobResult:
         # This task's own context, so that its log lines name the job.
@@ -110,14 +118,24 @@ class Workers:
                 raise GenerationTimeout(f"The generation ran over its time limit of {limit_seconds:g} s.") from None
             raise
 
-    async def _conclude(self, job: Job, runner: JobRunner, run: asyncio.Task[JobResult]) -> None:
+    async def _conclude(self, job: Job, run: asyncio.Task[JobResult]) -> None:
         if run.cancelled():
             return  # The outcome was decided where it was cancelled.
         error = run.exception()
-        if error is not None:
+        if error is None:
+            await self._outcomes.succeed(job, run.result())
+        else:
             await self._outcomes.fail(job, _service_error(job, error))
-        elif not await self._outcomes.succeed(job, run.result()):
-            await runner.discard()
+
+    async def _discard(self, job_id: str, runner: JobRunner) -> None:
+        """Delete the images that were stored and that the job does not name."""
+        if not runner.has_images:
+            return
+        try:
+            present = await self._database.run_read(lambda conn: lifecycle.get(conn, job_id))
+        except ServiceError:
+            return  # The store's clean-up deletes them when their lifetime is over.
+        await runner.discard(keep=present.images)
 
 
 def _service_error(job: Job, error: BaseException) -> ServiceError:

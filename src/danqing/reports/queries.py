@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, and_, func, or_, select
 
 from danqing.accounts.tables import holds, settlements, transfers
 from danqing.jobs.job import Job, JobStatus
-from danqing.jobs.queries import job_from_row
+from danqing.jobs.queries import UNFINISHED, job_from_row
 from danqing.jobs.tables import jobs
 
 
@@ -74,6 +74,14 @@ def list_transfers(
     return list(conn.execute(page.order_by(transfers.c.created_at.desc(), transfers.c.id.desc()).limit(limit)))
 
 
+def list_charged_keys(conn: Connection) -> list[Row[Any]]:
+    """Read the jobs with an idempotency key that were charged, or may yet be, by key and oldest first."""
+    charged = or_(jobs.c.charged_credits > 0, jobs.c.status.in_(UNFINISHED))
+    keyed = select(jobs.c.id, jobs.c.api_key_id, jobs.c.idempotency_key, jobs.c.created_at)
+    keyed = keyed.where(jobs.c.idempotency_key.is_not(None), charged)
+    return list(conn.execute(keyed.order_by(jobs.c.api_key_id, jobs.c.idempotency_key, jobs.c.created_at, jobs.c.id)))
+
+
 def compare_jobs_with_holds(conn: Connection) -> list[Row[Any]]:
     """Give every job, and every hold without one, with what the ledger says about it."""
     columns = (
@@ -81,6 +89,8 @@ def compare_jobs_with_holds(conn: Connection) -> list[Row[Any]]:
         jobs.c.status,
         jobs.c.price_credits,
         jobs.c.charged_credits,
+        jobs.c.images,
+        jobs.c.request,
         holds.c.amount_credits,
         settlements.c.captured_credits,
     )

@@ -1,18 +1,22 @@
 """How a job's status may change, and that credits move with it."""
 
 import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 from fakes import IMAGE
 from house import ALL, IMAGE_CREDITS
 
+from danqing.accounts.api_keys import revoke_key
 from danqing.accounts.pricing import Price
 from danqing.errors import (
     GenerationTimeout,
     IdempotencyConflict,
     IdempotencyMismatch,
     InsufficientCredits,
+    InvalidApiKey,
     NotFound,
     ServiceError,
 )
@@ -292,3 +296,30 @@ def test_a_service_error_has_its_code_and_message_kept(desk, house):
         )
         job = lifecycle.fail(conn, job, ServiceError("Why."), lease_owner="me", now=house.clock())
     assert (job.error_code, job.error_message) == ("server_error", "Why.")
+
+
+def test_one_idempotency_key_makes_one_job_however_many_servers_get_it_at_once(house):
+    """Each thread is a server: a transaction of its own, begun at the same moment as the others."""
+    num_keys, num_servers = 12, 8
+    begin = threading.Barrier(num_servers)
+
+    def submit(key):
+        submission = house.submission(idempotency_key=key, respond_async=True)
+        begin.wait(60)
+        with house.database.write() as conn:
+            return lifecycle.submit(conn, submission, price=Price(), safety={}, lease=house.lease(), now=house.clock())
+
+    with ThreadPoolExecutor(num_servers) as servers:
+        for index in range(num_keys):
+            jobs = list(servers.map(submit, [f"k{index}"] * num_servers))
+            assert len({job.id for job in jobs}) == 1
+            assert [job.replayed for job in jobs].count(False) == 1
+            house.cancel(jobs[0])
+
+
+def test_a_key_that_was_revoked_or_disabled_meanwhile_submits_nothing(desk, house):
+    with house.database.write() as conn:
+        revoke_key(conn, house.keys["acme"], account_id="acme", now=house.clock())
+    with pytest.raises(InvalidApiKey):
+        desk.submit()
+    assert house.balance() == (ALL, 0)

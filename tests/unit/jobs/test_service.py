@@ -34,7 +34,7 @@ async def test_a_job_is_drawn_stored_and_charged(house):
 async def test_a_follower_hears_steps_previews_images_and_the_end(house):
     async with house.running() as service:
         job = await service.submit(house.submission(preview_every_steps=2))
-        events = [event async for event in service.subscribe(job.id, account_id="acme")]
+        events = [event async for event in service.subscribe(job.id, account_id="acme", hand_out=True)]
     steps = [event for event in events if isinstance(event, StepDone)]
     assert [(step.step, step.num_steps) for step in steps] == [(1, 3), (2, 3), (3, 3)]
     assert steps[1].preview_png.startswith(b"\x89PNG")
@@ -46,7 +46,7 @@ async def test_a_follower_hears_steps_previews_images_and_the_end(house):
 async def test_who_follows_a_finished_job_hears_its_images_and_the_end(house):
     async with house.running() as service:
         job = await finished(service, house.submission(num_images=2))
-        events = [event async for event in service.subscribe(job.id, account_id="acme")]
+        events = [event async for event in service.subscribe(job.id, account_id="acme", hand_out=True)]
     assert [event.image.image_index for event in events[:-1]] == [0, 1]
     assert events[-1] == Finished(job=job)
 
@@ -245,5 +245,5 @@ async def test_what_can_be_collected_later_is_handed_to_the_next_process(house):
 async def test_a_follower_of_another_processes_job_hears_its_images_and_its_end(house):
     async with house.running() as worker, house.running() as other:
         job = await worker.submit(house.submission())
-        events = [event async for event in other.subscribe(job.id, account_id="acme")]
+        events = [event async for event in other.subscribe(job.id, account_id="acme", hand_out=True)]
     assert [type(event).__name__ for event in events] == ["ImageDone", "Finished"]

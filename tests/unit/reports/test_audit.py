@@ -3,12 +3,14 @@
 from datetime import timedelta
 
 import pytest
+from fakes import IMAGE
 from sqlalchemy import update
 
 from danqing.accounts import credits
 from danqing.accounts.pricing import Price
 from danqing.errors import ServiceError
 from danqing.jobs import lifecycle
+from danqing.jobs.job import JobResult
 from danqing.jobs.lifecycle import Lease
 from danqing.jobs.tables import jobs
 from danqing.reports import audit
@@ -52,6 +54,34 @@ def test_a_hold_without_a_job_is_named(database, house):
         credits.hold(conn, hold_id="stray", **hold)
         assert audit.check(conn) == ["job stray: there is a hold but no job"]
         conn.rollback()
+
+
+def test_two_charges_under_one_idempotency_key_within_a_day_are_named(database, house):
+    first = _charged_job(house, idempotency_key="k")
+    house.clock.advance(hours=23)
+    second = _charged_job(house, idempotency_key="other")
+    with database.write() as conn:
+        conn.execute(update(jobs).values(idempotency_key="k"))
+    assert _audit(database) == [f"job {second.id}: its idempotency key 'k' had made job {first.id} before"]
+    with database.write() as conn:
+        conn.execute(update(jobs).where(jobs.c.id == second.id).values(idempotency_key="other"))
+
+
+def test_a_key_may_be_charged_again_after_a_day_and_after_a_failure(database, house):
+    _charged_job(house, idempotency_key="k")
+    house.clock.advance(hours=25)
+    failed = house.write_job(idempotency_key="k")
+    with database.write() as conn:
+        lifecycle.fail(conn, failed, ServiceError(), lease_owner="me", now=house.clock())
+    _charged_job(house, idempotency_key="k")
+    assert _audit(database) == []
+
+
+def _charged_job(house, **changes):
+    job = house.write_job(started=True, **changes)
+    result = JobResult(images=(IMAGE,), engine="fake", safety={}, warnings=(), expanded_prompt=None)
+    with house.database.write() as conn:
+        return lifecycle.succeed(conn, job, result, lease_owner="me", now=house.clock())
 
 
 def _job(house):
