@@ -1,5 +1,6 @@
 """Attention: which tokens see which, how heads are grouped, and how the norm rounds."""
 
+import pytest
 import torch
 from tiny_checkpoints import config_values, random_model
 from torch import Tensor
@@ -72,14 +73,24 @@ def test_every_image_token_sees_every_other_and_the_timestep(tiny_model: Hunyuan
 def test_query_heads_of_a_group_share_their_key_value_head() -> None:
     torch.manual_seed(0)
     query, key, value = torch.randn(2, 3, 5, 8), torch.randn(2, 7, 8), torch.randn(2, 7, 8)
-    mask = torch.rand(5, 7) < 0.6
-    mask[:, 0] = True
-    out = attend(query, key, value, mask_TL=mask)
+    out = attend(query, key, value, causal=True)
     for h in range(2):
         for g in range(3):
             for i in range(5):
-                score = (key[h] @ query[h, g, i] / 8**0.5).masked_fill(~mask[i], float("-inf"))
-                torch.testing.assert_close(out[h, g, i], score.softmax(0) @ value[h], atol=1e-6, rtol=1e-5)
+                seen = 7 - 5 + i + 1
+                score = key[h, :seen] @ query[h, g, i] / 8**0.5
+                torch.testing.assert_close(out[h, g, i], score.softmax(0) @ value[h, :seen], atol=1e-6, rtol=1e-5)
+
+
+def test_scores_computed_in_blocks_give_the_same_attention(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    query, key, value = torch.randn(2, 3, 5, 8), torch.randn(2, 7, 8), torch.randn(2, 7, 8)
+    for causal in (True, False):
+        monkeypatch.setattr("danqing.hunyuan_image3.attention.MAX_SCORES", 3 * 5 * 7)
+        whole = attend(query, key, value, causal=causal)
+        for max_scores in (1, 4 * 7, 14 * 7):
+            monkeypatch.setattr("danqing.hunyuan_image3.attention.MAX_SCORES", max_scores)
+            torch.testing.assert_close(attend(query, key, value, causal=causal), whole, atol=1e-6, rtol=1e-5)
 
 
 def test_rows_of_qkv_are_grouped_by_key_value_head(tiny_model: HunyuanImage3) -> None:

@@ -15,6 +15,9 @@ from danqing.hunyuan_image3.kv_cache import KvCache
 from danqing.hunyuan_image3.linear import Linear, linear
 from danqing.hunyuan_image3.rope import Rotation, rotate
 
+# Of one head at a time, on a CPU; 4 MiB in float32.
+MAX_SCORES = 1 << 20
+
 
 class RmsNorm(nn.Module):
     """Normalises in float32, rounds to the input's type, then multiplies by the weight."""
@@ -30,35 +33,45 @@ class RmsNorm(nn.Module):
         return self.weight * wide.to(x.dtype)
 
 
-def attend(query_HGTd: Tensor, key_HLd: Tensor, value_HLd: Tensor, *, mask_TL: Tensor | None = None) -> Tensor:
-    """Softmax attention, [H, G, T, d]; `mask_TL` is True where a key is seen.
+def attend(query_HGTd: Tensor, key_HLd: Tensor, value_HLd: Tensor, *, causal: bool = False) -> Tensor:
+    """Softmax attention, [H, G, T, d]; `causal`: the tokens are the last T keys, and see none after themselves.
 
     The query heads of a group are laid end to end, so that keys and values are read in place instead of being
     repeated for each of them.
     """
     H, G, T, d = query_HGTd.shape
     query_HQd = query_HGTd.reshape(H, G * T, d)
-    mask_QL = None if mask_TL is None else mask_TL.repeat(G, 1)
     if query_HQd.device.type == "cpu":
         # One head at a time keeps the scores small; the fused kernel reaches a third of this speed on a CPU.
+        hidden_QT = _later(T, T, device=query_HQd.device).repeat(G, 1) if causal else None
         heads = zip(query_HQd * d**-0.5, key_HLd, value_HLd, strict=True)
-        out = torch.stack([_attend_head(query, key, value, mask_QL) for query, key, value in heads])
+        out = torch.stack([_attend_head(query, key, value, hidden_QT) for query, key, value in heads])
     else:
+        seen_QL = ~_later(T, key_HLd.shape[1], device=query_HQd.device).repeat(G, 1) if causal else None
         # The fused kernels want a batch axis.
-        out = F.scaled_dot_product_attention(query_HQd[None], key_HLd[None], value_HLd[None], attn_mask=mask_QL)[0]
+        out = F.scaled_dot_product_attention(query_HQd[None], key_HLd[None], value_HLd[None], attn_mask=seen_QL)[0]
     return out.view(H, G, T, d)
 
 
-def _attend_head(query_Qd: Tensor, key_Ld: Tensor, value_Ld: Tensor, mask_QL: Tensor | None) -> Tensor:
+def _later(num_tokens: int, num_keys: int, *, device: torch.device) -> Tensor:
+    """Which keys come after each of the last tokens, bool [T, L]."""
+    return torch.ones(num_tokens, num_keys, dtype=torch.bool, device=device).triu(num_keys - num_tokens + 1)
+
+
+def _attend_head(query_Qd: Tensor, key_Ld: Tensor, value_Ld: Tensor, hidden_QT: Tensor | None) -> Tensor:
+    # In blocks of queries: the system hands out larger scores page by page, which takes as long as computing them.
+    num_rows = max(1, MAX_SCORES // len(key_Ld))
+    queries = query_Qd.split(num_rows)
+    hidden = [None] * len(queries) if hidden_QT is None else hidden_QT.split(num_rows)
+    value_dL = value_Ld.T.contiguous()
+    return torch.cat([_attend_rows(*rows, key_Ld, value_dL) for rows in zip(queries, hidden, strict=True)])
+
+
+def _attend_rows(query_Qd: Tensor, hidden_QT: Tensor | None, key_Ld: Tensor, value_dL: Tensor) -> Tensor:
     score_QL = linear(query_Qd, key_Ld)
-    if mask_QL is not None:
-        score_QL = score_QL.masked_fill(~mask_QL, float("-inf"))
-    return linear(score_QL.softmax(-1), value_Ld.T.contiguous())
-
-
-def causal_mask(num_tokens: int, num_keys: int, *, device: torch.device) -> Tensor:
-    """Which of all keys the last tokens see: those before them and themselves, bool [T, L]."""
-    return torch.ones(num_tokens, num_keys, dtype=torch.bool, device=device).tril(num_keys - num_tokens)
+    if hidden_QT is not None:
+        score_QL[:, -hidden_QT.shape[1] :].masked_fill_(hidden_QT, float("-inf"))
+    return linear(score_QL.softmax(-1), value_dL)
 
 
 class Attention(nn.Module):
@@ -95,9 +108,7 @@ class Attention(nn.Module):
         """Causal attention of new text tokens to the cache and to themselves."""
         query, key, value = self.project(x_1TD, rotation)
         keys, values = cache.write(layer_index, key[0], value[0])
-        T, L = x_1TD.shape[1], keys.shape[1]
-        mask = causal_mask(T, L, device=x_1TD.device)
-        return self.merge(attend(query[0], keys, values, mask_TL=mask)[None])
+        return self.merge(attend(query[0], keys, values, causal=True)[None])
 
     def image(self, x_BTD: Tensor, rotation: Rotation, caches: Sequence[KvCache], layer_index: int) -> Tensor:
         """Condition tokens, which see the prefix, those before them and themselves; then image tokens, which see
@@ -108,8 +119,7 @@ class Attention(nn.Module):
             keys, values = cache.write(layer_index, key[b], value[b])
             seen = cache.length + C
             # A single token sees all of its keys and needs no mask.
-            mask = None if C == 1 else causal_mask(C, seen, device=x_BTD.device)
-            conditions = attend(query[b, :, :, :C], keys[:, :seen], values[:, :seen], mask_TL=mask)
+            conditions = attend(query[b, :, :, :C], keys[:, :seen], values[:, :seen], causal=C > 1)
             image = attend(query[b, :, :, C:], keys, values)
             outs.append(torch.cat([conditions, image], dim=2))
         return self.merge(torch.stack(outs))
