@@ -44,7 +44,7 @@ class Tracing:
     def record(
         self, name: str, *, inference_id: str, began_ns: int, ended_ns: int, attributes: Attributes, failed: bool
     ) -> None:
-        """Keep one finished span; times are nanoseconds since 1970."""
+        """Record one finished span; times are nanoseconds since 1970."""
         span = self._tracer.start_span(
             name,
             context=_trace_of(inference_id),
