@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from acceptance.server import RECORDED_CHECKPOINT, Server, eventually, serving
+from acceptance.server import Server, eventually, serving
 from PIL import Image
 
 from danqing.jobs.webhooks import sign
@@ -37,10 +37,10 @@ needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="the JavaSc
 
 
 @pytest.fixture(scope="module")
-def quick_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def quick_server(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Iterator[Server]:
     data_dir = tmp_path_factory.mktemp("examples") / "data"
     command = (sys.executable, LAUNCHER)
-    with serving(data_dir, command=command, DANQING_MODEL=str(RECORDED_CHECKPOINT)) as server:
+    with serving(data_dir, command=command, DANQING_MODEL=str(tiny_checkpoint)) as server:
         server.wait_until_ready()
         yield server
 

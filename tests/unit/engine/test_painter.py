@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from tiny_checkpoints import config_values, random_model, stored_tensors, write_checkpoint
 
 from danqing.engine.interface import ImageResult
 from danqing.engine.interleaver import Interleaver, PromptRejected
@@ -14,16 +13,8 @@ from danqing.pictures.request import ImageRequest
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    values = config_values(max_position_embeddings=4096)
-    return write_checkpoint(
-        tmp_path_factory.mktemp("checkpoints") / "tiny", values, stored_tensors(random_model(values))
-    )
-
-
-@pytest.fixture(scope="module")
-def painter(checkpoint: Path) -> PipelinePainter:
-    return PipelinePainter.load(checkpoint, device="cpu", dtype=None, on_progress=lambda done, total: None)
+def painter(tiny_checkpoint: Path) -> PipelinePainter:
+    return PipelinePainter.load(tiny_checkpoint, device="cpu", dtype=None, on_progress=lambda done, total: None)
 
 
 def request(
@@ -117,13 +108,13 @@ def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
         PipelinePainter.load(tmp_path / "nowhere", device="cpu", dtype=None, on_progress=lambda done, total: None)
 
 
-def test_fp8_draws_too_and_says_so(checkpoint: Path) -> None:
-    painter = PipelinePainter.load(checkpoint, device="cpu", dtype="fp8", on_progress=lambda done, total: None)
+def test_fp8_draws_too_and_says_so(tiny_checkpoint: Path) -> None:
+    painter = PipelinePainter.load(tiny_checkpoint, device="cpu", dtype="fp8", on_progress=lambda done, total: None)
     assert "fp8, cpu" in painter.description
     drawn = pictures(painter, request())
     assert len(drawn[0, 0]) == 3 * 100 * 60
 
 
-def test_a_device_without_fp8_is_refused_by_the_name_of_the_setting(checkpoint: Path) -> None:
+def test_a_device_without_fp8_is_refused_by_the_name_of_the_setting(tiny_checkpoint: Path) -> None:
     with pytest.raises(UnsupportedDevice, match=r"DANQING_DTYPE is fp8: .*compute capability"):
-        PipelinePainter.load(checkpoint, device="mps", dtype="fp8", on_progress=lambda done, total: None)
+        PipelinePainter.load(tiny_checkpoint, device="mps", dtype="fp8", on_progress=lambda done, total: None)
