@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 BUNDLED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "mini"
 IMAGES_FOLDER = "images"
+SPARE_CONNECTIONS = 16
 
 Clock = Callable[[], datetime]
 
@@ -104,6 +105,8 @@ def create_app(
         metrics=metrics,
         clock=clock,
         max_body_bytes=settings.max_body_bytes,
+        # The last connections are for liveness checks.
+        max_requests=max(1, settings.max_connections - SPARE_CONNECTIONS),
         model_aliases=ModelAliases(names=settings.model_alias_names, response_format=settings.default_response_format),
         public_url=str(settings.public_url) if settings.public_url else None,
         low_balance_credits=settings.low_balance_credits,

@@ -56,5 +56,5 @@ def build_api(services: Services, *, lifespan: Lifespan, version: str) -> FastAP
         allow_private_network=True,
         max_age=PREFLIGHT_SECONDS,
     )
-    api.add_middleware(RequestContext, metrics=services.metrics)
+    api.add_middleware(RequestContext, metrics=services.metrics, max_requests=services.max_requests)
     return api

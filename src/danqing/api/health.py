@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request
 from sqlalchemy import Connection, text
 from starlette.responses import JSONResponse, Response
 
+from danqing.api.context import LIVENESS_PATH
 from danqing.api.errors import error_response
 from danqing.api.services import Services, ServicesDep
 from danqing.engine.interface import EngineState
@@ -15,7 +16,7 @@ READY_RETRY_AFTER_SECONDS = 2
 router = APIRouter(tags=["health"])
 
 
-@router.get("/healthz")
+@router.get(LIVENESS_PATH)
 async def alive() -> Response:
     """Liveness: the process responds."""
     return JSONResponse({"status": "ok"})

@@ -35,6 +35,7 @@ class Services:
     metrics: Metrics
     clock: Callable[[], datetime]
     max_body_bytes: int
+    max_requests: int
     public_url: str | None
     model_aliases: ModelAliases
     low_balance_credits: int
