@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -114,8 +114,10 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with _running(settings, services=services, image_check=image_check):
-            yield
+        # A second signal cancels the drain: the jobs are taken over at the next start.
+        with suppress(asyncio.CancelledError):
+            async with _running(settings, services=services, image_check=image_check):
+                yield
         if tracing is not None:
             await asyncio.to_thread(tracing.stop)
 
