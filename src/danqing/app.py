@@ -110,6 +110,8 @@ def create_app(
         model_aliases=ModelAliases(names=settings.model_alias_names, response_format=settings.default_response_format),
         public_url=str(settings.public_url) if settings.public_url else None,
         low_balance_credits=settings.low_balance_credits,
+        metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
+        private_folders=_private_folders(settings),
     )
 
     @asynccontextmanager
@@ -201,6 +203,13 @@ def package_version() -> str:
 def _engine(settings: Settings) -> Engine:
     folder = settings.model or BUNDLED_CHECKPOINT
     return LocalEngine(worker_command(folder, device=settings.device, dtype=settings.dtype), model=folder.name)
+
+
+def _private_folders(settings: Settings) -> tuple[str, ...]:
+    model = settings.model or BUNDLED_CHECKPOINT
+    # The longest first, so that none leaves a part of another.
+    folders = {str(folder) for path in (model, settings.data_dir) for folder in (path.parent, path.resolve().parent)}
+    return tuple(sorted(folders - {"/", "."}, key=len, reverse=True))
 
 
 def _tracing(settings: Settings) -> "Tracing | None":

@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="One JSON object per line, or plain text. `auto`: text on a terminal, else JSON."
     )
+    metrics_token: SecretStr | None = Field(
+        None, description="Bearer token that `/metrics` asks for. Unset: anyone who reaches the server reads it."
+    )
     tracing_endpoint: HttpUrl | None = Field(
         None,
         description="OpenTelemetry collector that accepts traces over HTTP, such as `http://localhost:4318/v1/traces`"

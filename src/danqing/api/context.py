@@ -116,7 +116,7 @@ class RequestContext:
                 "path": scope["path"],
                 "status": status,
                 "error_code": error_code,
-                "duration_seconds": round(seconds, 6),
+                "milliseconds": round(seconds * 1000, 1),
             },
         )
 
