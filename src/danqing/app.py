@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 BUNDLED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "mini"
 IMAGES_FOLDER = "images"
+SPARE_CONNECTIONS = 16
 
 Clock = Callable[[], datetime]
 
@@ -104,15 +105,21 @@ def create_app(
         metrics=metrics,
         clock=clock,
         max_body_bytes=settings.max_body_bytes,
+        # The last connections are for liveness checks.
+        max_requests=max(1, settings.max_connections - SPARE_CONNECTIONS),
         model_aliases=ModelAliases(names=settings.model_alias_names, response_format=settings.default_response_format),
         public_url=str(settings.public_url) if settings.public_url else None,
         low_balance_credits=settings.low_balance_credits,
+        metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
+        private_folders=_private_folders(settings),
     )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with _running(settings, services=services, image_check=image_check):
-            yield
+        # A second signal cancels the drain: the jobs are taken over at the next start.
+        with suppress(asyncio.CancelledError):
+            async with _running(settings, services=services, image_check=image_check):
+                yield
         if tracing is not None:
             await asyncio.to_thread(tracing.stop)
 
@@ -196,6 +203,13 @@ def package_version() -> str:
 def _engine(settings: Settings) -> Engine:
     folder = settings.model or BUNDLED_CHECKPOINT
     return LocalEngine(worker_command(folder, device=settings.device, dtype=settings.dtype), model=folder.name)
+
+
+def _private_folders(settings: Settings) -> tuple[str, ...]:
+    model = settings.model or BUNDLED_CHECKPOINT
+    # The longest first, so that none leaves a part of another.
+    folders = {str(folder) for path in (model, settings.data_dir) for folder in (path.parent, path.resolve().parent)}
+    return tuple(sorted(folders - {"/", "."}, key=len, reverse=True))
 
 
 def _tracing(settings: Settings) -> "Tracing | None":

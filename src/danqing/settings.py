@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, HttpUrl, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ENVIRONMENT_PREFIX = "DANQING_"
+MIN_CONNECTIONS = 32
 
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -76,6 +77,9 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="One JSON object per line, or plain text. `auto`: text on a terminal, else JSON."
     )
+    metrics_token: SecretStr | None = Field(
+        None, description="Bearer token that `/metrics` asks for. Unset: anyone who reaches the server reads it."
+    )
     tracing_endpoint: HttpUrl | None = Field(
         None,
         description="OpenTelemetry collector that accepts traces over HTTP, such as `http://localhost:4318/v1/traces`"
@@ -84,6 +88,12 @@ class Settings(BaseSettings):
 
     # Limits
     max_body_bytes: Count = Field(1_048_576, description="Largest request body; a larger one gets 413.")
+    max_connections: int = Field(
+        4_096,
+        ge=MIN_CONNECTIONS,
+        description="Connections at once. Above it, the connection that has waited longest for a request is closed."
+        " A lower limit of open files lowers it.",
+    )
     max_queued_jobs: Count = Field(512, description="Jobs that may wait; more get 503.")
     max_queued_jobs_per_account: Count = Field(256, description="Jobs of one account that may wait; more get 429.")
     max_concurrent_jobs: Count = Field(4, description="Jobs in the engine at once; it interleaves them step by step.")

@@ -44,13 +44,32 @@ class JsonFormatter(logging.Formatter):
         return json.dumps({name: value for name, value in line.items() if value is not None}, default=str)
 
 
+class TextFormatter(logging.Formatter):
+    """One line for people: time, level, logger, message, and the fields of `extra` as `name=value`."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (the library's name)
+        """Format one record, without a traceback."""
+        fields = {name: value for name, value in vars(record).items() if name not in _STANDARD_FIELDS}
+        fields.setdefault("inference_id", inference_id_of_request.get())
+        shown = [f"{name}={_quoted(str(value))}" for name, value in fields.items() if value is not None]
+        return " ".join([super().formatMessage(record), *shown])
+
+
+def _quoted(value: str) -> str:
+    # A path may hold line ends, which would forge a line.
+    return value if value.isprintable() and " " not in value else json.dumps(value)
+
+
 def configure_logging(*, level: str, log_format: str) -> None:
     """Send all logs of the process to standard error, in one format."""
     handler = logging.StreamHandler(sys.stderr)
     if log_format == "json" or (log_format == "auto" and not sys.stderr.isatty()):
         handler.setFormatter(JsonFormatter())
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        handler.setFormatter(TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers.clear()

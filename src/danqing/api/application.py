@@ -13,6 +13,7 @@ from danqing.api.context import RequestContext
 from danqing.api.documents import ERROR_RESPONSE
 from danqing.api.errors import handle_framework_error, handle_query_error, handle_service_error
 from danqing.api.head_requests import HeadRequests
+from danqing.api.health import Health
 from danqing.api.paths import CanonicalPaths
 from danqing.api.services import Services
 from danqing.errors import ServiceError
@@ -39,6 +40,7 @@ def build_api(services: Services, *, lifespan: Lifespan, version: str) -> FastAP
         responses={"default": ERROR_RESPONSE},
     )
     api.state.services = services
+    api.state.health = Health(services)
     for part in (images, jobs, models, keys, billing, usage, files, health):
         api.include_router(part.router)
     api.add_exception_handler(ServiceError, handle_service_error)
@@ -56,5 +58,5 @@ def build_api(services: Services, *, lifespan: Lifespan, version: str) -> FastAP
         allow_private_network=True,
         max_age=PREFLIGHT_SECONDS,
     )
-    api.add_middleware(RequestContext, metrics=services.metrics)
+    api.add_middleware(RequestContext, metrics=services.metrics, max_requests=services.max_requests)
     return api

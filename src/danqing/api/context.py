@@ -3,6 +3,7 @@
 A pure ASGI layer, so that it also logs and counts streams and clients that disconnect.
 """
 
+import asyncio
 import logging
 import re
 import time
@@ -15,7 +16,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from danqing.api.errors import error_response
-from danqing.errors import ServiceError
+from danqing.errors import Overloaded, ServiceError
 from danqing.jobs.job import sample_job_id
 from danqing.telemetry import Metrics, inference_id_of_request
 
@@ -41,6 +42,7 @@ EXPOSED_HEADERS = (
 )
 # Other methods, which clients can make up, share one label in the metrics.
 KNOWN_METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "PUT")
+LIVENESS_PATH = "/healthz"
 # Logged when a client hung up before its response began. It is never sent.
 CLIENT_CLOSED_STATUS = 499
 
@@ -48,10 +50,12 @@ CLIENT_CLOSED_STATUS = 499
 class RequestContext:
     """The layer around the application."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
-        """Count in `metrics`."""
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, max_requests: int) -> None:
+        """Count in `metrics`. Above `max_requests` at once, all but liveness checks are refused."""
         self._app = app
         self._metrics = metrics
+        self._max_requests = max_requests
+        self._num_running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -75,14 +79,24 @@ class RequestContext:
                 _add_headers(message, scope)
             await send(message)
 
+        async def send_error(error: ServiceError, **headers: str) -> None:
+            if status == CLIENT_CLOSED_STATUS:
+                await error_response(Request(scope), error, headers=headers)(scope, receive, send_with_headers)
+
+        self._num_running += 1
         try:
+            if self._num_running > self._max_requests and scope["path"] != LIVENESS_PATH:
+                await send_error(Overloaded("The server has too many requests at once."), Connection="close")
+                return
             await self._app(scope, receive, send_with_headers)
+        except asyncio.CancelledError:
+            # The server is told to stop at once. The task ends here; to raise again would only be logged as an error.
+            await send_error(Overloaded("The server is shutting down."), Connection="close")
         except Exception:
             logger.exception("unexpected error", extra={"path": scope["path"]})
-            if status == CLIENT_CLOSED_STATUS:
-                response = error_response(Request(scope), ServiceError())
-                await response(scope, receive, send_with_headers)
+            await send_error(ServiceError())
         finally:
+            self._num_running -= 1
             state["held"].close()
             self._finish(scope, status=status, seconds=time.perf_counter() - started)
             inference_id_of_request.reset(outer_id)
@@ -102,7 +116,7 @@ class RequestContext:
                 "path": scope["path"],
                 "status": status,
                 "error_code": error_code,
-                "duration_seconds": round(seconds, 6),
+                "milliseconds": round(seconds * 1000, 1),
             },
         )
 

@@ -23,7 +23,7 @@ class Services:
     """Everything that a handler may reach.
 
     `key_limits` count generation requests, `read_limits` all others that a key makes. `public_url` None: links begin as
-    the client's own request did.
+    the client's own request did. Messages without a key do not show `private_folders`.
     """
 
     database: Database
@@ -35,9 +35,12 @@ class Services:
     metrics: Metrics
     clock: Callable[[], datetime]
     max_body_bytes: int
+    max_requests: int
     public_url: str | None
     model_aliases: ModelAliases
     low_balance_credits: int
+    metrics_token: str | None
+    private_folders: tuple[str, ...]
 
     def base_url(self, request: Request) -> str:
         """Return the beginning of every link to this server, without a slash at the end."""

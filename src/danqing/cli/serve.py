@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import socket
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -47,6 +49,7 @@ def serve(
     """
     import uvicorn
 
+    from danqing.api.connections import FewAcceptErrors, fit_to_open_files, server_options
     from danqing.app import create_app, package_version, prepare
     from danqing.telemetry import configure_logging
 
@@ -57,6 +60,8 @@ def serve(
     url = _url(settings, listener)
     first = prepare(settings)
     configure_logging(level=settings.log_level, log_format=settings.log_format)
+    settings = settings.model_copy(update={"max_connections": fit_to_open_files(settings.max_connections)})
+    logging.getLogger("asyncio").addFilter(FewAcceptErrors(monotonic=time.monotonic))
     app = create_app(settings)
     services: Services = app.state.services
     _greet(url, settings=settings, first=first, version=package_version(), model=services.engine.status().model)
@@ -66,6 +71,7 @@ def serve(
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=int(settings.drain_seconds) + LAST_RESPONSES_SECONDS,
+        **server_options(settings.max_connections),
     )
     # uvicorn shuts down gracefully on these signals, then raises them again: a graceful shutdown is not a failure.
     for signal_number in (signal.SIGTERM, signal.SIGINT):

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from unit.api.calls import MODEL
 
 from danqing.accounts.api_keys import KeyKind, create_key
+from danqing.api.connections import server_options
 from danqing.app import create_app, prepare
 from danqing.engine.interface import EngineState, EngineStatus, ExpansionFailed, ImageResult, Progress
 from danqing.errors import ServiceError
@@ -181,8 +182,9 @@ def body() -> Callable[..., dict[str, object]]:
 
 
 @asynccontextmanager
-async def serve(app: FastAPI) -> AsyncIterator[str]:
-    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None))
+async def serve(app: FastAPI, *, max_connections: int = 100) -> AsyncIterator[str]:
+    options = server_options(max_connections)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None, access_log=False, **options))
     serving = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)

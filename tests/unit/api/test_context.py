@@ -1,5 +1,8 @@
 """Ids, headers and unexpected errors of every request."""
 
+import asyncio
+import json
+
 import pytest
 from unit.api.calls import PATH
 
@@ -53,3 +56,44 @@ async def test_no_response_may_be_kept_or_guessed_at_unless_it_says_so(client, b
         response = await client.get(path)
         assert response.headers["x-content-type-options"] == "nosniff", path
         assert kept.get(path, "no-store") in response.headers["cache-control"], path
+
+
+@pytest.mark.parametrize("settings", [{"max_connections": 32}], indirect=True)
+async def test_above_the_limit_of_requests_only_liveness_checks_are_served(http, body, engine):
+    engine.gate.clear()
+    waiting = [asyncio.create_task(http.post(PATH, json=body(num_inference_steps=1))) for _ in range(16)]
+    await asyncio.wait_for(engine.begun.wait(), 20)
+    for _ in range(400):
+        refused = await http.get("/v1/models")
+        if refused.status_code != 200:
+            break
+        await asyncio.sleep(0.01)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "overloaded")
+    assert (refused.headers["connection"], refused.headers["x-should-retry"]) == ("close", "true")
+    assert (await http.get("/healthz")).status_code == 200
+    engine.gate.set()
+    assert {response.status_code for response in await asyncio.gather(*waiting)} == {200}
+    assert (await http.get("/v1/models")).status_code == 200
+
+
+async def test_a_request_that_the_server_gives_up_gets_the_error_body(app, key, body, engine):
+    engine.gate.clear()
+    sent = []
+
+    messages = asyncio.Queue()
+    messages.put_nowait({"type": "http.request", "body": json.dumps(body()).encode(), "more_body": False})
+
+    async def send(message):
+        sent.append(message)
+
+    headers = [(b"authorization", f"Bearer {key}".encode()), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": PATH, "raw_path": PATH.encode(), "headers": headers}
+    scope |= {"query_string": b"", "http_version": "1.1", "scheme": "http", "server": ("x", 80), "root_path": ""}
+    serving = asyncio.create_task(app(scope, messages.get, send))
+    await asyncio.wait_for(engine.begun.wait(), 20)
+    serving.cancel()
+    await asyncio.wait_for(serving, 20)
+    content = json.loads(sent[1]["body"])
+    assert (sent[0]["status"], content["error"]["code"]) == (503, "overloaded")
+    assert content["error"]["message"] == "The server is shutting down."
+    engine.gate.set()

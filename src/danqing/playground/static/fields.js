@@ -1,5 +1,7 @@
 // The request's fields: ranges, defaults, sizes, and the request body that settings make.
 
+import { isObject } from "./stored.js";
+
 export const MODEL_ID = "hunyuan/hunyuan-image-v3-text-to-image";
 
 // A test compares them with /openapi.json.
@@ -42,6 +44,21 @@ export const DEFAULTS = {
   output_compression: 90,
   webhook_url: "",
 };
+
+// Settings that were kept, with defaults in place of what is missing or no value of its field.
+export function withDefaults(kept) {
+  const settings = isObject(kept) ? kept : {};
+  const sound = ([name, standard]) => [name, isSound(name, settings[name], standard) ? settings[name] : standard];
+  return { ...settings, ...Object.fromEntries(Object.entries(DEFAULTS).map(sound)) };
+}
+
+function isSound(name, value, standard) {
+  if (name === "image_size" && isObject(value)) return Number.isFinite(value.width) && Number.isFinite(value.height);
+  if (typeof value !== typeof standard) return false;
+  const { options, min = -Infinity, max = Infinity } = FIELDS[name] ?? {};
+  if (options) return options.includes(value) || (name === "image_size" && value === AUTO);
+  return typeof value !== "number" || (value >= min && value <= max);
+}
 
 export function sampleSeed() {
   return 1 + (crypto.getRandomValues(new Uint32Array(1))[0] % MAX_SAMPLED_SEED);

@@ -1,8 +1,9 @@
 // A job from its first event to its last: shows the images while they form and downloads them.
 
 import { Failure, failureOf } from "./api.js";
-import { sizeOf } from "./fields.js";
+import { sizeOf, withDefaults } from "./fields.js";
 import { showFrames, showImage, showProgress, showStep, showStopped } from "./stage.js";
+import { isObject, readStored } from "./stored.js";
 import { inSeconds } from "./wording.js";
 
 const RUNNING = "danqing.running";
@@ -11,7 +12,10 @@ const SLUG_CHARACTERS = 48;
 // A job outlives a reload of the page: its id is enough to follow it again.
 export const remember = (running) => localStorage.setItem(RUNNING, JSON.stringify(running));
 export const forget = () => localStorage.removeItem(RUNNING);
-export const remembered = () => JSON.parse(localStorage.getItem(RUNNING) ?? "null");
+export function remembered() {
+  const { id, settings, startedAt } = readStored(RUNNING);
+  return typeof id === "string" && isObject(settings) ? { id, settings: withDefaults(settings), startedAt: Number(startedAt) || Date.now() } : null;
+}
 
 export function fileName(settings, image) {
   const slug = settings.prompt.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "").slice(0, SLUG_CHARACTERS);
