@@ -36,7 +36,7 @@ class LeaseTerms:
 
 
 class Heartbeat:
-    """Renews leases, ends jobs that waited too long, and recovers those of processes that are gone."""
+    """Renews leases, ends jobs that wait too long or lost their API key, recovers those of processes that are gone."""
 
     def __init__(
         self,
@@ -76,6 +76,7 @@ class Heartbeat:
         """Do all that a heartbeat does, once."""
         await self.renew()
         await self.end_overdue()
+        await self.end_dead_keys()
         if self.recovering:
             await self.recover()
 
@@ -101,6 +102,17 @@ class Heartbeat:
             if job.status is JobStatus.QUEUED and job.created_at < oldest:
                 error = GenerationTimeout(f"The job waited over {limit_seconds:g} s in the queue.")
                 await self._outcomes.fail(job, error)
+
+    async def end_dead_keys(self) -> None:
+        """Cancel the jobs in the queue whose API key was revoked or disabled; running ones are finished."""
+        queued = [job.id for job in self._local_jobs.all() if job.status is JobStatus.QUEUED]
+        if not queued:
+            return
+        cancelled = await self._database.run_write(
+            lambda conn: lifecycle.cancel_dead_keys(conn, queued, now=self._clock())
+        )
+        for job in cancelled:
+            self._local_jobs.end(job)
 
     async def recover(self) -> None:
         """Take over, or end, jobs whose owner has not renewed its lease, as many as there are free slots."""

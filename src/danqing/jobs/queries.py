@@ -5,8 +5,9 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, insert, select, update
+from sqlalchemy import Connection, Row, and_, delete, insert, or_, select, update
 
+from danqing.accounts.tables import api_keys
 from danqing.jobs.job import Job, JobImage, JobStatus, Origin
 from danqing.jobs.tables import idempotency_keys, jobs, webhook_deliveries
 from danqing.pictures.request import ImageRequest
@@ -47,6 +48,18 @@ def move_job(
         condition = and_(condition, jobs.c.lease_owner == lease_owner)
     row = conn.execute(update(jobs).where(condition).values(values).returning(*jobs.c)).one_or_none()
     return None if row is None else job_from_row(row)
+
+
+def find_jobs_of_dead_keys(conn: Connection, job_ids: Collection[str]) -> list[str]:
+    """Read which of the jobs are queued under a revoked or disabled key, and keep other transactions from moving them.
+
+    In the order of accounts, like all that settles several jobs.
+    """
+    dead = or_(api_keys.c.disabled, api_keys.c.revoked_at.is_not(None))
+    queued = and_(jobs.c.id.in_(job_ids), jobs.c.status == JobStatus.QUEUED)
+    found = select(jobs.c.id).join(api_keys, api_keys.c.prefix == jobs.c.api_key_id).where(queued, dead)
+    found = found.order_by(jobs.c.account_id, jobs.c.created_at).with_for_update(of=jobs)
+    return list(conn.execute(found).scalars())
 
 
 def renew_leases(

@@ -89,6 +89,9 @@ class Workers:
         except LostJob:
             await self._outcomes.learn(job)
             return
+        if started.status.finished:
+            self._local_jobs.end(started)
+            return
         channel = self._local_jobs.channel(job.id)
         if channel is None:
             return  # It was cancelled as soon as it was started.
