@@ -55,9 +55,7 @@ def _accepted(job: Job, services: Services) -> Response:
 
 def _stream(job: Job, call: GenerationCall, services: Services) -> Response:
     async def end() -> None:
-        if not job.collectable:
-            # Changes nothing once the job is finished.
-            await services.jobs.cancel(job.id, account_id=job.account_id)
+        await services.jobs.abandon(job)
 
     events = generation_events(job, num_partial_images=call.num_partial_images, services=services)
     return EventStream(events, store=services.store, on_end=end)
@@ -67,8 +65,7 @@ async def _images(request: Request, job: Job, call: GenerationCall, services: Se
     if not job.status.finished:
         finished = await _unless_disconnected(request, services.jobs.wait(job.id, account_id=caller.account_id))
         if finished is None:
-            if not job.collectable:
-                await services.jobs.cancel(job.id, account_id=caller.account_id)
+            await services.jobs.abandon(job)
             return Response(status_code=CLIENT_CLOSED_STATUS)
         job = finished
     if job.status is not JobStatus.COMPLETED:

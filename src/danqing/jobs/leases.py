@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from danqing.database import Database
-from danqing.errors import GenerationTimeout
+from danqing.errors import GenerationTimeout, Overloaded
 from danqing.jobs import lifecycle, queries
 from danqing.jobs.job import JobStatus
 from danqing.jobs.lifecycle import Lease
@@ -73,7 +73,8 @@ class Heartbeat:
                 await self._loop
 
     async def beat(self) -> None:
-        """Do all that a heartbeat does, once."""
+        """Do all that a heartbeat does, once. Raises Overloaded while the database is away."""
+        await self._outcomes.write_postponed()
         await self.renew()
         await self.end_overdue()
         await self.end_dead_keys()
@@ -133,5 +134,7 @@ class Heartbeat:
             await asyncio.sleep(self._limits.lease_seconds / HEARTBEATS_PER_LEASE)
             try:
                 await self.beat()
+            except Overloaded:
+                continue  # The database has logged it.
             except Exception:
                 logger.exception("a heartbeat of the jobs failed; the next one follows")

@@ -191,13 +191,18 @@ class JobService:
         self._local_jobs.end(job)
         return job
 
+    async def abandon(self, job: Job) -> None:
+        """Cancel a job whose caller has left, unless it is over or its result can still be collected."""
+        if not job.collectable and self._local_jobs.find(job.id) is not None:
+            await self._outcomes.cancel(job)
+
     async def _drain(self, timeout_seconds: float) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 await self._local_jobs.wait_until_empty()
         await self._workers.stop()
-        for job in self._local_jobs.all():
-            await self._outcomes.leave(job)
+        # All at once: while the database is away, each by itself would wait for it.
+        await asyncio.gather(*(self._outcomes.leave(job) for job in self._local_jobs.all()))
         await self._workers.discard_leftovers()
         await self._heartbeat.stop()
 
@@ -233,9 +238,7 @@ class JobService:
     async def _withdraw(self, writing: "asyncio.Task[Job]") -> None:
         await asyncio.wait([writing])
         if writing.exception() is None:
-            job = writing.result()
-            if not job.collectable:
-                await self.cancel(job.id, account_id=job.account_id)
+            await self.abandon(writing.result())
 
 
 def _last_events(job: Job, *, hand_out: bool, given: Collection[int]) -> Iterator[JobEvent]:
