@@ -27,6 +27,7 @@ from danqing.jobs.limits import JobLimits
 from danqing.jobs.metrics import JobMetrics
 from danqing.jobs.ports import JobParts
 from danqing.jobs.service import JobService
+from danqing.jobs.webhook_targets import WebhookTargets
 from danqing.jobs.webhooks import WebhookSender
 from danqing.playground.page import playground_router
 from danqing.playground.reference import reference_router
@@ -82,7 +83,15 @@ def create_app(
     if tracing is not None:
         parts = _traced(parts, tracing)
     price = Price(megapixel_credits=settings.price_megapixel_credits)
-    jobs = JobService(database, parts=parts, limits=_job_limits(settings), price=price, clock=clock)
+    webhook_targets = WebhookTargets(allowed_networks=settings.webhook_allowed_networks)
+    jobs = JobService(
+        database,
+        parts=parts,
+        limits=_job_limits(settings),
+        price=price,
+        clock=clock,
+        webhook_targets=webhook_targets,
+    )
     metrics.watch("danqing_jobs_queued", "Jobs waiting.", lambda: jobs.num_queued)
     metrics.watch("danqing_jobs_running", "Jobs in the engine.", lambda: jobs.num_running)
     services = Services(
@@ -111,7 +120,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with _running(settings, services=services, image_check=image_check):
+        async with _running(settings, services=services, image_check=image_check, webhook_targets=webhook_targets):
             yield
         if tracing is not None:
             await asyncio.to_thread(tracing.stop)
@@ -127,13 +136,16 @@ def create_app(
 
 
 @asynccontextmanager
-async def _running(settings: Settings, *, services: Services, image_check: ImageCheck) -> AsyncIterator[None]:
+async def _running(
+    settings: Settings, *, services: Services, image_check: ImageCheck, webhook_targets: WebhookTargets
+) -> AsyncIterator[None]:
     """Start every part, and stop them in reverse order: first the sources of work, last the engine."""
     store, base_url = services.store, _webhook_base_url(settings)
     webhooks = WebhookSender(
         services.database,
         describe=lambda job: job_body(job, response_format=ResponseFormat(base_url=base_url), store=store),
         clock=services.clock,
+        targets=webhook_targets,
     )
     await asyncio.to_thread(prepare, settings, clock=services.clock)
     await store.start()

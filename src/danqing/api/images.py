@@ -50,7 +50,10 @@ def _accepted(job: Job, services: Services) -> Response:
         "Retry-After": str(POLL_SECONDS),
         "Preference-Applied": "respond-async",
     }
-    return JSONResponse({"id": job.id, "status": job.status.value}, status_code=202, headers=headers)
+    body: dict[str, Any] = {"id": job.id, "status": job.status.value}
+    if job.warnings:
+        body["warnings"] = list(job.warnings)
+    return JSONResponse(body, status_code=202, headers=headers)
 
 
 def _stream(job: Job, call: GenerationCall, services: Services) -> Response:
