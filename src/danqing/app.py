@@ -40,7 +40,7 @@ from danqing.safety.prompt_check import PolicyPromptCheck
 from danqing.settings import Settings
 from danqing.storage.clean_up import clean_up_for_ever
 from danqing.storage.image_store import ImageStore
-from danqing.storage.local import LocalImageStore
+from danqing.storage.local import FOLDER_MODE, LocalImageStore
 from danqing.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ async def _running(
 
 def prepare(settings: Settings, *, clock: Clock = utc_now) -> FirstStart | None:
     """Make the data folder, the schema, and at the very first start an account with a key, which is returned."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     database = Database(settings.effective_database_url)
     try:
         database.migrate()

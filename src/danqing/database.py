@@ -3,11 +3,12 @@
 SQLite by default (one writer at a time, WAL, foreign keys on), PostgreSQL by URL. Every time is UTC.
 """
 
+import os
 import sqlite3
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,6 +38,8 @@ BUSY_TIMEOUT_SECONDS = 5
 STARTUP_TIMEOUT_SECONDS = 30
 WAL_RETRY_SECONDS = 0.01
 MAX_CONNECTIONS = 8
+# Keys, prompts and webhook secrets are in it.
+FILE_MODE = 0o600
 POSTGRESQL_DRIVER = "postgresql+pg8000"
 SSL_MODES = ("disable", "require", "verify-full")
 # An arbitrary number, the same for every server of a database.
@@ -97,6 +100,10 @@ class Database:
 
     def migrate(self) -> None:
         """Migrate the schema to this version; safe when several processes start at once."""
+        if self._is_sqlite:
+            # Earlier versions let everybody read it. Another user's file is that user's business.
+            with suppress(OSError):
+                Path(self.engine.url.database or "").chmod(FILE_MODE)
         with self._patient_write() as conn:
             if not self._is_sqlite:
                 conn.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": MIGRATION_LOCK_ID})
@@ -158,9 +165,17 @@ def _sqlite_engine(url: URL) -> Engine:
         max_overflow=0,
         connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
     )
+    event.listen(engine, "do_connect", _create_privately)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _create_privately(_dialect: Any, _record: Any, arguments: list[Any], _parameters: Any) -> None:
+    # SQLite gives its other files the mode of this one. Only ever a new file: to close an existing one would end its
+    # locks in this process. What cannot be created, SQLite itself reports.
+    with suppress(OSError):
+        os.close(os.open(arguments[0], os.O_CREAT | os.O_EXCL | os.O_RDWR, FILE_MODE))
 
 
 def _prepare_sqlite(dbapi_connection: sqlite3.Connection, _record: Any) -> None:
