@@ -1,8 +1,8 @@
 """A running job service on a database of either kind, with fakes around it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from danqing.accounts.accounts import create_account
 from danqing.accounts.api_keys import create_key
 from danqing.accounts.pricing import Price
 from danqing.database import Database
+from danqing.errors import Overloaded
 from danqing.jobs import lifecycle
 from danqing.jobs.job import Job, Origin, Submission
 from danqing.jobs.lifecycle import Lease
@@ -124,6 +125,21 @@ def house(database, clock):
     yield house
     with database.read() as conn:
         assert audit.check(conn) == []
+
+
+@contextmanager
+def outage(house: House) -> Iterator[None]:
+    """No transaction that writes can be made meanwhile, as when the disk is full."""
+    run_write = house.database.run_write
+
+    async def refuse(work: object) -> None:
+        raise Overloaded("The database cannot be reached or has no room; try again later.")
+
+    house.database.run_write = refuse
+    try:
+        yield
+    finally:
+        house.database.run_write = run_write
 
 
 async def until(condition: Callable[[], object]) -> None:

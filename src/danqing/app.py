@@ -27,6 +27,7 @@ from danqing.jobs.limits import JobLimits
 from danqing.jobs.metrics import JobMetrics
 from danqing.jobs.ports import JobParts
 from danqing.jobs.service import JobService
+from danqing.jobs.webhook_targets import WebhookTargets
 from danqing.jobs.webhooks import WebhookSender
 from danqing.playground.page import playground_router
 from danqing.playground.reference import reference_router
@@ -39,7 +40,7 @@ from danqing.safety.prompt_check import PolicyPromptCheck
 from danqing.settings import Settings
 from danqing.storage.clean_up import clean_up_for_ever
 from danqing.storage.image_store import ImageStore
-from danqing.storage.local import LocalImageStore
+from danqing.storage.local import FOLDER_MODE, LocalImageStore
 from danqing.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -83,7 +84,15 @@ def create_app(
     if tracing is not None:
         parts = _traced(parts, tracing)
     price = Price(megapixel_credits=settings.price_megapixel_credits)
-    jobs = JobService(database, parts=parts, limits=_job_limits(settings), price=price, clock=clock)
+    webhook_targets = WebhookTargets(allowed_networks=settings.webhook_allowed_networks)
+    jobs = JobService(
+        database,
+        parts=parts,
+        limits=_job_limits(settings),
+        price=price,
+        clock=clock,
+        webhook_targets=webhook_targets,
+    )
     metrics.watch("danqing_jobs_queued", "Jobs waiting.", lambda: jobs.num_queued)
     metrics.watch("danqing_jobs_running", "Jobs in the engine.", lambda: jobs.num_running)
     services = Services(
@@ -118,7 +127,7 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # A second signal cancels the drain: the jobs are taken over at the next start.
         with suppress(asyncio.CancelledError):
-            async with _running(settings, services=services, image_check=image_check):
+            async with _running(settings, services=services, image_check=image_check, webhook_targets=webhook_targets):
                 yield
         if tracing is not None:
             await asyncio.to_thread(tracing.stop)
@@ -134,13 +143,16 @@ def create_app(
 
 
 @asynccontextmanager
-async def _running(settings: Settings, *, services: Services, image_check: ImageCheck) -> AsyncIterator[None]:
+async def _running(
+    settings: Settings, *, services: Services, image_check: ImageCheck, webhook_targets: WebhookTargets
+) -> AsyncIterator[None]:
     """Start every part, and stop them in reverse order: first the sources of work, last the engine."""
     store, base_url = services.store, _webhook_base_url(settings)
     webhooks = WebhookSender(
         services.database,
         describe=lambda job: job_body(job, response_format=ResponseFormat(base_url=base_url), store=store),
         clock=services.clock,
+        targets=webhook_targets,
     )
     await asyncio.to_thread(prepare, settings, clock=services.clock)
     await store.start()
@@ -163,7 +175,7 @@ async def _running(settings: Settings, *, services: Services, image_check: Image
 
 def prepare(settings: Settings, *, clock: Clock = utc_now) -> FirstStart | None:
     """Make the data folder, the schema, and at the very first start an account with a key, which is returned."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     database = Database(settings.effective_database_url)
     try:
         database.migrate()

@@ -3,14 +3,12 @@
 SQLite by default (one writer at a time, WAL, foreign keys on), PostgreSQL by URL. Every time is UTC.
 """
 
-import asyncio
-import logging
+import os
 import sqlite3
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,31 +28,22 @@ from sqlalchemy import (
     make_url,
     text,
 )
-from sqlalchemy.exc import DBAPIError, InterfaceError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.types import TypeDecorator
 
-from danqing.errors import Overloaded
+from danqing.database_lanes import PRIMARY_CODE, Lane, OutageLog
 
-logger = logging.getLogger(__name__)
-
-BUSY_TIMEOUT_SECONDS = 30
+# How long a transaction waits for the lock of an SQLite file.
+BUSY_TIMEOUT_SECONDS = 5
+# The same at a first start, when other servers may be migrating.
+STARTUP_TIMEOUT_SECONDS = 30
 WAL_RETRY_SECONDS = 0.01
-# The part of an extended SQLite error code that names the kind of error.
-PRIMARY_CODE = 0xFF
 MAX_CONNECTIONS = 8
+# Keys, prompts and webhook secrets are in it.
+FILE_MODE = 0o600
 POSTGRESQL_DRIVER = "postgresql+pg8000"
 SSL_MODES = ("disable", "require", "verify-full")
 # An arbitrary number, the same for every server of a database.
 MIGRATION_LOCK_ID = 0x64616E71
-
-# Errors that callers can only wait out. SQLite: locked, full, or a file that cannot be opened, read or written.
-SQLITE_OUTAGES = frozenset(
-    {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
-)
-# The same as PostgreSQL error classes: connection, resources, operator intervention, system.
-POSTGRESQL_OUTAGES = ("08", "53", "57", "58")
-OUTAGE_RETRY_SECONDS = 30
 
 MIGRATIONS_FOLDER = Path(__file__).parent / "migrations"
 
@@ -103,14 +92,19 @@ class Database:
             raise ValueError(f"the database URL must begin with sqlite:/// or postgresql://, not {parsed.drivername}")
         self._is_sqlite = parsed.drivername == "sqlite"
         self.engine = _sqlite_engine(parsed) if self._is_sqlite else _postgresql_engine(parsed)
+        outage_log = OutageLog()
         # SQLite has one writer. A queue in front of it is faster than many threads that poll its lock.
         num_writers = 1 if self._is_sqlite else MAX_CONNECTIONS // 2
-        self._writers = ThreadPoolExecutor(num_writers, thread_name_prefix="database-write")
-        self._readers = ThreadPoolExecutor(MAX_CONNECTIONS // 2, thread_name_prefix="database-read")
+        self._writes = Lane("write", num_threads=num_writers, transaction=self.write, outage_log=outage_log)
+        self._reads = Lane("read", num_threads=MAX_CONNECTIONS // 2, transaction=self.read, outage_log=outage_log)
 
     def migrate(self) -> None:
         """Migrate the schema to this version; safe when several processes start at once."""
-        with self.write() as conn:
+        if self._is_sqlite:
+            # Earlier versions let everybody read it. Another user's file is that user's business.
+            with suppress(OSError):
+                Path(self.engine.url.database or "").chmod(FILE_MODE)
+        with self._patient_write() as conn:
             if not self._is_sqlite:
                 conn.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": MIGRATION_LOCK_ID})
             config = Config()
@@ -127,77 +121,38 @@ class Database:
                 yield conn
 
     @contextmanager
+    def _patient_write(self) -> Iterator[Connection]:
+        with self.engine.connect() as conn:
+            if self._is_sqlite:
+                driver: Any = conn.connection.driver_connection
+                driver.execute(f"PRAGMA busy_timeout = {STARTUP_TIMEOUT_SECONDS * 1000}").close()
+            with conn.begin():
+                yield conn
+            # The pool would hand it out with its patience.
+            conn.invalidate()
+
+    @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that commits at the end, or rolls back on an exception."""
         with self.engine.begin() as conn:
             yield conn
 
     async def run_read(self, work: Callable[[Connection], Result]) -> Result:
-        """Run `work` in a read-only transaction in a thread. Raises Overloaded when the database is unreachable."""
-        return await _in_thread(self._readers, self._work_reading, work)
+        """Run `work` in a read-only transaction in a thread. Raises Overloaded when the database is away."""
+        return await self._reads.run(work)
 
     async def run_write(self, work: Callable[[Connection], Result]) -> Result:
-        """Run `work` in a transaction in a thread. Raises Overloaded when the database is unreachable or full.
+        """Run `work` in a transaction in a thread. Raises Overloaded when the database is away or full.
 
         A cancelled caller still waits for the transaction, so it knows whether the transaction committed.
         """
-        return await _in_thread(self._writers, self._work_writing, work)
+        return await self._writes.run(work)
 
     def close(self) -> None:
         """Finish running transactions and close every connection."""
-        self._writers.shutdown()
-        self._readers.shutdown()
+        self._writes.close()
+        self._reads.close()
         self.engine.dispose()
-
-    def _work_reading(self, work: Callable[[Connection], Result]) -> Result:
-        with _outages_raise_overloaded(), self.read() as conn:
-            return work(conn)
-
-    def _work_writing(self, work: Callable[[Connection], Result]) -> Result:
-        with _outages_raise_overloaded(), self.write() as conn:
-            return work(conn)
-
-
-@contextmanager
-def _outages_raise_overloaded() -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:
-        if not _is_outage(error):
-            raise
-        logger.exception("the database cannot be used")
-        message = "The database cannot be reached or has no room; try again later."
-        raise Overloaded(message, retry_after_seconds=OUTAGE_RETRY_SECONDS) from error
-
-
-def _is_outage(error: SQLAlchemyError) -> bool:
-    if not isinstance(error, DBAPIError):
-        return isinstance(error, NoConnectionFree)
-    cause = error.orig
-    if isinstance(cause, sqlite3.Error):
-        # The low byte is the kind of error. Errors of the driver itself have no code.
-        return getattr(cause, "sqlite_errorcode", 0) & PRIMARY_CODE in SQLITE_OUTAGES
-    fields = cause.args[0] if cause is not None and cause.args else None
-    if isinstance(fields, dict):
-        return str(fields.get("C", "")).startswith(POSTGRESQL_OUTAGES)
-    # Errors without server fields are about the connection.
-    return isinstance(error, InterfaceError)
-
-
-async def _in_thread(
-    threads: ThreadPoolExecutor,
-    run: Callable[[Callable[[Connection], Result]], Result],
-    work: Callable[[Connection], Result],
-) -> Result:
-    future = asyncio.get_running_loop().run_in_executor(threads, run, work)
-    try:
-        return await asyncio.shield(future)
-    except asyncio.CancelledError:
-        # Returning now would let the caller clean up while the transaction still runs.
-        await asyncio.wait([future])
-        if not future.cancelled():
-            future.exception()  # Retrieved, so that asyncio does not log it as never retrieved.
-        raise
 
 
 def _sqlite_engine(url: URL) -> Engine:
@@ -210,9 +165,17 @@ def _sqlite_engine(url: URL) -> Engine:
         max_overflow=0,
         connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
     )
+    event.listen(engine, "do_connect", _create_privately)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _create_privately(_dialect: Any, _record: Any, arguments: list[Any], _parameters: Any) -> None:
+    # SQLite gives its other files the mode of this one. Only ever a new file: to close an existing one would end its
+    # locks in this process. What cannot be created, SQLite itself reports.
+    with suppress(OSError):
+        os.close(os.open(arguments[0], os.O_CREAT | os.O_EXCL | os.O_RDWR, FILE_MODE))
 
 
 def _prepare_sqlite(dbapi_connection: sqlite3.Connection, _record: Any) -> None:
@@ -225,7 +188,7 @@ def _prepare_sqlite(dbapi_connection: sqlite3.Connection, _record: Any) -> None:
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
     # SQLite does not wait for this lock, and processes that open a new file at once compete for it.
-    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    deadline = time.monotonic() + STARTUP_TIMEOUT_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL").close()

@@ -7,8 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, HttpUrl, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, IPvAnyNetwork, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ENVIRONMENT_PREFIX = "DANQING_"
 MIN_CONNECTIONS = 32
@@ -19,6 +19,14 @@ Count = Annotated[int, Field(ge=1)]
 
 def _default_data_dir() -> Path:
     return Path.home() / ".local" / "share" / "danqing"
+
+
+def _split_networks(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+# One or several, as `192.168.1.0/24` or a single address.
+Networks = Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_split_networks)]
 
 
 class Settings(BaseSettings):
@@ -120,6 +128,12 @@ class Settings(BaseSettings):
     )
     default_response_format: Literal["url", "b64_json"] = Field(
         "url", description="Format of a response whose request names none: a link, or the bytes."
+    )
+
+    # Webhooks
+    webhook_allowed_networks: Networks = Field(
+        (),
+        description="Networks that webhooks may go to besides public addresses: `192.168.1.0/24,fd00::/8`.",
     )
 
     # Money

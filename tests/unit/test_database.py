@@ -1,9 +1,11 @@
 """The database: transactions, moments, migrations."""
 
 import asyncio
+import os
 import shutil
 import sqlite3
 import ssl
+import stat
 import sys
 import threading
 import traceback
@@ -28,6 +30,22 @@ def test_the_migrations_make_exactly_the_tables_that_the_code_describes(empty_da
         differences = compare_metadata(MigrationContext.configure(conn, opts={"compare_type": True}), metadata)
     database.close()
     assert differences == []
+
+
+def test_nobody_but_the_own_user_can_read_a_database_file_new_or_from_before(tmp_path):
+    former_mask = os.umask(0o022)
+    try:
+        (tmp_path / "old.db").touch(0o644)
+        for name in ("new.db", "old.db"):
+            database = Database(f"sqlite:///{tmp_path / name}")
+            database.migrate()
+            with database.write() as conn:
+                _add_account(conn, "a")
+                modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob(f"{name}*")}
+            database.close()
+            assert modes == dict.fromkeys((name, f"{name}-wal", f"{name}-shm"), 0o600)
+    finally:
+        os.umask(former_mask)
 
 
 def test_migrating_twice_changes_nothing(database):

@@ -54,10 +54,11 @@ def find_key(conn: Connection, prefix: str) -> Row[Any] | None:
     return conn.execute(select(api_keys).where(api_keys.c.prefix == prefix)).one_or_none()
 
 
-def lock_key(conn: Connection, prefix: str) -> Row[Any]:
+def lock_key(conn: Connection, prefix: str) -> Row[Any] | None:
     """Read a key and let no other transaction change it, or hold credits for it, until this one ends."""
     # The weaker lock does not block transactions that merely refer to the key.
-    return conn.execute(select(api_keys).where(api_keys.c.prefix == prefix).with_for_update(key_share=True)).one()
+    locking = select(api_keys).where(api_keys.c.prefix == prefix).with_for_update(key_share=True)
+    return conn.execute(locking).one_or_none()
 
 
 def list_keys(conn: Connection, account_id: str) -> list[Row[Any]]:

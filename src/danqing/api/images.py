@@ -50,14 +50,15 @@ def _accepted(job: Job, services: Services) -> Response:
         "Retry-After": str(POLL_SECONDS),
         "Preference-Applied": "respond-async",
     }
-    return JSONResponse({"id": job.id, "status": job.status.value}, status_code=202, headers=headers)
+    body: dict[str, Any] = {"id": job.id, "status": job.status.value}
+    if job.warnings:
+        body["warnings"] = list(job.warnings)
+    return JSONResponse(body, status_code=202, headers=headers)
 
 
 def _stream(job: Job, call: GenerationCall, services: Services) -> Response:
     async def end() -> None:
-        if not job.collectable:
-            # Changes nothing once the job is finished.
-            await services.jobs.cancel(job.id, account_id=job.account_id)
+        await services.jobs.abandon(job)
 
     events = generation_events(job, num_partial_images=call.num_partial_images, services=services)
     return EventStream(events, store=services.store, on_end=end)
@@ -67,8 +68,7 @@ async def _images(request: Request, job: Job, call: GenerationCall, services: Se
     if not job.status.finished:
         finished = await _unless_disconnected(request, services.jobs.wait(job.id, account_id=caller.account_id))
         if finished is None:
-            if not job.collectable:
-                await services.jobs.cancel(job.id, account_id=caller.account_id)
+            await services.jobs.abandon(job)
             return Response(status_code=CLIENT_CLOSED_STATUS)
         job = finished
     if job.status is not JobStatus.COMPLETED:

@@ -10,7 +10,7 @@ from danqing.accounts.api_keys import ApiKey
 from danqing.api.auth import ImageReader
 from danqing.api.event_stream import EventStream
 from danqing.api.image_events import progress_events
-from danqing.api.responses import ResponseFormat, cost_headers, job_body
+from danqing.api.responses import ResponseFormat, cost_headers, job_body, webhook_fields
 from danqing.api.services import Services, ServicesDep
 from danqing.api.streamed_json import StreamedJson
 from danqing.api.submissions import GENERATIONS_PATH
@@ -61,6 +61,9 @@ async def _find(job_id: str, request: Request, services: Services, caller: ApiKe
 
 async def _response(job: Job, request: Request, services: Services) -> Response:
     body = await job_body(job, response_format=_response_format(job, request, services), store=services.store)
+    webhook = await services.jobs.webhook_state(job) if job.webhook_url is not None else None
+    if webhook is not None:
+        body["webhook"] = webhook_fields(webhook)
     if not job.status.finished:
         return JSONResponse(body, headers={"Retry-After": str(POLL_SECONDS)})
     return StreamedJson(body, store=services.store, headers=cost_headers(job))

@@ -101,17 +101,20 @@ async def patch_key(prefix: str, request: Request, services: ServicesDep, caller
     wanted = await _read(request, services, KeyPatchBody)
     given = wanted.model_fields_set
 
-    def change(conn: Any) -> ApiKey:
-        present = api_keys.get_key(conn, prefix, account_id=caller.account_id, now=services.clock())
-        patch = KeyPatch(
+    def change(present: ApiKey) -> KeyPatch:
+        return KeyPatch(
             name=wanted.name if "name" in given else present.name,
             disabled=wanted.disabled if "disabled" in given else present.disabled,
             scopes=tuple(wanted.scopes) if "scopes" in given else present.scopes,
             limit=_limit(wanted.limit) if "limit" in given else present.limit,
         )
-        return api_keys.patch_key(conn, prefix, account_id=caller.account_id, patch=patch, now=services.clock())
 
-    return JSONResponse(key_fields(await services.database.run_write(change)))
+    changed = await services.database.run_write(
+        lambda conn: api_keys.change_key(
+            conn, prefix, account_id=caller.account_id, change=change, now=services.clock()
+        )
+    )
+    return JSONResponse(key_fields(changed))
 
 
 @router.delete("/v1/keys/{prefix}", status_code=204)

@@ -5,7 +5,9 @@ from typing import Any
 
 from danqing.accounts.pricing import usd_from_credits
 from danqing.api.errors import NamedError, error_fields
+from danqing.api.periods import wire_time
 from danqing.api.streamed_json import Base64File
+from danqing.jobs.deliveries import WebhookState
 from danqing.jobs.job import Job, JobImage, JobStatus
 from danqing.storage.image_store import ImageStore
 
@@ -74,6 +76,17 @@ async def job_body(job: Job, *, response_format: ResponseFormat, store: ImageSto
     if job.status.finished:
         return {"id": job.id, "status": "error", "error": error_fields(failure_of(job))}
     return {"id": job.id, "status": job.status.value, "model": job.request.model}
+
+
+def webhook_fields(webhook: WebhookState) -> dict[str, Any]:
+    """Return what became of a job's webhook: `waiting` for the job's end, `pending`, `delivered` or `failed`."""
+    next_attempt_at = webhook.next_attempt_at
+    return {
+        "status": webhook.status.value,
+        "attempts": webhook.num_attempts,
+        "next_attempt_at": None if next_attempt_at is None else wire_time(next_attempt_at),
+        "last_error": webhook.last_error,
+    }
 
 
 def failure_of(job: Job) -> NamedError:

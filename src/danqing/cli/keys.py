@@ -24,14 +24,14 @@ def create(
 
     Example: `danqing keys create --name laptop`
     """
-    from danqing.accounts.api_keys import SCOPES, KeyKind, create_key
+    from danqing.accounts.api_keys import KeyKind, create_key
     from danqing.accounts.credits import balance
     from danqing.app import utc_now
 
-    kind, scopes = (KeyKind.MANAGEMENT, ()) if management else (KeyKind.API, SCOPES)
+    kind = KeyKind.MANAGEMENT if management else KeyKind.API
     with open_database() as database, database.write() as conn:
         balance(conn, account)  # Raises NotFound for an account that does not exist.
-        created = create_key(conn, account_id=account, name=name, now=utc_now(), kind=kind, scopes=scopes)
+        created = create_key(conn, account_id=account, name=name, now=utc_now(), kind=kind)
     if as_json:
         from danqing.api.keys import key_fields
 

@@ -5,7 +5,7 @@ import types
 import typing
 from pathlib import Path
 
-from pydantic import HttpUrl, SecretStr
+from pydantic import HttpUrl, IPvAnyNetwork, SecretStr
 from pydantic.fields import FieldInfo
 
 from danqing.settings import ENVIRONMENT_PREFIX, Settings
@@ -25,7 +25,9 @@ TYPE_NAMES: dict[object, str] = {
     Path: "path",
     HttpUrl: "URL",
     SecretStr: "text",
+    IPvAnyNetwork: "networks, separated by commas",
     types.NoneType: "",
+    ...: "",
 }
 
 
@@ -54,7 +56,7 @@ def _default(field: FieldInfo) -> str:
     if field.default_factory is not None:
         # Only the data folder has a default that depends on the user.
         return "`~/.local/share/danqing`"
-    return "unset" if field.default is None else f"`{field.default}`"
+    return "unset" if field.default in (None, ()) else f"`{field.default}`"
 
 
 if __name__ == "__main__":

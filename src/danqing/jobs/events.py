@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
-from danqing.errors import RateLimitExceeded
+from danqing.errors import RateLimitExceeded, ServiceError
 from danqing.jobs.job import Finished, ImageDone, JobEvent, StepDone
 
 MAX_LISTENERS = 32
@@ -25,6 +25,7 @@ class JobChannel:
         self._images: dict[int, ImageDone] = {}
         self._finished: Finished | None = None
         self._closed = False
+        self._error: ServiceError | None = None
         self._listeners: set[_Listener] = set()
 
     def publish(self, event: JobEvent) -> None:
@@ -42,14 +43,18 @@ class JobChannel:
         for listener in self._listeners:
             listener.add(event)
 
-    def abandon(self) -> None:
-        """End the channel without an outcome: listeners find it in the database."""
+    def abandon(self, error: ServiceError | None = None) -> None:
+        """End the channel without an outcome: listeners find it in the database, or get the error."""
         self._closed = True
+        self._error = error
         for listener in self._listeners:
             listener.wake()
 
     async def follow(self) -> AsyncGenerator[JobEvent, None]:
-        """Yield events up to Finished, or up to where the channel was abandoned. Raises RateLimitExceeded."""
+        """Yield events up to Finished, or up to where the channel was abandoned.
+
+        Raises RateLimitExceeded, and the error that the channel was abandoned with.
+        """
         if len(self._listeners) >= MAX_LISTENERS:
             raise RateLimitExceeded(f"At most {MAX_LISTENERS} listeners may follow a job.", retry_after_seconds=1)
         listener = _Listener([*self._latest_steps.values(), *self._images.values()])
@@ -60,6 +65,8 @@ class JobChannel:
             while True:
                 while listener.events:
                     yield listener.events.popleft()
+                if self._error is not None:
+                    raise self._error
                 if self._closed:
                     return
                 await listener.wait()

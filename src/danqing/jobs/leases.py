@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from danqing.database import Database
-from danqing.errors import GenerationTimeout
+from danqing.errors import GenerationTimeout, Overloaded
 from danqing.jobs import lifecycle, queries
 from danqing.jobs.job import JobStatus
 from danqing.jobs.lifecycle import Lease
@@ -36,7 +36,7 @@ class LeaseTerms:
 
 
 class Heartbeat:
-    """Renews leases, ends jobs that waited too long, and recovers those of processes that are gone."""
+    """Renews leases, ends jobs that wait too long or lost their API key, recovers those of processes that are gone."""
 
     def __init__(
         self,
@@ -73,9 +73,11 @@ class Heartbeat:
                 await self._loop
 
     async def beat(self) -> None:
-        """Do all that a heartbeat does, once."""
+        """Do all that a heartbeat does, once. Raises Overloaded while the database is away."""
+        await self._outcomes.write_postponed()
         await self.renew()
         await self.end_overdue()
+        await self.end_dead_keys()
         if self.recovering:
             await self.recover()
 
@@ -102,6 +104,17 @@ class Heartbeat:
                 error = GenerationTimeout(f"The job waited over {limit_seconds:g} s in the queue.")
                 await self._outcomes.fail(job, error)
 
+    async def end_dead_keys(self) -> None:
+        """Cancel the jobs in the queue whose API key was revoked or disabled; running ones are finished."""
+        queued = [job.id for job in self._local_jobs.all() if job.status is JobStatus.QUEUED]
+        if not queued:
+            return
+        cancelled = await self._database.run_write(
+            lambda conn: lifecycle.cancel_dead_keys(conn, queued, now=self._clock())
+        )
+        for job in cancelled:
+            self._local_jobs.end(job)
+
     async def recover(self) -> None:
         """Take over, or end, jobs whose owner has not renewed its lease, as many as there are free slots."""
         limit = max(0, self._local_jobs.queue.num_free)
@@ -121,5 +134,7 @@ class Heartbeat:
             await asyncio.sleep(self._limits.lease_seconds / HEARTBEATS_PER_LEASE)
             try:
                 await self.beat()
+            except Overloaded:
+                continue  # The database has logged it.
             except Exception:
                 logger.exception("a heartbeat of the jobs failed; the next one follows")

@@ -12,12 +12,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from danqing.accounts import credits
-from danqing.accounts.api_keys import lock_live_key
+from danqing.accounts.api_keys import is_live, lock_live_key
 from danqing.accounts.pricing import Price
 from danqing.errors import Cancelled, IdempotencyConflict, IdempotencyMismatch, NotFound, ServiceError
 from danqing.jobs import deliveries, queries
 from danqing.jobs.job import Job, JobImage, JobResult, JobStatus, Submission
 
+DEAD_KEY = "The API key of this job was revoked or disabled before it was drawn."
 IDEMPOTENCY_LIFETIME = timedelta(hours=24)
 # The first attempt and, after a crash of the process that worked on it, one more.
 MAX_JOB_ATTEMPTS = 2
@@ -114,7 +115,9 @@ def submit(
 
 
 def start(conn: Connection, job: Job, *, lease: Lease, now: datetime) -> Job:
-    """Begin an attempt. Raises LostJob."""
+    """Begin an attempt, or cancel a job whose API key was revoked or disabled meanwhile. Raises LostJob."""
+    if not is_live(conn, job.api_key_id):
+        return cancel(conn, job.id, now=now, reason=Cancelled(DEAD_KEY))
     values = {"started_at": now, "num_attempts": job.num_attempts + 1, "lease_expires_at": lease.expires_at}
     return _move(conn, job.id, JobStatus.GENERATING, owner=lease.owner, values=values)
 
@@ -153,6 +156,12 @@ def fail(conn: Connection, job: Job, error: ServiceError, *, lease_owner: str | 
 def cancel(conn: Connection, job_id: str, *, now: datetime, reason: Cancelled | None = None) -> Job:
     """End the job at its owner's request, whichever process works on it, as `fail` does. Raises LostJob."""
     return _end_early(conn, job_id, JobStatus.CANCELLED, reason or Cancelled(), lease_owner=None, now=now)
+
+
+def cancel_dead_keys(conn: Connection, job_ids: Collection[str], *, now: datetime) -> list[Job]:
+    """Cancel those of the jobs that wait in the queue and whose API key was revoked or disabled."""
+    dead = queries.find_jobs_of_dead_keys(conn, job_ids)
+    return [cancel(conn, job_id, now=now, reason=Cancelled(DEAD_KEY)) for job_id in dead]
 
 
 def hand_back(conn: Connection, job: Job, *, lease_owner: str, now: datetime) -> Job:

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from danqing.errors import ServiceError
 from danqing.jobs.events import JobChannel
 from danqing.jobs.job import Finished, Job, JobResult
 from danqing.jobs.limits import JobLimits
@@ -103,6 +104,14 @@ class LocalJobs:
             self._observer.job_changed(job)
             self.forget(job.id)
 
+    def interrupt(self, job_id: str, error: ServiceError) -> None:
+        """Stop a job that stays here until its outcome can be written; its listeners get the error."""
+        job = self._jobs.get(job_id)
+        if job is not None:
+            self.queue.remove(job_id, account_id=job.account_id)
+            self._channels[job_id].abandon(error)
+            self._stop_run(job_id)
+
     def forget(self, job_id: str) -> None:
         """Let go of a job whose outcome is unknown here; its listeners look for it in the database."""
         job = self._jobs.pop(job_id, None)
@@ -111,10 +120,13 @@ class LocalJobs:
         channel = self._channels.pop(job_id, None)
         if channel is not None:
             channel.abandon()
+        self._stop_run(job_id)
+        self._look_whether_empty()
+
+    def _stop_run(self, job_id: str) -> None:
         run = self._runs.get(job_id)
         if run is not None:
             run.cancel()
-        self._look_whether_empty()
 
     def _look_whether_empty(self) -> None:
         if not self._jobs and not self._being_written:

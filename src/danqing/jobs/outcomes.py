@@ -1,6 +1,7 @@
 """Outcomes: how the jobs of this process end, written to the database and told to their listeners.
 
-Only one party decides how a job ends: the first to write it. All others learn it from the database.
+Only one party decides how a job ends: the first to write it. All others learn it from the database. An outcome that
+cannot be written because the database is away is postponed until it can.
 """
 
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from danqing.jobs.local_jobs import LocalJobs
 
 SHUTDOWN_RETRY_SECONDS = 5
 
+Write = Callable[[Connection], Job]
+
 
 class Outcomes:
     """Ends jobs on behalf of one lease owner."""
@@ -29,19 +32,68 @@ class Outcomes:
         self._local_jobs = local_jobs
         self._lease_owner = lease_owner
         self._clock = clock
+        # What an outage of the database keeps from being written.
+        self._postponed: dict[str, tuple[Job, Write]] = {}
 
     async def succeed(self, job: Job, result: JobResult) -> None:
         """Complete a job, unless it was ended or taken over meanwhile."""
-        await self._end(
-            job,
-            lambda conn: lifecycle.succeed(conn, job, result, lease_owner=self._lease_owner, now=self._clock()),
-        )
+
+        def write(conn: Connection) -> Job:
+            return lifecycle.succeed(conn, job, result, lease_owner=self._lease_owner, now=self._clock())
+
+        try:
+            await self._write(job, write)
+        except Overloaded as outage:
+            # A caller who waits is not charged for a result that comes too late; others collect it afterwards.
+            self.postpone(job, write if job.collectable else self._failure(job, outage), error=outage)
 
     async def fail(self, job: Job, error: ServiceError) -> None:
         """End a job with an error, unless it was ended or taken over meanwhile."""
-        await self._end(
-            job, lambda conn: lifecycle.fail(conn, job, error, lease_owner=self._lease_owner, now=self._clock())
-        )
+        write = self._failure(job, error)
+        try:
+            await self._write(job, write)
+        except Overloaded:
+            self.postpone(job, write, error=error)
+
+    async def cancel(self, job: Job) -> None:
+        """End a job whose caller has left, unless it was ended or taken over meanwhile."""
+
+        def write(conn: Connection) -> Job:
+            return lifecycle.cancel(conn, job.id, now=self._clock())
+
+        try:
+            await self._write(job, write)
+        except Overloaded as outage:
+            self.postpone(job, write, error=outage)
+
+    async def leave(self, job: Job) -> None:
+        """Give up a job at the end of this process: another one takes it over if its result can still be collected."""
+        if not job.collectable:
+            message = "The server is shutting down; try again."
+            await self.fail(job, Overloaded(message, retry_after_seconds=SHUTDOWN_RETRY_SECONDS))
+            return
+        with suppress(Overloaded):
+            await self._write(job, self._hand_back(job))
+
+    def is_postponed(self, job_id: str) -> bool:
+        """Say whether the outcome of a job is still to be written."""
+        return job_id in self._postponed
+
+    def give_up(self, job: Job, outage: Overloaded) -> None:
+        """Let go of a job that the database did not let begin: as soon as it can be written, it fails or is retried."""
+        write = self._hand_back(job) if job.collectable else self._failure(job, outage)
+        self.postpone(job, write, error=outage)
+
+    def postpone(self, job: Job, write: Write, *, error: ServiceError) -> None:
+        """Write an outcome later, and tell the listeners now what keeps the job from them."""
+        self._postponed[job.id] = (job, write)
+        self._local_jobs.interrupt(job.id, error)
+
+    async def write_postponed(self) -> None:
+        """Write the outcomes that an outage postponed. Raises Overloaded while it lasts."""
+        for job_id, (job, write) in list(self._postponed.items()):
+            await self._write(job, write)
+            del self._postponed[job_id]
 
     async def hand_out(self, job_id: str, event: ImageDone) -> bool:
         """Note that an image is handed out before its job's end; False when the job has ended without it."""
@@ -55,30 +107,25 @@ class Outcomes:
             return False
         return True
 
-    async def leave(self, job: Job) -> None:
-        """Give up a job at the end of this process: another one takes it over if its result can still be collected."""
-        if not job.collectable:
-            message = "The server is shutting down; try again."
-            await self.fail(job, Overloaded(message, retry_after_seconds=SHUTDOWN_RETRY_SECONDS))
-            return
-        with suppress(LostJob):
-            await self._database.run_write(
-                lambda conn: lifecycle.hand_back(conn, job, lease_owner=self._lease_owner, now=self._clock())
-            )
-        await self.learn(job)
-
     async def learn(self, job: Job) -> None:
-        """Read what became of a job that was moved elsewhere: end it here if it is over, else forget it."""
-        present = await self._database.run_read(lambda conn: lifecycle.get(conn, job.id))
+        """Read what became of a job that was moved elsewhere."""
+        self._close(await self._database.run_read(lambda conn: lifecycle.get(conn, job.id)))
+
+    async def _write(self, job: Job, write: Write) -> None:
+        try:
+            self._close(await self._database.run_write(write))
+        except LostJob:
+            await self.learn(job)
+
+    def _close(self, present: Job) -> None:
+        """End a job here if it is over, else forget it: another process has it, or will."""
         if present.status.finished:
             self._local_jobs.end(present)
         else:
-            self._local_jobs.forget(job.id)
+            self._local_jobs.forget(present.id)
 
-    async def _end(self, job: Job, write: Callable[[Connection], Job]) -> None:
-        try:
-            finished = await self._database.run_write(write)
-        except LostJob:
-            await self.learn(job)
-        else:
-            self._local_jobs.end(finished)
+    def _failure(self, job: Job, error: ServiceError) -> Write:
+        return lambda conn: lifecycle.fail(conn, job, error, lease_owner=self._lease_owner, now=self._clock())
+
+    def _hand_back(self, job: Job) -> Write:
+        return lambda conn: lifecycle.hand_back(conn, job, lease_owner=self._lease_owner, now=self._clock())

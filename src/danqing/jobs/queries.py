@@ -5,8 +5,9 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, insert, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
 
+from danqing.accounts.tables import api_keys
 from danqing.jobs.job import Job, JobImage, JobStatus, Origin
 from danqing.jobs.tables import idempotency_keys, jobs, webhook_deliveries
 from danqing.pictures.request import ImageRequest
@@ -47,6 +48,18 @@ def move_job(
         condition = and_(condition, jobs.c.lease_owner == lease_owner)
     row = conn.execute(update(jobs).where(condition).values(values).returning(*jobs.c)).one_or_none()
     return None if row is None else job_from_row(row)
+
+
+def find_jobs_of_dead_keys(conn: Connection, job_ids: Collection[str]) -> list[str]:
+    """Read which of the jobs are queued under a revoked or disabled key, and keep other transactions from moving them.
+
+    In the order of accounts, like all that settles several jobs.
+    """
+    dead = or_(api_keys.c.disabled, api_keys.c.revoked_at.is_not(None))
+    queued = and_(jobs.c.id.in_(job_ids), jobs.c.status == JobStatus.QUEUED)
+    found = select(jobs.c.id).join(api_keys, api_keys.c.prefix == jobs.c.api_key_id).where(queued, dead)
+    found = found.order_by(jobs.c.account_id, jobs.c.created_at).with_for_update(of=jobs)
+    return list(conn.execute(found).scalars())
 
 
 def renew_leases(
@@ -102,11 +115,52 @@ def insert_delivery(conn: Connection, values: Values) -> None:
     conn.execute(insert(webhook_deliveries).values(values))
 
 
-def lock_due_deliveries(conn: Connection, *, now: datetime, limit: int) -> list[Row[Any]]:
-    """Read webhooks whose time has come, and keep other processes from doing the same."""
-    due = webhook_deliveries.c.next_attempt_at <= now
-    oldest = select(webhook_deliveries).where(due).order_by(webhook_deliveries.c.next_attempt_at).limit(limit)
-    return list(conn.execute(oldest.with_for_update(skip_locked=True)))
+def lock_due_deliveries(
+    conn: Connection,
+    *,
+    now: datetime,
+    without_accounts: Collection[str],
+    without_receivers: Collection[str],
+    max_per_account: int,
+    max_per_receiver: int,
+    limit: int,
+) -> list[Row[Any]]:
+    """Read due webhooks with their account, and keep other processes from doing the same.
+
+    The oldest of each receiver, and of these the oldest of each account: a backlog of one hides no other.
+    """
+    deliveries = webhook_deliveries
+    due = deliveries.c.next_attempt_at <= now
+    age = (deliveries.c.next_attempt_at, deliveries.c.id)
+    # Deliveries from before the column was there count each by itself.
+    receiver = func.coalesce(func.nullif(deliveries.c.receiver, ""), deliveries.c.id)
+    receiver_rank = func.row_number().over(partition_by=receiver, order_by=age).label("receiver_rank")
+    by_receiver = (
+        select(deliveries.c.id, deliveries.c.next_attempt_at, jobs.c.account_id, receiver_rank)
+        .join(jobs, jobs.c.id == deliveries.c.job_id)
+        .where(due, deliveries.c.receiver.not_in(without_receivers), jobs.c.account_id.not_in(without_accounts))
+        .subquery()
+    )
+    oldest = (by_receiver.c.next_attempt_at, by_receiver.c.id)
+    account_rank = func.row_number().over(partition_by=by_receiver.c.account_id, order_by=oldest).label("account_rank")
+    by_account = (
+        select(by_receiver.c.id, by_receiver.c.account_id, account_rank)
+        .where(by_receiver.c.receiver_rank <= max_per_receiver)
+        .subquery()
+    )
+    chosen = (
+        select(deliveries, by_account.c.account_id)
+        .join(by_account, by_account.c.id == deliveries.c.id)
+        .where(due, by_account.c.account_rank <= max_per_account)
+        .order_by(by_account.c.account_rank, deliveries.c.next_attempt_at)
+        .limit(limit)
+    )
+    return list(conn.execute(chosen.with_for_update(of=deliveries, skip_locked=True)))
+
+
+def find_delivery(conn: Connection, job_id: str) -> Row[Any] | None:
+    """Read the webhook of a job."""
+    return conn.execute(select(webhook_deliveries).where(webhook_deliveries.c.job_id == job_id)).one_or_none()
 
 
 def update_delivery(conn: Connection, delivery_id: str, values: Values) -> None:

@@ -6,6 +6,7 @@ Database work happens in threads; the event loop never waits for a disk.
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -13,7 +14,8 @@ from sqlalchemy import Connection
 from danqing.accounts.pricing import Price
 from danqing.database import Database
 from danqing.errors import ModerationBlocked, NotFound, Overloaded
-from danqing.jobs import lifecycle
+from danqing.jobs import deliveries, lifecycle
+from danqing.jobs.deliveries import WebhookState
 from danqing.jobs.job import Finished, ImageDone, Job, JobEvent, Submission
 from danqing.jobs.leases import Heartbeat, LeaseTerms
 from danqing.jobs.lifecycle import LostJob
@@ -22,7 +24,7 @@ from danqing.jobs.local_jobs import LocalJobs
 from danqing.jobs.outcomes import Outcomes
 from danqing.jobs.ports import JobParts
 from danqing.jobs.runner import CHECK_IS_OFF
-from danqing.jobs.webhook_targets import require_webhook_url
+from danqing.jobs.webhook_targets import WebhookTargets
 from danqing.jobs.workers import Workers
 
 # How often to look at a job that another process works on.
@@ -40,12 +42,14 @@ class JobService:
         limits: JobLimits,
         price: Price,
         clock: Callable[[], datetime],
+        webhook_targets: WebhookTargets | None = None,
     ) -> None:
-        """Connect the parts; nothing runs before `start`."""
+        """Connect the parts; nothing runs before `start`. By default, webhooks go to public addresses alone."""
         self._database = database
         self._prompt_check = parts.prompt_check
         self._price = price
         self._clock = clock
+        self._webhook_targets = webhook_targets or WebhookTargets()
         self._lease_terms = LeaseTerms(lease_seconds=limits.lease_seconds, clock=clock)
         self._local_jobs = LocalJobs(limits=limits, observer=parts.observer)
         self._outcomes = Outcomes(
@@ -116,7 +120,7 @@ class JobService:
         Overloaded (the queue is full, or the service is draining).
         """
         if submission.webhook_url is not None:
-            require_webhook_url(submission.webhook_url)
+            self._webhook_targets.require_url(submission.webhook_url)
         if submission.idempotency_key is not None:
             replay = await self._database.run_read(
                 lambda conn: lifecycle.find_replay(conn, submission, now=self._clock())
@@ -124,6 +128,7 @@ class JobService:
             if replay is not None:
                 return replay
         safety = await self._check_prompt(submission)
+        submission = await self._check_webhook_host(submission)
         writing = asyncio.create_task(self._write_and_enqueue(submission, safety))
         try:
             return await asyncio.shield(writing)
@@ -176,6 +181,10 @@ class JobService:
             raise NotFound(f"There is no job {job_id!r}.")
         return job
 
+    async def webhook_state(self, job: Job) -> WebhookState | None:
+        """Return what became of the job's webhook; None for a job without one."""
+        return await self._database.run_read(lambda conn: deliveries.state(conn, job))
+
     async def cancel(self, job_id: str, *, account_id: str) -> Job:
         """Stop the job within one denoising step and release its hold; a finished job is returned as it is.
 
@@ -191,13 +200,18 @@ class JobService:
         self._local_jobs.end(job)
         return job
 
+    async def abandon(self, job: Job) -> None:
+        """Cancel a job whose caller has left, unless it is over or its result can still be collected."""
+        if not job.collectable and self._local_jobs.find(job.id) is not None:
+            await self._outcomes.cancel(job)
+
     async def _drain(self, timeout_seconds: float) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 await self._local_jobs.wait_until_empty()
         await self._workers.stop()
-        for job in self._local_jobs.all():
-            await self._outcomes.leave(job)
+        # All at once: while the database is away, each by itself would wait for it.
+        await asyncio.gather(*(self._outcomes.leave(job) for job in self._local_jobs.all()))
         await self._workers.discard_leftovers()
         await self._heartbeat.stop()
 
@@ -212,6 +226,12 @@ class JobService:
         if switched_off:
             return {"enabled": False, "prompt_check": CHECK_IS_OFF}
         return {"enabled": True, "prompt_check": verdict.checker}
+
+    async def _check_webhook_host(self, submission: Submission) -> Submission:
+        if submission.webhook_url is None:
+            return submission
+        warning = await self._webhook_targets.require_host(submission.webhook_url)
+        return submission if warning is None else replace(submission, warnings=(*submission.warnings, warning))
 
     async def _write_and_enqueue(self, submission: Submission, safety: dict[str, object]) -> Job:
         retry_after_seconds = self._local_jobs.retry_after_seconds
@@ -233,9 +253,7 @@ class JobService:
     async def _withdraw(self, writing: "asyncio.Task[Job]") -> None:
         await asyncio.wait([writing])
         if writing.exception() is None:
-            job = writing.result()
-            if not job.collectable:
-                await self.cancel(job.id, account_id=job.account_id)
+            await self.abandon(writing.result())
 
 
 def _last_events(job: Job, *, hand_out: bool, given: Collection[int]) -> Iterator[JobEvent]:

@@ -69,6 +69,8 @@ webhook_deliveries = Table(
     metadata,
     Column("id", String(64), primary_key=True),
     Column("job_id", ForeignKey("jobs.id"), nullable=False),
+    # Host and port of the URL: senders are fair between receivers.
+    Column("receiver", String(300), nullable=False, server_default=""),
     Column("status", String(16), nullable=False),
     Column("num_attempts", Integer, nullable=False),
     Column("next_attempt_at", UtcDateTime),

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from danqing.database import Database
 from danqing.engine.interface import EngineState
-from danqing.errors import GenerationTimeout, ServiceError
+from danqing.errors import GenerationTimeout, Overloaded, ServiceError
 from danqing.jobs import lifecycle
 from danqing.jobs.job import Job, JobResult
 from danqing.jobs.leases import LeaseTerms
@@ -76,7 +76,7 @@ class Workers:
             try:
                 await self._run(job)
             except Exception:
-                # The database failed: the job stays as it is there until its lease runs out.
+                # The job stays as it is in the database until its lease runs out.
                 logger.exception("job %s could not be concluded", job_id)
                 self._local_jobs.forget(job_id)
 
@@ -88,6 +88,12 @@ class Workers:
             )
         except LostJob:
             await self._outcomes.learn(job)
+            return
+        except Overloaded as outage:
+            self._outcomes.give_up(job, outage)
+            return
+        if started.status.finished:
+            self._local_jobs.end(started)
             return
         channel = self._local_jobs.channel(job.id)
         if channel is None:
@@ -129,7 +135,8 @@ class Workers:
 
     async def _discard(self, job_id: str, runner: JobRunner) -> None:
         """Delete the images that were stored and that the job does not name."""
-        if not runner.has_images:
+        # What a postponed outcome names is not known yet; the store's clean-up deletes the rest.
+        if not runner.has_images or self._outcomes.is_postponed(job_id):
             return
         try:
             present = await self._database.run_read(lambda conn: lifecycle.get(conn, job_id))

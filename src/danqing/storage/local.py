@@ -16,6 +16,9 @@ UNFINISHED_FOLDER = "unfinished"
 NO_ROOM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 NO_ROOM_RETRY_SECONDS = 60
 LEFTOVER_SECONDS = 3600
+# A link is the only way to a picture for everybody but the server's own user.
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
 
 
 class LocalImageStore:
@@ -72,14 +75,17 @@ class LocalImageStore:
         await asyncio.to_thread(self._write_probe)
 
     def _start(self) -> None:
-        (self._root / PATH_PREFIX).mkdir(parents=True, exist_ok=True)
-        (self._root / UNFINISHED_FOLDER).mkdir(exist_ok=True)
+        self._root.parent.mkdir(parents=True, exist_ok=True)
+        files = self._root / PATH_PREFIX
+        # One by one: `mkdir` gives its mode to the last folder alone.
+        for folder in (self._root, files.parent, files, self._root / UNFINISHED_FOLDER):
+            folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
 
     def _write(self, path: str, data: bytes) -> None:
         target = self._root / path
         unfinished = self._root / UNFINISHED_FOLDER / target.name
         try:
-            target.parent.mkdir(exist_ok=True)
+            target.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
             _write_durably(unfinished, data)
             unfinished.replace(target)
             _flush_folder(target.parent)
@@ -121,10 +127,14 @@ def _read(file: Path, start: int, num_bytes: int | None) -> bytes:
 
 
 def _write_durably(file: Path, data: bytes) -> None:
-    with file.open("wb") as stream:
+    with open(file, "wb", opener=_private_opener) as stream:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def _private_opener(path: str, flags: int) -> int:
+    return os.open(path, flags, FILE_MODE)
 
 
 def _flush_folder(folder: Path) -> None:

@@ -31,6 +31,13 @@ async def test_a_key_is_made_shown_once_used_changed_and_revoked(manager, body):
     assert (await manager.delete(f"/v1/keys/{key['prefix']}")).status_code == 404
 
 
+async def test_a_management_key_cannot_make_itself_draw(manager, body):
+    own = manager.headers["Authorization"].removeprefix("Bearer ")[:8]
+    refused = await manager.patch(f"/v1/keys/{own}", json={"scopes": ["model:image"]})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "scopes")
+    assert (await manager.post(PATH, json=body())).status_code == 403
+
+
 async def test_every_bad_field_of_a_key_is_named(manager):
     bad = {"name": "", "scopes": ["model:video", 5], "limit": {"retention": "year", "threshold": -1}}
     response = await manager.post("/v1/keys", json=bad)

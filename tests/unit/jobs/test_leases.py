@@ -5,6 +5,9 @@ import asyncio
 import pytest
 from house import ALL, IMAGE_CREDITS, until
 
+from danqing.accounts import api_keys
+from danqing.accounts.api_keys import KeyPatch
+from danqing.engine.interface import EngineState
 from danqing.jobs.job import JobStatus
 from danqing.jobs.leases import Heartbeat, LeaseTerms
 from danqing.jobs.limits import JobLimits
@@ -74,6 +77,37 @@ async def test_a_job_that_waited_too_long_is_ended(house):
         assert (await service.get(running.id, account_id="acme")).status is JobStatus.GENERATING
 
 
+@pytest.mark.parametrize("end_key", ["revoke", "disable"])
+async def test_the_queued_jobs_of_a_key_that_ends_end_uncharged_and_its_running_ones_are_finished(house, end_key):
+    house.engine.gate = asyncio.Event()
+    async with house.running(max_concurrent_jobs=1) as service:
+        running = await service.submit(house.submission())
+        await until(lambda: service.num_running == 1)
+        queued = [await service.submit(house.submission()) for _ in range(2)]
+        other = await service.submit(house.submission("umbrella"))
+        _end_key(house, end_key)
+        await service.heartbeat()
+        for job in queued:
+            ended = await service.wait(job.id, account_id="acme")
+            assert (ended.status, ended.error_code) == (JobStatus.CANCELLED, "cancelled")
+            assert "revoked or disabled" in ended.error_message
+        house.engine.gate.set()
+        assert (await service.wait(running.id, account_id="acme")).status is JobStatus.COMPLETED
+        assert (await service.wait(other.id, account_id="umbrella")).status is JobStatus.COMPLETED
+    assert house.balance() == (ALL - IMAGE_CREDITS, 0)
+
+
+async def test_a_job_whose_key_ended_is_not_drawn_even_before_a_heartbeat(house):
+    house.engine.state = EngineState.STARTING
+    async with house.running() as service:
+        job = await service.submit(house.submission())
+        _end_key(house, "revoke")
+        house.engine.state = EngineState.READY
+        assert (await service.wait(job.id, account_id="acme")).status is JobStatus.CANCELLED
+    assert house.engine.requests == []
+    assert house.balance() == (ALL, 0)
+
+
 async def test_starting_on_an_empty_database_recovers_nothing(house):
     async with house.running() as service:
         assert (service.num_queued, service.num_running) == (0, 0)
@@ -122,6 +156,16 @@ class Pulse:
 @pytest.fixture
 async def pulse(house):
     return Pulse(house)
+
+
+def _end_key(house, way):
+    prefix = house.keys["acme"]
+    with house.database.write() as conn:
+        if way == "revoke":
+            api_keys.revoke_key(conn, prefix, account_id="acme", now=house.clock())
+        else:
+            patch = KeyPatch(name="key", disabled=True, scopes=(), limit=None)
+            api_keys.change_key(conn, prefix, account_id="acme", change=lambda _: patch, now=house.clock())
 
 
 def _die_with_jobs(house):

@@ -5,7 +5,6 @@ import asyncio
 from house import ALL, finished, until
 
 from danqing.engine.interface import EngineState
-from danqing.jobs import lifecycle
 from danqing.jobs.job import JobStatus
 
 
@@ -64,18 +63,3 @@ async def test_jobs_wait_for_an_engine_that_is_still_starting(house):
         assert service.num_queued == 1
         house.engine.state = EngineState.READY
         assert (await service.wait(job.id, account_id="acme")).status is JobStatus.COMPLETED
-
-
-async def test_a_database_that_fails_at_the_end_leaves_the_job_to_the_next_recovery(house, monkeypatch):
-    def fail(*args, **kwargs):
-        raise OSError("the database is away")
-
-    async with house.running() as service:
-        with monkeypatch.context() as patch:
-            patch.setattr(lifecycle, "succeed", fail)
-            job = await service.submit(house.submission(respond_async=True))
-            await until(lambda: len(house.store.files) == 1 and service.num_running == 0)
-        house.clock.advance(seconds=16)
-        await service.heartbeat()
-        ended = await service.wait(job.id, account_id="acme")
-        assert (ended.status, ended.num_attempts) == (JobStatus.COMPLETED, 2)
