@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup setup-locked lock serve test lint bench crash fuzz load train-mini eval-mini clean
+.PHONY: setup setup-locked lock serve test lint bench crash idempotency fuzz load train-mini eval-mini clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -48,27 +48,30 @@ bench: setup
 	$(BIN)/python benchmarks/denoise.py --config medium
 	$(BIN)/python benchmarks/latency.py
 
-# Resumable: every stage takes up where a killed run left it. The log is build/mini/*.jsonl.
 # Proofs of the service that take minutes; `make test` has short versions of them.
 crash: setup
-	PYTHONPATH=tests $(BIN)/python benchmarks/crash.py
+	PYTHONPATH=tests $(BIN)/python proofs/crash.py
+
+idempotency: setup
+	PYTHONPATH=tests:. $(BIN)/python proofs/idempotency.py
 
 fuzz: setup
-	PYTHONPATH=tests $(BIN)/python benchmarks/fuzz.py
+	PYTHONPATH=tests $(BIN)/python proofs/fuzz.py
 
 load: setup
-	PYTHONPATH=tests $(BIN)/python benchmarks/load.py
+	PYTHONPATH=tests $(BIN)/python proofs/load.py
 
+# Resumable: every stage continues where a killed run left it. Logs are build/mini/*.jsonl; see mini/README.md.
 train-mini: setup
-	$(BIN)/python -m danqing.training.run all --workdir build/mini
+	$(BIN)/python -m mini.train.run all --workdir build/mini
 	cp build/mini/mini/*.json build/mini/mini/model.safetensors src/danqing/checkpoints/mini/
 
-# The judge is trained once, on this machine: its weights are not part of the repository.
+# The judge's detector is trained once per machine: its weights are not in the repository.
 build/mini/judge/detector.pt:
-	$(BIN)/python -m danqing.training.run judge --workdir build/mini
+	$(BIN)/python -m mini.judge.run train --workdir build/mini
 
 eval-mini: setup build/mini/judge/detector.pt
-	$(BIN)/python -m danqing.training.run evaluate --checkpoint src/danqing/checkpoints/mini --workdir build/mini
+	$(BIN)/python -m mini.judge.run evaluate --checkpoint src/danqing/checkpoints/mini --workdir build/mini
 
 clean:
 	rm -rf build dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -53,6 +53,8 @@ MEDIUM = ModelConfig(
     patch_size=1,
     patch_embed_hidden_size=256,
     base_size_px=512,
+    cfg_distilled=False,
+    use_meanflow=False,
     vae=VAE,
 )
 SMALL = replace(MEDIUM, hidden_size=256, num_query_heads=4, layers=MEDIUM.layers[:4])
@@ -112,7 +114,7 @@ def measure(config: ModelConfig, precision: Precision, num_steps: int) -> Result
     noise = start_noise(1, channels=config.vae.latent_channels, height=side, width=side)
     times, start = [], time.perf_counter()
     for _ in denoise(
-        lambda latent, t: model.velocity(latent, t, branches),
+        lambda latent, conditions: model.velocity(latent, conditions, branches),
         noise,
         sigmas=schedule(num_steps + 1, shift=3.0),
         guidance_scale=7.5,

@@ -1,9 +1,9 @@
-"""Draws a file of prompts, one a line, a few at a time, with a progress bar. `pip install httpx rich`.
+"""A batch: draws a file of prompts, one per line, a few at a time, with a progress bar. `pip install httpx rich`.
 
     DANQING_URL=http://127.0.0.1:8000 DANQING_API_KEY=... python batch.py prompts.txt --into pictures
 
-Run again after an interruption: a prompt whose picture is there is not asked for again, and one that the server
-is drawing already is not paid twice, because its `Idempotency-Key` is the same.
+To resume after an interruption, run it again. Pictures that exist are skipped, and the `Idempotency-Key` keeps a prompt
+that the server is still drawing from being charged twice.
 """
 
 import argparse
@@ -19,27 +19,27 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 MODEL = "hunyuan/hunyuan-image-v3-text-to-image"
 GENERATIONS = "/v1/images/generations"
 POLL_SECONDS = 0.5
-MAX_ATTEMPTS = 6
+MAX_REQUEST_ATTEMPTS = 6
 UNFINISHED = ("queued", "generating")
 # HTTP statuses after which the same request can succeed.
 PASSING = {409, 429, 502, 503}
 
 
 class Refused(Exception):
-    """The server will not draw this, whatever we do; its words."""
+    """The server refuses this prompt for good; the message is the server's."""
 
 
 async def send(client: httpx.AsyncClient, method: str, path: str, **options: object) -> httpx.Response:
-    """Send one request, again while the server is busy, as long as it asks us to wait."""
-    for attempt in range(1, MAX_ATTEMPTS + 1):
+    """Send one request, and retry after the delay that a busy server asks for."""
+    for attempt in range(1, MAX_REQUEST_ATTEMPTS + 1):
         try:
             response = await client.request(method, path, **options)
         except httpx.TransportError:
-            if attempt == MAX_ATTEMPTS:
+            if attempt == MAX_REQUEST_ATTEMPTS:
                 raise
             await asyncio.sleep(attempt)
             continue
-        if response.status_code not in PASSING or attempt == MAX_ATTEMPTS:
+        if response.status_code not in PASSING or attempt == MAX_REQUEST_ATTEMPTS:
             break
         await asyncio.sleep(float(response.headers.get("Retry-After", attempt)))
     if response.is_error:
@@ -48,11 +48,11 @@ async def send(client: httpx.AsyncClient, method: str, path: str, **options: obj
 
 
 async def draw(client: httpx.AsyncClient, prompt: str, file: Path) -> None:
-    """Ask, look now and then whether it is done, fetch."""
+    """Submit a job, poll it, download the picture."""
     body = {"model": MODEL, "prompt": prompt}
     headers = {"Prefer": "respond-async", "Idempotency-Key": f"batch-{file.stem}"}
-    promise = (await send(client, "POST", GENERATIONS, json=body, headers=headers)).json()
-    while (job := (await send(client, "GET", f"{GENERATIONS}/{promise['id']}")).json())["status"] in UNFINISHED:
+    submitted = (await send(client, "POST", GENERATIONS, json=body, headers=headers)).json()
+    while (job := (await send(client, "GET", f"{GENERATIONS}/{submitted['id']}")).json())["status"] in UNFINISHED:
         await asyncio.sleep(POLL_SECONDS)
     if job["status"] != "completed":
         raise Refused(job["error"]["message"])
@@ -63,16 +63,16 @@ async def draw(client: httpx.AsyncClient, prompt: str, file: Path) -> None:
 
 
 async def draw_all(prompts: list[str], *, into: Path, at_once: int) -> int:
-    """Draw what is not there yet; return how many prompts failed."""
+    """Draw the missing pictures; return how many prompts failed."""
     into.mkdir(parents=True, exist_ok=True)
-    turn = asyncio.Semaphore(at_once)
+    free_slots = asyncio.Semaphore(at_once)
     failures = []
     columns = (TextColumn("Drawing"), BarColumn(), MofNCompleteColumn(), TextColumn("left:"), TimeRemainingColumn())
     key = {"Authorization": f"Bearer {os.environ['DANQING_API_KEY']}"}
 
     async def one(prompt: str) -> None:
         file = into / f"{hashlib.sha256(prompt.encode()).hexdigest()[:16]}.png"
-        async with turn:
+        async with free_slots:
             try:
                 if not file.exists():
                     await draw(client, prompt, file)
@@ -90,11 +90,11 @@ async def draw_all(prompts: list[str], *, into: Path, at_once: int) -> int:
 
 
 def main() -> None:
-    """Read the command line; exit with 1 when a prompt failed."""
+    """Read the command line; exit with 1 if a prompt failed."""
     parser = argparse.ArgumentParser(description="Draws a file of prompts.")
-    parser.add_argument("prompts", type=Path, help="a text file with one prompt a line")
+    parser.add_argument("prompts", type=Path, help="a text file with one prompt per line")
     parser.add_argument("--into", type=Path, default=Path("pictures"), help="folder for the pictures")
-    parser.add_argument("--at-once", type=int, default=4, help="requests under way at the same time")
+    parser.add_argument("--at-once", type=int, default=4, help="concurrent requests")
     arguments = parser.parse_args()
     lines = arguments.prompts.read_text(encoding="utf-8").splitlines()
     prompts = list(dict.fromkeys(line.strip() for line in lines if line.strip()))

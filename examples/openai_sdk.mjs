@@ -10,14 +10,14 @@ const client = new OpenAI({ baseURL: `${process.env.DANQING_URL}/v1`, apiKey: pr
 
 // One request, one link. Fields that OpenAI does not know are sent as they are.
 async function draw() {
-  const answer = await client.images.generate({
+  const response = await client.images.generate({
     model,
     prompt: 'A red car on a road.',
     size: '1280x768',
     seed: 7,
     negative_prompt: 'clouds',
   });
-  console.log('link:', answer.data[0].url);
+  console.log('link:', response.data[0].url);
 }
 
 // The picture forms in two previews, then comes whole, in the events themselves.

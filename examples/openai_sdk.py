@@ -15,19 +15,19 @@ client = OpenAI(base_url=os.environ["DANQING_URL"] + "/v1", api_key=os.environ["
 
 
 def draw() -> None:
-    """One request, one link. What OpenAI has no name for goes into `extra_body`."""
-    answer = client.images.generate(
+    """One request, one link. Fields that OpenAI does not have go into `extra_body`."""
+    response = client.images.generate(
         model=MODEL,
         prompt="A red car on a road.",
         size="1280x768",
         extra_body={"seed": 7, "negative_prompt": "clouds"},
     )
-    assert answer.data is not None
-    print("link:", answer.data[0].url)
+    assert response.data is not None
+    print("link:", response.data[0].url)
 
 
 def watch() -> None:
-    """The picture forms in two previews, then comes whole, in the events themselves."""
+    """A stream: the events carry two previews, then the finished picture."""
     events = client.images.generate(model=MODEL, prompt="A brown dog on a beach.", stream=True, partial_images=2)
     for event in events:
         if event.type == "image_generation.partial_image":
@@ -39,7 +39,7 @@ def watch() -> None:
 
 
 def be_refused() -> None:
-    """A wrong field is an exception that names it; nothing was charged."""
+    """A bad field raises an exception that names it; nothing is charged."""
     try:
         client.images.generate(model=MODEL, prompt="A cat.", n=9)
     except BadRequestError as error:

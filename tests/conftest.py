@@ -1,4 +1,4 @@
-"""Databases for the tests: a SQLite file each, and one real PostgreSQL server for the whole run."""
+"""Fixtures for all tests: databases (SQLite files, one PostgreSQL server for the whole run) and a tiny checkpoint."""
 
 import pwd
 import shutil
@@ -131,3 +131,14 @@ def _administer(url: str, statement: str) -> None:
     with admin.connect() as conn:
         conn.execute(text(statement))
     admin.dispose()
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint folder with random weights that draws in a fraction of a second on any processor."""
+    # Here and not above: torch takes seconds to import, and few tests need it.
+    from tiny_checkpoints import config_values, random_model, stored_tensors, write_checkpoint
+
+    values = config_values(max_position_embeddings=4096)
+    folder = tmp_path_factory.mktemp("checkpoints") / "tiny"
+    return write_checkpoint(folder, values, stored_tensors(random_model(values)))

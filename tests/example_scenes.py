@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from danqing.training.scenes.grid import BIG, Box, Grid
-from danqing.training.scenes.scene import Arrangement, Scene, SceneObject
+from mini.world.scene import BIG, Arrangement, Box, Grid, Scene, SceneObject
 
 WIDE = Grid(10, 6)
 

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
-from danqing.engine.interface import EngineState, EngineStatus, ImageResult, NoCaption, Progress
+from danqing.engine.interface import EngineState, EngineStatus, ExpansionFailed, ImageResult, Progress
 from danqing.errors import ServiceError
-from danqing.jobs.job import Job
+from danqing.jobs.job import Job, JobImage
 from danqing.pictures.raster import Raster
-from danqing.pictures.request import ImageRequest
+from danqing.pictures.request import Expansion, ImageRequest
 from danqing.prompts.expander import ExpandedPrompt
 from danqing.safety.verdict import ImageVerdict, PromptVerdict
 
@@ -20,6 +20,17 @@ REQUEST = ImageRequest(
     width_px=8,
     height_px=6,
     num_inference_steps=3,
+)
+
+IMAGE = JobImage(
+    image_index=0,
+    seed=7,
+    path="p",
+    width_px=8,
+    height_px=6,
+    content_type="image/png",
+    flagged=False,
+    revised_prompt=None,
 )
 
 
@@ -42,6 +53,7 @@ class FakeEngine:
     fail_after_images: int = 0
     state: EngineState = EngineState.READY
     requests: list[ImageRequest] = field(default_factory=list)
+    expansions: list[Expansion | None] = field(default_factory=list)
     num_open: int = 0
     max_num_open: int = 0
     num_steps_done: int = 0
@@ -55,8 +67,11 @@ class FakeEngine:
     def status(self) -> EngineStatus:
         return EngineStatus(state=self.state, model=MODEL)
 
-    async def generate(self, request: ImageRequest) -> AsyncGenerator[Progress | ImageResult, None]:
+    async def generate(
+        self, request: ImageRequest, *, expansion: Expansion | None = None
+    ) -> AsyncGenerator[Progress | ImageResult, None]:
         self.requests.append(request)
+        self.expansions.append(expansion)
         self.num_open += 1
         self.max_num_open = max(self.max_num_open, self.num_open)
         try:
@@ -80,8 +95,8 @@ class FakeEngine:
         finally:
             self.num_open -= 1
 
-    async def recaption(self, prompt: str, *, seed: int) -> str:
-        raise NoCaption("The fake draws only.")
+    async def expand(self, request: ImageRequest) -> Expansion:
+        raise ExpansionFailed("The fake draws only.")
 
 
 @dataclass
@@ -112,9 +127,11 @@ class FakePromptCheck:
 
     refused_words: tuple[str, ...] = ()
     prompts: list[str] = field(default_factory=list)
+    negative_prompts: list[str] = field(default_factory=list)
 
-    async def check(self, prompt: str, *, essential_only: bool = False) -> PromptVerdict:
+    async def check(self, prompt: str, *, negative_prompt: str = "", essential_only: bool = False) -> PromptVerdict:
         self.prompts.append(prompt)
+        self.negative_prompts.append(negative_prompt)
         allowed = essential_only or not any(word in prompt for word in self.refused_words)
         return PromptVerdict(allowed=allowed, checker="fake words", reason=None if allowed else "Refused by the fake.")
 
@@ -131,15 +148,18 @@ class FakeImageCheck:
 
 @dataclass
 class FakeExpander:
-    """Adds `suffix` to every prompt, or fails with `warning`."""
+    """Returns `expansion`, or adds `suffix` to every prompt, or fails with `warning`."""
 
     suffix: str = ", in detail"
+    expansion: Expansion | None = None
     warning: str | None = None
 
-    async def expand(self, prompt: str, *, seed: int) -> ExpandedPrompt:
+    async def expand(self, request: ImageRequest) -> ExpandedPrompt:
         if self.warning is not None:
-            return ExpandedPrompt(prompt=prompt, warning=self.warning)
-        return ExpandedPrompt(prompt=f"{prompt}{self.suffix} {seed}")
+            return ExpandedPrompt(prompt=request.prompt, warning=self.warning)
+        if self.expansion is not None:
+            return ExpandedPrompt(prompt=request.prompt, expansion=self.expansion)
+        return ExpandedPrompt(prompt=f"{request.prompt}{self.suffix} {request.seed}")
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """Checkpoint folders small enough to make anew for each test, with random weights, in the published layout."""
 
+import itertools
 import json
 import shutil
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from danqing.hunyuan_image3.config import parse_model_config
 from danqing.hunyuan_image3.model import HunyuanImage3
-from danqing.hunyuan_image3.prompt_template import PromptTemplate
+from danqing.hunyuan_image3.prompt_template import CAPTION_TAG, Prompt, PromptTemplate
 from danqing.hunyuan_image3.tokenizer import Tokenizer
 
 PARITY = Path(__file__).parent / "data" / "parity"
@@ -105,7 +106,7 @@ def write_checkpoint(
     template: str = "pretrain",
     generation: Mapping[str, Any] | None = None,
 ) -> Path:
-    """A whole folder with one weights file; the tokenizer is the recorded cases' own.
+    """A whole folder with one weights file; `template` names the recorded case whose tokenizer and defaults it has.
 
     `generation` adds keys to `generation_config.json`.
     """
@@ -127,19 +128,65 @@ def write_answering(
     template: str = "pretrain",
     generation: Mapping[str, Any] | None = None,
 ) -> Path:
-    """A random network whose head is solved so that it rewrites this prompt as this caption, and stops with `end`."""
+    """A random network whose head is solved so that it expands this prompt to this caption, and stops with `end`."""
     base_size_px = 128 if template == "pretrain" else 256
     values = config_values(image_base_size=base_size_px)
     model = random_model(values)
     tokenizer = Tokenizer.from_file(PARITY / template / "tokenizer.json")
-    prefix = PromptTemplate(tokenizer, name=template, base_size_px=base_size_px).recaption_prefix(prompt)
+    prompt_template = PromptTemplate(tokenizer, name=template, base_size_px=base_size_px)
+    prefix = prompt_template.text_prefix(Prompt(text=prompt), tag=CAPTION_TAG)
     ids = [*tokenizer.encode(caption), tokenizer.special(end)]
     hidden = model.read([*prefix, *ids[:-1]], model.new_cache(len(prefix) + len(ids)))
     asked = model.model.ln_f(hidden[0, len(prefix) - 1 :])
     logits = 20 * torch.nn.functional.one_hot(torch.tensor(ids), values["vocab_size"]).float()
     model.lm_head.weight.copy_((torch.linalg.pinv(asked) @ logits).T)
-    learned = {"recaption": True, **(generation or {})}
+    learned = {"recaption": True, "use_system_prompt": "None", "bot_task": "recaption", **(generation or {})}
     return write_checkpoint(folder, values, stored_tensors(model), template=template, generation=learned)
+
+
+# What the tiny Instruct and Distil checkpoints write about every prompt. No token may come twice: a token decides what
+# follows it.
+THOUGHT = "Why"
+CAPTION = "A big plum on rocks"
+SYSTEM_PROMPT = "Draw what is asked."
+CHOSEN_SIZE_PX = (256, 192)  # width, height: size number 35
+SAMPLING = {"do_sample": True, "temperature": 0.6, "top_k": 1024, "top_p": 0.95}
+
+
+def write_instruct(folder: Path, *, generation: Mapping[str, Any] | None = None) -> Path:
+    """A checkpoint like the published Instruct: it thinks THOUGHT, writes CAPTION and chooses CHOSEN_SIZE_PX.
+
+    Its system prompt is named `en_unified`, and `system_prompt.py` in the folder holds the text.
+    """
+    asked = {"use_system_prompt": "en_unified", "bot_task": "think_recaption", **SAMPLING, **(generation or {})}
+    _write_talking(folder, config_values(image_base_size=256, vocab_size=448), "instruct-system", asked)
+    (folder / "system_prompt.py").write_text(f'unified_system_prompt_en = """\n{SYSTEM_PROMPT}\n"""\n')
+    return folder
+
+
+def write_distil(folder: Path, *, generation: Mapping[str, Any] | None = None) -> Path:
+    """A checkpoint like the published Instruct-Distil, which writes the same and needs 8 steps of one branch."""
+    values = config_values(image_base_size=256, vocab_size=448, cfg_distilled=True, use_meanflow=True)
+    return _write_talking(folder, values, "distil", {**SAMPLING, **(generation or {})})
+
+
+def _write_talking(folder: Path, values: Mapping[str, Any], case: str, generation: Mapping[str, Any]) -> Path:
+    model = random_model(values)
+    tokenizer = Tokenizer.from_file(PARITY / case / "tokenizer.json")
+    chains = [
+        [tokenizer.special("<think>"), *tokenizer.encode(THOUGHT), tokenizer.special("</think>")],
+        [tokenizer.special("<recaption>"), *tokenizer.encode(CAPTION), tokenizer.special("</recaption>")],
+        [tokenizer.image_size(256), tokenizer.image_ratio(35)],
+    ]
+    followed = [token for chain in chains for token in chain[:-1]]
+    assert len(set(followed)) == len(followed), "a token would have two followers"
+    # The last token outweighs all that attention and experts add, so that it alone decides what follows.
+    model.model.wte.weight.mul_(100)
+    model.lm_head.weight.zero_()
+    for chain in chains:
+        for token, follower in itertools.pairwise(chain):
+            model.lm_head.weight[follower] += model.model.ln_f(model.model.wte.weight[token])
+    return write_checkpoint(folder, values, stored_tensors(model), template=case, generation=generation)
 
 
 def write_sharded(folder: Path, shards: Mapping[str, Mapping[str, Tensor]]) -> Path:

@@ -1,11 +1,10 @@
-"""The composition root: the only place that picks implementations, and what starts and stops in which order."""
+"""The composition root: picks the implementations, and starts and stops them in order."""
 
 import asyncio
-import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -17,19 +16,21 @@ from fastapi import FastAPI
 from danqing.accounts.bootstrap import FirstStart, bootstrap
 from danqing.accounts.limits import KeyLimits
 from danqing.accounts.pricing import Price
-from danqing.api.answers import Delivery, job_answer
 from danqing.api.application import build_api
+from danqing.api.responses import ResponseFormat, job_body
 from danqing.api.services import Services
+from danqing.api.spellings import ModelAliases
 from danqing.database import Database
 from danqing.engine.child import worker_command
 from danqing.engine.interface import Engine
 from danqing.engine.local import LocalEngine
 from danqing.errors import OperatorError
 from danqing.hunyuan_image3.checkpoint_folder import checkpoint_name
-from danqing.jobs.job import Job, JobStatus
 from danqing.jobs.limits import JobLimits
+from danqing.jobs.metrics import JobMetrics
 from danqing.jobs.ports import JobParts
 from danqing.jobs.service import JobService
+from danqing.jobs.webhook_targets import WebhookTargets
 from danqing.jobs.webhooks import WebhookSender
 from danqing.playground.page import playground_router
 from danqing.playground.reference import reference_router
@@ -40,17 +41,17 @@ from danqing.safety.classifier_check import ClassifierImageCheck
 from danqing.safety.image_check import ImageCheck, NoImageCheck
 from danqing.safety.prompt_check import PolicyPromptCheck
 from danqing.settings import Settings
+from danqing.storage.clean_up import clean_up_for_ever
 from danqing.storage.image_store import ImageStore
-from danqing.storage.local import LocalImageStore
+from danqing.storage.local import FOLDER_MODE, LocalImageStore
 from danqing.telemetry import Metrics
 
 if TYPE_CHECKING:
     from danqing.tracing import Tracing
 
-logger = logging.getLogger(__name__)
-
 BUNDLED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "mini"
 IMAGES_FOLDER = "images"
+SPARE_CONNECTIONS = 16
 
 Clock = Callable[[], datetime]
 
@@ -81,12 +82,20 @@ def create_app(
         prompt_check=PolicyPromptCheck(),
         image_check=image_check,
         expander=prompt_expander(settings, engine),
-        observer=_JobFigures(metrics),
+        observer=JobMetrics(metrics),
     )
     if tracing is not None:
         parts = _traced(parts, tracing)
     price = Price(megapixel_credits=settings.price_megapixel_credits)
-    jobs = JobService(database, parts=parts, limits=_job_limits(settings), price=price, clock=clock)
+    webhook_targets = WebhookTargets(allowed_networks=settings.webhook_allowed_networks)
+    jobs = JobService(
+        database,
+        parts=parts,
+        limits=_job_limits(settings),
+        price=price,
+        clock=clock,
+        webhook_targets=webhook_targets,
+    )
     metrics.watch("danqing_jobs_queued", "Jobs waiting.", lambda: jobs.num_queued)
     metrics.watch("danqing_jobs_running", "Jobs in the engine.", lambda: jobs.num_running)
     services = Services(
@@ -99,17 +108,30 @@ def create_app(
             max_concurrent_requests=settings.max_concurrent_requests,
             monotonic=time.monotonic,
         ),
+        read_limits=KeyLimits(
+            requests_per_minute=settings.reads_per_minute,
+            max_concurrent_requests=settings.max_concurrent_requests,
+            monotonic=time.monotonic,
+            name="reads",
+        ),
         metrics=metrics,
         clock=clock,
         max_body_bytes=settings.max_body_bytes,
+        # The last connections are for liveness checks.
+        max_requests=max(1, settings.max_connections - SPARE_CONNECTIONS),
+        model_aliases=ModelAliases(names=settings.model_alias_names, response_format=settings.default_response_format),
         public_url=str(settings.public_url) if settings.public_url else None,
         low_balance_credits=settings.low_balance_credits,
+        metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
+        private_folders=_private_folders(settings),
     )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with _running(settings, services=services, image_check=image_check):
-            yield
+        # A second signal cancels the drain: the jobs are taken over at the next start.
+        with suppress(asyncio.CancelledError):
+            async with _running(settings, services=services, image_check=image_check, webhook_targets=webhook_targets):
+                yield
         if tracing is not None:
             await asyncio.to_thread(tracing.stop)
 
@@ -124,13 +146,16 @@ def create_app(
 
 
 @asynccontextmanager
-async def _running(settings: Settings, *, services: Services, image_check: ImageCheck) -> AsyncIterator[None]:
-    """Start every part, and stop them in the other order: first what makes work, last what does it."""
+async def _running(
+    settings: Settings, *, services: Services, image_check: ImageCheck, webhook_targets: WebhookTargets
+) -> AsyncIterator[None]:
+    """Start every part, and stop them in reverse order: first the sources of work, last the engine."""
     store, base_url = services.store, _webhook_base_url(settings)
     webhooks = WebhookSender(
         services.database,
-        describe=lambda job: job_answer(job, delivery=Delivery(base_url=base_url), store=store),
+        describe=lambda job: job_body(job, response_format=ResponseFormat(base_url=base_url), store=store),
         clock=services.clock,
+        targets=webhook_targets,
     )
     await asyncio.to_thread(prepare, settings, clock=services.clock)
     await store.start()
@@ -138,7 +163,7 @@ async def _running(settings: Settings, *, services: Services, image_check: Image
     await services.engine.start()
     await services.jobs.start()
     webhooks.start()
-    cleaning = asyncio.create_task(_clean_up_files(store, interval_seconds=settings.file_cleanup_interval_seconds))
+    cleaning = asyncio.create_task(clean_up_for_ever(store, interval_seconds=settings.file_cleanup_interval_seconds))
     try:
         yield
     finally:
@@ -171,7 +196,7 @@ def make_data_folder(settings: Settings) -> None:
     """Make the data folder if it is not there. Raises OperatorError where nothing can be written."""
     folder = settings.data_folder
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     except OSError as error:
         reason = "it is a file" if folder.is_file() else error.strerror
         raise OperatorError(f"DANQING_DATA_DIR: the folder {folder} cannot be made: {reason}") from error
@@ -180,11 +205,11 @@ def make_data_folder(settings: Settings) -> None:
 
 
 def prompt_expander(settings: Settings, engine: Engine) -> PromptExpander:
-    """The expander that the settings name; `engine` is the one that would write natively."""
+    """Return the expander that the settings name; `engine` is the one that would expand natively."""
     if settings.expander == "none":
         return NoExpander()
     if settings.expander == "native":
-        return NativeExpander(engine, timeout_seconds=settings.expander_timeout_seconds)
+        return NativeExpander(engine.expand, timeout_seconds=settings.expander_timeout_seconds)
     assert settings.expander_url is not None
     assert settings.expander_model is not None
     api_key = settings.expander_api_key
@@ -199,7 +224,7 @@ def prompt_expander(settings: Settings, engine: Engine) -> PromptExpander:
 
 
 def package_version() -> str:
-    """The installed version; a source tree that was never installed has none."""
+    """Return the installed version; a source tree that was never installed has none."""
     try:
         return version("danqing")
     except PackageNotFoundError:
@@ -211,6 +236,14 @@ def _engine(settings: Settings) -> Engine:
     return LocalEngine(
         worker_command(folder, device=settings.device, dtype=settings.dtype), model=checkpoint_name(folder)
     )
+
+
+def _private_folders(settings: Settings) -> tuple[str, ...]:
+    model = settings.model or BUNDLED_CHECKPOINT
+    # The longest first, so that none leaves a part of another.
+    paths = [model] if settings.data_dir is None else [model, settings.data_dir]
+    folders = {str(folder) for path in paths for folder in (path.parent, path.resolve().parent)}
+    return tuple(sorted(folders - {"/", "."}, key=len, reverse=True))
 
 
 def _tracing(settings: Settings) -> "Tracing | None":
@@ -267,39 +300,3 @@ def _job_limits(settings: Settings) -> JobLimits:
         job_time_limit_seconds=settings.job_time_limit_seconds,
         lease_seconds=settings.lease_seconds,
     )
-
-
-async def _clean_up_files(store: ImageStore, *, interval_seconds: float) -> None:
-    while True:
-        try:
-            num_deleted = await store.delete_expired()
-        except OSError:
-            logger.exception("expired pictures could not be deleted")
-        else:
-            if num_deleted:
-                logger.info("deleted expired pictures", extra={"num_deleted": num_deleted})
-        await asyncio.sleep(interval_seconds)
-
-
-class _JobFigures:
-    """Turns what happens to jobs into figures and log lines."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-
-    def job_changed(self, job: Job) -> None:
-        """Count it."""
-        fields = {"inference_id": job.id, "status": job.status.value, "error_code": job.error_code}
-        logger.info("job", extra=fields)
-        if job.status is JobStatus.GENERATING and job.started_at is not None:
-            self._metrics.job_started(queue_seconds=(job.started_at - job.created_at).total_seconds())
-        if not job.status.finished:
-            return
-        seconds = None
-        if job.started_at is not None and job.finished_at is not None:
-            seconds = (job.finished_at - job.started_at).total_seconds()
-        self._metrics.job_finished(
-            job.status.value, error_code=job.error_code or "", seconds=seconds, charged_credits=job.charged_credits
-        )
-        for image in job.images:
-            self._metrics.image_delivered(flagged=image.flagged)

@@ -1,16 +1,14 @@
-"""The database: how to reach it and what a transaction is. Knows no table of any package.
+"""The database: connections and transactions. The tables belong to the packages that use them.
 
 SQLite by default (one writer at a time, WAL, foreign keys on), PostgreSQL by URL. Every time is UTC.
 """
 
-import asyncio
-import logging
+import os
 import sqlite3
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,33 +16,40 @@ from typing import Any, TypeVar
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, DateTime, Dialect, Engine, MetaData, create_engine, event, inspect, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as NoConnectionFree
+from sqlalchemy import (
+    URL,
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    ExceptionContext,
+    MetaData,
+    create_engine,
+    event,
+    inspect,
+    text,
+)
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.types import TypeDecorator
 
+from danqing.database_lanes import Lane, OutageLog
 from danqing.database_problems import PRIMARY_CODE, described, explanation, parse_url, unreachable, unsuitable
-from danqing.errors import DatabaseProblem, Overloaded, SettingError
+from danqing.errors import DatabaseProblem, SettingError
 
-logger = logging.getLogger(__name__)
-
-BUSY_TIMEOUT_SECONDS = 30
-WAL_RETRY_SECONDS = 0.01
-# For `check` alone: a lock that lasts longer is worth a word.
+# How long a transaction waits for the lock of an SQLite file.
+BUSY_TIMEOUT_SECONDS = 5
+# The same at a first start, when other servers may be migrating.
+STARTUP_TIMEOUT_SECONDS = 30
+# The same for `check`: a longer lock is worth a word.
 CHECK_TIMEOUT_SECONDS = 2
+WAL_RETRY_SECONDS = 0.01
 MAX_CONNECTIONS = 8
+# Keys, prompts and webhook secrets are in it.
+FILE_MODE = 0o600
 POSTGRESQL_DRIVER = "postgresql+pg8000"
 SSL_MODES = ("disable", "require", "verify-full")
-# Any number will do, as long as every server of one database uses the same.
+# An arbitrary number, the same for every server of a database.
 MIGRATION_LOCK_ID = 0x64616E71
-
-# What a caller can only wait for. SQLite: locked all the time, no room, a file that cannot be opened, read or written.
-SQLITE_OUTAGES = frozenset(
-    {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
-)
-# The same in PostgreSQL's classes of errors: connection, resources, operator, system.
-POSTGRESQL_OUTAGES = ("08", "53", "57", "58")
-OUTAGE_RETRY_SECONDS = 30
 
 REVISION_TABLE = "alembic_version"
 MIGRATIONS_FOLDER = Path(__file__).parent / "migrations"
@@ -63,7 +68,7 @@ metadata = MetaData(
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment with its time zone, also where the database keeps none: SQLite stores it as sortable UTC text."""
+    """A UTC time with its time zone, even on SQLite, which stores it as sortable text without one."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -71,7 +76,7 @@ class UtcDateTime(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
-        assert value.tzinfo is not None, "a moment without a time zone is a mistake of ours"
+        assert value.tzinfo is not None, "every stored time needs a time zone"
         utc = value.astimezone(UTC)
         return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
 
@@ -82,24 +87,29 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Database:
-    """Opens transactions, in the calling thread or in one of a bounded number of its own."""
+    """Opens transactions, in the calling thread or in a bounded pool of its own threads."""
 
     def __init__(self, location: str | Path) -> None:
-        """Prepare connections to `sqlite:///path`, `postgresql://…` or an SQLite file; nothing is opened yet.
+        """Prepare connections to `sqlite:///path`, `postgresql://…` or an SQLite file; the first use opens one.
 
         Raises SettingError for any other URL.
         """
         self._url = _url(location)
         self._is_sqlite = self._url.drivername == "sqlite"
         self.engine = _sqlite_engine(self._url) if self._is_sqlite else _postgresql_engine(self._url)
-        # SQLite has one writer. Queueing for it in order beats polling its lock from many threads.
+        outage_log = OutageLog()
+        # SQLite has one writer. A queue in front of it is faster than many threads that poll its lock.
         num_writers = 1 if self._is_sqlite else MAX_CONNECTIONS // 2
-        self._writers = ThreadPoolExecutor(num_writers, thread_name_prefix="database-write")
-        self._readers = ThreadPoolExecutor(MAX_CONNECTIONS // 2, thread_name_prefix="database-read")
+        self._writes = Lane("write", num_threads=num_writers, transaction=self.write, outage_log=outage_log)
+        self._reads = Lane("read", num_threads=MAX_CONNECTIONS // 2, transaction=self.read, outage_log=outage_log)
 
     def migrate(self) -> None:
-        """Bring the schema to this version; safe when several processes start at once. Raises DatabaseProblem."""
-        with self._contact_explained(), self.write() as conn:
+        """Migrate the schema to this version; safe when several processes start at once. Raises DatabaseProblem."""
+        if self._is_sqlite:
+            # Earlier versions let everybody read it. Another user's file is that user's business.
+            with suppress(OSError):
+                self._sqlite_file.chmod(FILE_MODE)
+        with self._contact_explained(), self._patient_write() as conn:
             if not self._is_sqlite:
                 conn.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": MIGRATION_LOCK_ID})
             self._refuse_unknown(_revision(conn))
@@ -113,12 +123,12 @@ class Database:
             if not self._is_sqlite:
                 with self.read() as conn:
                     self._refuse_unknown(_revision(conn))
-            elif (path := Path(self._url.database or "")).exists():
-                self._refuse_unknown(_sqlite_revision(path))
+            elif self._sqlite_file.exists():
+                self._refuse_unknown(_sqlite_revision(self._sqlite_file))
 
     @contextmanager
     def problems_explained(self) -> Iterator[None]:
-        """Raise DatabaseProblem for whatever keeps the database from being used; let mistakes of ours pass."""
+        """Raise DatabaseProblem for errors that say something about the database; let mistakes of ours pass."""
         try:
             yield
         except (SQLAlchemyError, sqlite3.Error) as error:
@@ -129,7 +139,7 @@ class Database:
 
     @contextmanager
     def _contact_explained(self) -> Iterator[None]:
-        """As above, and for what only a first contact meets: no such host, no encryption, tables of somebody else."""
+        """The same, and for errors of a first contact: an unknown host, no encryption, tables of another program."""
         try:
             with self.problems_explained():
                 yield
@@ -137,6 +147,10 @@ class Database:
             raise DatabaseProblem(unreachable(error, self._url)) from error
         except DBAPIError as error:
             raise DatabaseProblem(unsuitable(error, self._url)) from error
+
+    @property
+    def _sqlite_file(self) -> Path:
+        return Path(self._url.database or "")
 
     def _refuse_unknown(self, revision: str | None) -> None:
         scripts = ScriptDirectory.from_config(_alembic_config())
@@ -148,84 +162,45 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only looks."""
+        """A read-only transaction."""
         with self.engine.connect() as conn:
             conn = conn.execution_options(danqing_read_only=True)
             with conn.begin():
                 yield conn
 
     @contextmanager
+    def _patient_write(self) -> Iterator[Connection]:
+        with self.engine.connect() as conn:
+            if self._is_sqlite:
+                driver: Any = conn.connection.driver_connection
+                driver.execute(f"PRAGMA busy_timeout = {STARTUP_TIMEOUT_SECONDS * 1000}").close()
+            with conn.begin():
+                yield conn
+            # The pool would hand it out with its patience.
+            conn.invalidate()
+
+    @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that commits at the end and rolls back on any exception."""
+        """A transaction that commits at the end, or rolls back on an exception."""
         with self.engine.begin() as conn:
             yield conn
 
     async def run_read(self, work: Callable[[Connection], Result]) -> Result:
-        """Do `work` in a reading transaction in a thread. Raises Overloaded when the database is away."""
-        return await _in_thread(self._readers, self._work_reading, work)
+        """Run `work` in a read-only transaction in a thread. Raises Overloaded when the database is away."""
+        return await self._reads.run(work)
 
     async def run_write(self, work: Callable[[Connection], Result]) -> Result:
-        """Do `work` in a writing transaction in a thread. Raises Overloaded when the database is away or full.
+        """Run `work` in a transaction in a thread. Raises Overloaded when the database is away or full.
 
-        A cancelled caller still waits for the transaction, so that it always knows whether it happened.
+        A cancelled caller still waits for the transaction, so it knows whether the transaction committed.
         """
-        return await _in_thread(self._writers, self._work_writing, work)
+        return await self._writes.run(work)
 
     def close(self) -> None:
-        """Finish what runs and close every connection."""
-        self._writers.shutdown()
-        self._readers.shutdown()
+        """Finish running transactions and close every connection."""
+        self._writes.close()
+        self._reads.close()
         self.engine.dispose()
-
-    def _work_reading(self, work: Callable[[Connection], Result]) -> Result:
-        with _outages_told(), self.read() as conn:
-            return work(conn)
-
-    def _work_writing(self, work: Callable[[Connection], Result]) -> Result:
-        with _outages_told(), self.write() as conn:
-            return work(conn)
-
-
-@contextmanager
-def _outages_told() -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:
-        if not _is_outage(error):
-            raise
-        logger.exception("the database cannot be used")
-        message = "The database cannot be reached or has no room; try again later."
-        raise Overloaded(message, retry_after_seconds=OUTAGE_RETRY_SECONDS) from error
-
-
-def _is_outage(error: SQLAlchemyError) -> bool:
-    if not isinstance(error, DBAPIError):
-        return isinstance(error, NoConnectionFree)
-    cause = error.orig
-    if isinstance(cause, sqlite3.Error):
-        # The low byte is the kind, what is above it the particulars; what the driver itself minds has none.
-        return getattr(cause, "sqlite_errorcode", 0) & PRIMARY_CODE in SQLITE_OUTAGES
-    told = cause.args[0] if cause is not None and cause.args else None
-    if isinstance(told, dict):
-        return str(told.get("C", "")).startswith(POSTGRESQL_OUTAGES)
-    # What the driver says in words of its own is about the connection.
-    return isinstance(error, InterfaceError)
-
-
-async def _in_thread(
-    threads: ThreadPoolExecutor,
-    run: Callable[[Callable[[Connection], Result]], Result],
-    work: Callable[[Connection], Result],
-) -> Result:
-    future = asyncio.get_running_loop().run_in_executor(threads, run, work)
-    try:
-        return await asyncio.shield(future)
-    except asyncio.CancelledError:
-        # Leaving now would let the caller clean up beside a transaction that is still at work.
-        await asyncio.wait([future])
-        if not future.cancelled():
-            future.exception()  # looked at, so that asyncio does not report it as forgotten
-        raise
 
 
 def _url(location: str | Path) -> URL:
@@ -266,7 +241,7 @@ def _revision(conn: Connection) -> str | None:
 
 
 def _sqlite_revision(path: Path) -> str | None:
-    """Read the revision of an existing file, whose lock must be free, with a connection that makes nothing."""
+    """Read the revision of an existing file, whose lock must be free, with a connection that creates nothing."""
     connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=CHECK_TIMEOUT_SECONDS)
     with closing(connection):
         connection.execute("BEGIN IMMEDIATE")
@@ -279,17 +254,26 @@ def _sqlite_revision(path: Path) -> str | None:
 def _sqlite_engine(url: URL) -> Engine:
     engine = create_engine(
         url,
+        hide_parameters=True,
         pool_size=MAX_CONNECTIONS,
         max_overflow=0,
         connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
     )
+    event.listen(engine, "do_connect", _create_privately)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
+def _create_privately(_dialect: Any, _record: Any, arguments: list[Any], _parameters: Any) -> None:
+    # SQLite gives its other files the mode of this one. Only ever a new file: to close an existing one would end its
+    # locks in this process. What cannot be created, SQLite itself reports.
+    with suppress(OSError):
+        os.close(os.open(arguments[0], os.O_CREAT | os.O_EXCL | os.O_RDWR, FILE_MODE))
+
+
 def _prepare_sqlite(dbapi_connection: sqlite3.Connection, _record: Any) -> None:
-    # The driver's own transaction handling would start transactions late and commit before DDL.
+    # The driver's own transaction handling starts transactions late and commits before DDL.
     dbapi_connection.isolation_level = None
     _switch_to_wal(dbapi_connection)
     for pragma in ("synchronous=FULL", "foreign_keys=ON"):
@@ -297,8 +281,8 @@ def _prepare_sqlite(dbapi_connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    # SQLite itself does not wait for this lock, which several processes want when they open a new file at once.
-    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    # SQLite does not wait for this lock, and processes that open a new file at once compete for it.
+    deadline = time.monotonic() + STARTUP_TIMEOUT_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL").close()
@@ -311,15 +295,16 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
 
 
 def _begin_sqlite(conn: Connection) -> None:
-    # A transaction that reads first and writes later cannot wait for the lock: it must take it at the start.
+    # A transaction that reads first and writes later cannot wait for the write lock, so it takes the lock at its start.
     read_only = conn.get_execution_options().get("danqing_read_only", False)
     conn.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
 def _postgresql_engine(url: URL) -> Engine:
     try:
-        return create_engine(
+        engine = create_engine(
             url.set(drivername=POSTGRESQL_DRIVER, query={}),
+            hide_parameters=True,
             pool_size=MAX_CONNECTIONS,
             max_overflow=0,
             pool_pre_ping=True,
@@ -329,10 +314,20 @@ def _postgresql_engine(url: URL) -> Engine:
         raise SettingError(
             "DANQING_DATABASE_URL: PostgreSQL needs one more library: pip install 'danqing[postgresql]'"
         ) from error
+    event.listen(engine, "handle_error", _hide_row_values)
+    return engine
+
+
+def _hide_row_values(context: ExceptionContext) -> None:
+    # The server's detail of a broken constraint quotes the whole row, secrets and prompts included.
+    told = context.original_exception.args[0] if context.original_exception.args else None
+    if isinstance(told, dict) and context.sqlalchemy_exception is not None:
+        told.pop("D", None)
+        context.sqlalchemy_exception.args = (str(context.original_exception),)
 
 
 def _postgresql_connect_args(url: URL) -> dict[str, Any]:
-    """Translate what libpq writes into a URL's query for this driver, which reads none of it."""
+    """Translate libpq's query parameters for this driver, which reads none of them."""
     query = dict(url.query)
     connect_args: dict[str, Any] = {}
     socket_folder = query.pop("host", None)
@@ -344,7 +339,7 @@ def _postgresql_connect_args(url: URL) -> dict[str, Any]:
     if ssl_mode != "disable":
         context = ssl.create_default_context()
         if ssl_mode == "require":
-            # libpq's meaning of the word: encrypted, whoever it is.
+            # As in libpq: encrypted, without checking the server's identity.
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         connect_args["ssl_context"] = context

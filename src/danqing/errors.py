@@ -1,7 +1,7 @@
-"""The errors a caller of the service can meet, and those that only its operator can mend.
+"""The errors that callers of the service can get, and those that only its operator can mend.
 
-A caller's have a stable `code`, and their docstring is the message used when none is given; `api/errors.py` alone maps
-them to HTTP statuses.
+Callers' errors have a stable `code`, and their docstring is the default message. Only `api/errors.py` maps them to HTTP
+statuses.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ class ServiceError(Exception):
         issues: Sequence[Mapping[str, Any]] = (),
         retry_after_seconds: int | None = None,
     ) -> None:
-        """`message` is safe to show; `param` names the field; `issues` lists every bad field of the body."""
+        """`message` is safe to show; `param` names the bad field; `issues` lists every bad field of the body."""
         self.message = message or (type(self).__doc__ or "").strip()
         self.param = param
         self.issues = tuple(issues)

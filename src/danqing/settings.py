@@ -1,6 +1,6 @@
-"""Every option of the server, typed and described; read once from `DANQING_*` by whoever starts a process.
+"""The server's settings, typed and described; each process reads them once from `DANQING_*` variables.
 
-Knows nothing of what the values are used for: `app` passes them on as plain values. docs/settings.md is made from here.
+`app` passes them on as plain values. docs/settings.md is generated from this file.
 """
 
 import re
@@ -8,16 +8,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, HttpUrl, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, IPvAnyNetwork, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from danqing.errors import SettingError
 
 ENVIRONMENT_PREFIX = "DANQING_"
-# Addresses to listen on that nobody can call.
+MIN_CONNECTIONS = 32
+# Addresses to listen on that clients cannot connect to.
 ANY_ADDRESS = frozenset({"0.0.0.0", "::"})
 DEFAULT_DATA_DIR = Path("~/.local/share/danqing")
-# The form in which Kubernetes puts a Service's address into `DANQING_PORT` when the Service is called `danqing`.
+# What Kubernetes sets `DANQING_PORT` to if a Service is called `danqing`.
 SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://", re.IGNORECASE)
 BUCKET_URL = re.compile(r"s3://[^/]")
 
@@ -33,7 +34,7 @@ def _default_data_dir() -> Path | None:
     try:
         return DEFAULT_DATA_DIR.expanduser()
     except RuntimeError:
-        # No HOME, and a user without an entry in the password file. Commands that need no folder still work.
+        # No HOME, and no entry for the user in the password file. Commands that need no folder still work.
         return None
 
 
@@ -50,6 +51,14 @@ ExpandedPath = Annotated[Path, AfterValidator(_expanded)]
 BucketUrl = Annotated[str, AfterValidator(_bucket_url)]
 
 
+def _split_networks(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+# One or several, as `192.168.1.0/24` or a single address.
+Networks = Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_split_networks)]
+
+
 class Settings(BaseSettings):
     """The server's options. Each is the environment variable `DANQING_` plus its name in capitals.
 
@@ -58,9 +67,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="forbid")
 
-    # Where things are
+    # Data
     data_dir: ExpandedPath | None = Field(
-        default_factory=_default_data_dir, description="Folder for the database and the pictures; created when missing."
+        default_factory=_default_data_dir, description="Folder for the database and the pictures; created if missing."
     )
     database_url: str | None = Field(
         None, description="`postgresql://…` for a shared database. Unset: an SQLite file in the data folder."
@@ -71,90 +80,124 @@ class Settings(BaseSettings):
         " Unset: a folder in the data folder.",
     )
     file_lifetime_seconds: Count | None = Field(
-        604_800, description="How long a picture's link works; afterwards it answers 410 and the file is deleted."
+        604_800, description="Lifetime of a picture's link. Afterwards it returns 410, and the file is deleted."
     )
-    file_cleanup_interval_seconds: Seconds = Field(600, description="How often expired pictures are looked for.")
+    file_cleanup_interval_seconds: Seconds = Field(600, description="Time between two clean-ups of expired pictures.")
 
-    # What draws
+    # Model
     model: ExpandedPath | None = Field(None, description="Checkpoint folder. Unset: the bundled `mini` checkpoint.")
-    device: str = Field("cpu", description="Where the model runs, in PyTorch's words: `cpu`, `cuda`, `cuda:1`.")
+    device: str = Field("cpu", description="Device of the model, in PyTorch's notation: `cpu`, `cuda`, `cuda:1`.")
     dtype: Literal["float32", "bfloat16", "fp8"] | None = Field(
         None,
-        description="Arithmetic of the model. Unset: the faster one of the first two that the processor really"
-        " supports. `fp8` rounds the experts and nearly halves the memory of bfloat16.",
+        description="Precision of the model. Unset: `bfloat16` if the device computes it natively, else `float32`."
+        " `fp8` rounds the experts and nearly halves the memory of bfloat16.",
     )
 
     # Safety
     image_classifier: str | None = Field(
         None,
-        description="Folder or hub id of the picture classifier (extra `safety`), such as"
-        " `Falconsai/nsfw_image_detection`. Unset: nobody looks at the pictures, and `meta.safety` says so.",
+        description="Folder or hub id of the image classifier (extra `safety`), such as"
+        " `Falconsai/nsfw_image_detection`. Unset: pictures are not checked, and `meta.safety` says so.",
     )
     image_classifier_threshold: float = Field(
-        0.5, gt=0, le=1, description="A picture with at least this probability of a flagged label is delivered black."
+        0.5,
+        gt=0,
+        le=1,
+        description="A picture with at least this probability of a flagged label is replaced by a black one.",
     )
 
     # The address
     host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8000, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
+    port: int = Field(8000, ge=0, le=65_535, description="Port to listen on; 0 picks a free one.")
     keep_alive_seconds: Seconds = Field(
         75,
-        description="How long an idle connection stays open for a next request. Longer than a proxy or client keeps its"
-        " own end, so that none sends into a connection that just closed.",
+        description="How long idle connections stay open. Keep it above the idle time of your proxy and clients, so that"
+        " none sends a request into a connection that just closed.",
     )
     public_url: HttpUrl | None = Field(
         None,
-        description="Base of the links in answers, when a proxy hides it. Unset: what the client called, "
+        description="Base URL of links, for servers behind a proxy. Unset: the address that the client called, "
         "and `http://HOST:PORT` in webhooks.",
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     log_format: Literal["auto", "json", "text"] = Field(
-        "auto", description="One JSON object a line, or plain text; `auto`: text on a terminal."
+        "auto", description="One JSON object per line, or plain text. `auto`: text on a terminal, else JSON."
+    )
+    metrics_token: SecretStr | None = Field(
+        None, description="Bearer token that `/metrics` asks for. Unset: anyone who reaches the server reads it."
     )
     tracing_endpoint: HttpUrl | None = Field(
         None,
-        description="OpenTelemetry collector that takes traces over HTTP, such as `http://localhost:4318/v1/traces`"
+        description="OpenTelemetry collector that accepts traces over HTTP, such as `http://localhost:4318/v1/traces`"
         " (extra `tracing`). Unset: no traces.",
     )
 
     # Limits
     max_body_bytes: Count = Field(1_048_576, description="Largest request body; a larger one gets 413.")
+    max_connections: int = Field(
+        4_096,
+        ge=MIN_CONNECTIONS,
+        description="Connections at once. Above it, the connection that has waited longest for a request is closed."
+        " A lower limit of open files lowers it.",
+    )
     max_queued_jobs: Count = Field(512, description="Jobs that may wait; more get 503.")
     max_queued_jobs_per_account: Count = Field(256, description="Jobs of one account that may wait; more get 429.")
-    max_concurrent_jobs: Count = Field(
-        4, description="Jobs in the engine at once; it works on them in turn, step by step."
-    )
-    max_queue_seconds: Seconds = Field(600, description="Longest wait in the queue; after it the job ends with 504.")
-    job_time_limit_seconds: Seconds = Field(
-        600, description="Longest time in the engine; after it the job ends with 504."
-    )
+    max_concurrent_jobs: Count = Field(4, description="Jobs in the engine at once; it interleaves them step by step.")
+    max_queue_seconds: Seconds = Field(600, description="Longest wait in the queue; then the job ends with 504.")
+    job_time_limit_seconds: Seconds = Field(600, description="Longest time in the engine; then the job ends with 504.")
     lease_seconds: Seconds = Field(
-        15, description="After this long without a sign of life a process's jobs count as lost."
+        15,
+        description="Lifetime of a process's lease on its jobs. Unless renewed, another process may take them over.",
     )
-    drain_seconds: Seconds = Field(30, description="How long running jobs may go on after SIGTERM.")
-    requests_per_minute: Count = Field(6_000, description="Generation requests a minute of one key; more get 429.")
-    max_concurrent_requests: Count = Field(256, description="Generation requests of one key at once; more get 429.")
+    drain_seconds: Seconds = Field(30, description="Time for running jobs to finish after SIGTERM.")
+    requests_per_minute: Count = Field(6_000, description="Generation requests per minute and key; more get 429.")
+    reads_per_minute: Count = Field(
+        6_000, description="Other requests per minute and key: jobs, balance, usage, logs; more get 429."
+    )
+    max_concurrent_requests: Count = Field(
+        256, description="Concurrent generation requests per key, and as many others; more get 429."
+    )
+
+    # Clients
+    model_aliases: str = Field(
+        "",
+        description="Other names that requests may use for the model, separated by commas, such as"
+        " `gpt-image-1,dall-e-3` for clients that know no other. A name of the `gpt-image` family gets `b64_json`.",
+    )
+    default_response_format: Literal["url", "b64_json"] = Field(
+        "url", description="Format of a response whose request names none: a link, or the bytes."
+    )
+
+    # Webhooks
+    webhook_allowed_networks: Networks = Field(
+        (),
+        description="Networks that webhooks may go to besides public addresses: `192.168.1.0/24,fd00::/8`.",
+    )
 
     # Money
     starting_credits: int = Field(
         100_000_000, ge=0, description="Credits of the account that the first start creates; $1 is 2,000,000."
     )
-    price_megapixel_credits: int = Field(210_000, ge=0, description="Price of an image per megapixel (2^20 px) begun.")
-    low_balance_credits: int = Field(10_000, ge=0, description="Balance under which `lowBalance` is reported.")
+    price_megapixel_credits: int = Field(
+        210_000, ge=0, description="Price of an image per megapixel (2^20 px), rounded up."
+    )
+    low_balance_credits: int = Field(
+        10_000, ge=0, description="The balance endpoint reports `lowBalance` below this balance."
+    )
 
     # Prompt expansion
     expander: Literal["native", "remote", "none"] = Field(
         "native",
-        description="Who answers `enable_prompt_expansion`: the model itself, if its checkpoint has learned to;"
-        " a chat endpoint; nobody. A prompt that is not expanded is drawn as given, and `meta.warnings` says so.",
+        description="Who expands prompts: the model itself, if its checkpoint has learned to (`native`); a chat"
+        " endpoint (`remote`); nobody (`none`). An unexpanded prompt is drawn as given, and `meta.warnings` says so.",
     )
     expander_url: HttpUrl | None = Field(
         None, description="Base URL of an OpenAI-compatible API, such as `http://localhost:11434/v1`; for `remote`."
     )
-    expander_model: str | None = Field(None, description="Model that the chat endpoint is asked for; for `remote`.")
-    expander_api_key: SecretStr | None = Field(None, description="Key of the chat endpoint, if it wants one.")
+    expander_model: str | None = Field(None, description="Name of the chat endpoint's model; for `remote`.")
+    expander_api_key: SecretStr | None = Field(None, description="API key of the chat endpoint, if it needs one.")
     expander_timeout_seconds: Seconds = Field(
-        60, description="Longest wait for the model, or for the chat endpoint in each of two attempts."
+        60, description="Time limit for the model, or for each of two attempts at the chat endpoint."
     )
 
     @model_validator(mode="before")
@@ -169,25 +212,30 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def model_alias_names(self) -> frozenset[str]:
+        """The other names of the model."""
+        return frozenset(name.strip() for name in self.model_aliases.split(",") if name.strip())
+
+    @property
     def data_folder(self) -> Path:
-        """The data folder. Raises SettingError where none is set and there is no home folder."""
+        """The data folder. Raises SettingError if none is set and there is no home folder."""
         if self.data_dir is None:
             raise SettingError("DANQING_DATA_DIR: set it to a folder that can be written; there is no home folder")
         return self.data_dir
 
     @property
     def needs_data_folder(self) -> bool:
-        """Whether a server of these settings keeps anything in the data folder."""
+        """Whether a server with these settings keeps anything in the data folder."""
         return self.database_url is None or self.storage_url is None
 
     @property
     def database_location(self) -> str | Path:
-        """The URL of the database to open, or the path of its SQLite file. Raises SettingError like `data_folder`."""
+        """The URL of the database, or the path of its SQLite file. Raises SettingError like `data_folder`."""
         return self.database_url or self.data_folder / "danqing.db"
 
     @property
     def base_url(self) -> str:
-        """Where clients reach the server, without a slash at the end: the public address, or the one it listens on."""
+        """The server's URL for clients, without a slash at the end: `public_url`, or the address it listens on."""
         if self.public_url is not None:
             return str(self.public_url).rstrip("/")
         host = self.host.strip("[]")
@@ -196,7 +244,7 @@ class Settings(BaseSettings):
 
     @property
     def file_lifetime(self) -> timedelta | None:
-        """How long a picture's link works; None for ever."""
+        """The lifetime of a picture's link; None if links never expire."""
         return None if self.file_lifetime_seconds is None else timedelta(seconds=self.file_lifetime_seconds)
 
 

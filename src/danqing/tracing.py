@@ -1,7 +1,7 @@
-"""OpenTelemetry spans of what a request goes through: the request, its job, the engine, each picture's storage.
+"""OpenTelemetry spans of a request: its HTTP exchange, its job, its engine tasks, the storage of each image.
 
-Wraps the parts from outside: none of them knows of it. All spans of one inference id share a trace that is made from
-the id, because a job outlives its request and may be finished by another process. Needs the extra `tracing`.
+The spans wrap the parts from outside. All spans of one inference id share a trace that is made from the id, because a
+job outlives its request and may be finished by another process. Needs the extra `tracing`.
 """
 
 import hashlib
@@ -18,8 +18,9 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, Status, StatusCod
 
 from danqing.engine.interface import Engine, EngineStatus, ImageResult, Progress
 from danqing.jobs.job import Job, JobStatus
-from danqing.jobs.ports import ImageStore, JobObserver
-from danqing.pictures.request import ImageRequest
+from danqing.jobs.ports import JobObserver
+from danqing.pictures.request import Expansion, ImageRequest
+from danqing.storage.image_store import ImageWriter
 from danqing.telemetry import inference_id_of_request
 
 INFERENCE_ID = "danqing.inference_id"
@@ -30,7 +31,7 @@ Message = MutableMapping[str, Any]
 
 
 class Tracing:
-    """Collects finished spans and sends them in the background; a collector that is away costs only the spans."""
+    """Collects finished spans and sends them in the background; a collector that is down costs only the spans."""
 
     def __init__(self, exporter: SpanExporter, *, version: str) -> None:
         """Send with `exporter`."""
@@ -43,7 +44,7 @@ class Tracing:
     def record(
         self, name: str, *, inference_id: str, began_ns: int, ended_ns: int, attributes: Attributes, failed: bool
     ) -> None:
-        """Keep one finished span; times are nanoseconds since 1970."""
+        """Record one finished span; times are nanoseconds since 1970."""
         span = self._tracer.start_span(
             name,
             context=_trace_of(inference_id),
@@ -56,7 +57,7 @@ class Tracing:
 
     @contextmanager
     def span(self, name: str, *, inference_id: str) -> Iterator[Attributes]:
-        """Time a piece of work, whose attributes may be added while it runs; an exception marks it as failed."""
+        """Time a piece of work, which may add attributes while it runs; an exception marks it as failed."""
         attributes: Attributes = {}
         began_ns, failed = time.time_ns(), True
         try:
@@ -74,12 +75,12 @@ class Tracing:
             )
 
     def stop(self) -> None:
-        """Send what is left."""
+        """Send the remaining spans."""
         self._provider.shutdown()
 
 
 class TracedRequests:
-    """An ASGI layer around everything: a span for each HTTP request that got an inference id."""
+    """An ASGI layer around the application: a span for each HTTP request that got an inference id."""
 
     def __init__(self, app: Callable[..., Awaitable[None]], *, tracing: Tracing) -> None:
         self._app = app
@@ -89,13 +90,13 @@ class TracedRequests:
         """Serve one request."""
         began_ns, status = time.time_ns(), 0
 
-        async def send_and_look(message: Message) -> None:
+        async def send_and_note_status(message: Message) -> None:
             nonlocal status
             status = message.get("status", status)
             await send(message)
 
         try:
-            await self._app(scope, receive, send_and_look)
+            await self._app(scope, receive, send_and_note_status)
         finally:
             inference_id = scope.get("state", {}).get("inference_id")
             if inference_id is not None:
@@ -111,14 +112,14 @@ class TracedRequests:
 
 
 class TracedJobs:
-    """A `JobObserver` that makes a span of each job that ended, from its submission on, and tells another observer."""
+    """A `JobObserver` that makes a span of each finished job, from its submission on, before it tells another."""
 
     def __init__(self, observer: JobObserver, *, tracing: Tracing) -> None:
         self._observer = observer
         self._tracing = tracing
 
     def job_changed(self, job: Job) -> None:
-        """Pass it on."""
+        """Pass the change on and record a finished job."""
         self._observer.job_changed(job)
         if job.finished_at is None:
             return
@@ -133,7 +134,7 @@ class TracedJobs:
 
 
 class TracedEngine:
-    """An `Engine` with a span around each drawing and each rewriting of a prompt."""
+    """An `Engine` with a span around each task."""
 
     def __init__(self, engine: Engine, *, tracing: Tracing) -> None:
         self._engine = engine
@@ -148,29 +149,31 @@ class TracedEngine:
         await self._engine.stop()
 
     def status(self) -> EngineStatus:
-        """Say where the engine stands now."""
+        """Return where the engine stands now."""
         return self._engine.status()
 
-    async def generate(self, request: ImageRequest) -> AsyncGenerator[Progress | ImageResult, None]:
+    async def generate(
+        self, request: ImageRequest, *, expansion: Expansion | None = None
+    ) -> AsyncGenerator[Progress | ImageResult, None]:
         """Draw the request's images."""
         with self._tracing.span("engine", inference_id=inference_id_of_request.get() or "") as attributes:
             attributes |= {"danqing.num_images": request.num_images, "danqing.num_steps": request.num_inference_steps}
-            async with aclosing(self._engine.generate(request)) as events:
+            async with aclosing(self._engine.generate(request, expansion=expansion)) as events:
                 async for event in events:
                     yield event
 
-    async def recaption(self, prompt: str, *, seed: int) -> str:
-        """Rewrite a prompt in detail."""
-        with self._tracing.span("recaption", inference_id=inference_id_of_request.get() or "") as attributes:
-            caption = await self._engine.recaption(prompt, seed=seed)
-            attributes["danqing.num_characters"] = len(caption)
-            return caption
+    async def expand(self, request: ImageRequest) -> Expansion:
+        """Expand the request's prompt."""
+        with self._tracing.span("expand", inference_id=inference_id_of_request.get() or "") as attributes:
+            expansion = await self._engine.expand(request)
+            attributes["danqing.num_characters"] = len(expansion.caption)
+            return expansion
 
 
 class TracedStore:
-    """What jobs need of an image store, with a span around each picture's way to it."""
+    """The writing side of an image store, with a span around each picture's way to it."""
 
-    def __init__(self, store: ImageStore, *, tracing: Tracing) -> None:
+    def __init__(self, store: ImageWriter, *, tracing: Tracing) -> None:
         self._store = store
         self._tracing = tracing
 
@@ -181,12 +184,12 @@ class TracedStore:
             return await self._store.put(data, content_type=content_type, extension=extension)
 
     async def delete(self, path: str) -> None:
-        """Remove a picture."""
+        """Remove an image."""
         await self._store.delete(path)
 
 
 def otlp_exporter(endpoint: str) -> SpanExporter:
-    """Send to an OpenTelemetry collector over HTTP; `endpoint` ends in /v1/traces."""
+    """Return an exporter to an OpenTelemetry collector over HTTP; `endpoint` ends in /v1/traces."""
     return OTLPSpanExporter(endpoint=endpoint)
 
 

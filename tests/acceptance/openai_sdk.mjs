@@ -30,10 +30,11 @@ for await (const event of await client.images.generate({ ...request, stream: tru
 const partial = 'image_generation.partial_image';
 assert.deepEqual(types, [partial, partial, 'image_generation.completed']);
 
-const withKey = (apiKey) => client.withOptions({ apiKey }).images.generate(request);
+// Functions: a promise that fails before anything awaits it ends the program.
+const withKey = (apiKey) => () => client.withOptions({ apiKey }).images.generate(request);
 const refusals = [
-  [client.images.generate({ ...request, n: 9 }), BadRequestError, 'invalid_payload', 'n'],
-  [client.images.generate({ ...request, model: 'dall-e-3' }), NotFoundError, 'model_not_found', 'model'],
+  [() => client.images.generate({ ...request, n: 9 }), BadRequestError, 'invalid_payload', 'n'],
+  [() => client.images.generate({ ...request, model: 'dall-e-3' }), NotFoundError, 'model_not_found', 'model'],
   [withKey('0'.repeat(32)), AuthenticationError, 'invalid_api_key', null],
   [withKey(DANQING_MANAGEMENT_KEY), PermissionDeniedError, 'missing_scope', null],
 ];

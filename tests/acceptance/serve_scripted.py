@@ -1,6 +1,6 @@
 """`danqing`, except that no model draws.
 
-`serve_scripted.py child serve` has a scripted drawing process, quick and without torch, that does what its prompt says;
+`serve_scripted.py child serve` has a scripted engine process, quick and without torch, that does what its prompt says;
 `serve_scripted.py inside serve` has an engine in the server itself that answers at once.
 """
 

@@ -17,8 +17,7 @@ import requests
 
 from danqing.app import BUNDLED_CHECKPOINT
 
-RECORDED_CHECKPOINT = Path(__file__).parents[1] / "data" / "parity" / "pretrain"
-CHECKPOINT = BUNDLED_CHECKPOINT if (BUNDLED_CHECKPOINT / "model.safetensors").is_file() else RECORDED_CHECKPOINT
+CHECKPOINT = BUNDLED_CHECKPOINT
 MODEL_ID = "hunyuan/hunyuan-image-v3-text-to-image"
 DANQING = Path(sys.executable).with_name("danqing")
 

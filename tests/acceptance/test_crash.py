@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from acceptance.server import LONG, MODEL_ID, RECORDED_CHECKPOINT, Server, eventually, serving
+from acceptance.server import LONG, MODEL_ID, Server, eventually, serving
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGSEGV])
@@ -50,8 +50,8 @@ def test_a_killed_server_leaves_no_process_and_no_wrong_balance(tmp_path: Path) 
         assert check.returncode == 0, check.stdout
 
 
-def test_a_broken_checkpoint_leaves_a_server_that_says_what_is_wrong(tmp_path: Path) -> None:
-    checkpoint = Path(shutil.copytree(RECORDED_CHECKPOINT, tmp_path / "checkpoint"))
+def test_a_broken_checkpoint_leaves_a_server_that_says_what_is_wrong(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    checkpoint = Path(shutil.copytree(tiny_checkpoint, tmp_path / "checkpoint"))
     (checkpoint / "model.safetensors").write_bytes(b"nonsense")
     with serving(tmp_path / "data", DANQING_MODEL=str(checkpoint)) as server:
         balance = server.balance()

@@ -14,14 +14,13 @@ from pathlib import Path
 
 import pytest
 import requests
-from acceptance.server import RECORDED_CHECKPOINT, Server, eventually, serving
+from acceptance.server import Server, eventually, serving
 from PIL import Image
 
 from danqing.jobs.webhooks import sign
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-LAUNCHER = Path(__file__).with_name("serve_with_local_webhooks.py")
 # Kept between runs: git ignores it.
 NODE_FOLDER = ROOT / "build" / "examples"
 INSTALL_SECONDS = 60
@@ -37,10 +36,10 @@ needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="the JavaSc
 
 
 @pytest.fixture(scope="module")
-def quick_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def quick_server(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Iterator[Server]:
     data_dir = tmp_path_factory.mktemp("examples") / "data"
-    command = (sys.executable, LAUNCHER)
-    with serving(data_dir, command=command, DANQING_MODEL=str(RECORDED_CHECKPOINT)) as server:
+    environment = {"DANQING_MODEL": str(tiny_checkpoint), "DANQING_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8"}
+    with serving(data_dir, **environment) as server:
         server.wait_until_ready()
         yield server
 
@@ -217,9 +216,11 @@ def _secret(server: Server) -> str:
 def test_the_webhook_receiver_is_told_when_a_picture_is_done(quick_server: Server, tmp_path: Path) -> None:
     log = tmp_path / "receiver.log"
     with _receiving(_secret(quick_server), log) as port:
-        url = f"http://hooks.example:{port}/"
+        url = f"http://127.0.0.1:{port}/"
         answer = quick_server.post(webhook_url=url, num_inference_steps=2)
         eventually(lambda: "drawn:" in log.read_text(), limit_seconds=30)
+        job = f"/v1/images/generations/{answer.headers['x-inference-id']}"
+        eventually(lambda: quick_server.get(job).json()["webhook"]["status"] == "delivered", limit_seconds=30)
     _, line = log.read_text().splitlines()
     assert line.split() == ["drawn:", answer.headers["x-inference-id"], answer.json()["data"][0]["url"]]
 

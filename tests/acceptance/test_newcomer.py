@@ -12,7 +12,7 @@ import pytest
 from acceptance.server import CHECKPOINT, Server
 from PIL import Image
 
-from benchmarks.newcomer import printed_curl
+from proofs.newcomer import printed_curl
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "documented.py"

@@ -1,4 +1,4 @@
-"""Proofs of benchmarks/ in short: killed under load, fuzzed, used by many. `make crash fuzz load`: the whole."""
+"""Short versions of proofs/: killed under load, fuzzed, used by many. `make crash fuzz load` runs them in full."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from acceptance.server import serving
 
-from benchmarks import crash, fuzz, load
+from proofs import crash, fuzz, idempotency, load
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
@@ -17,6 +17,15 @@ def test_a_server_killed_under_load_loses_and_charges_nothing(
     figures = crash.kill_again_and_again(tmp_path, database_url=url, num_kills=2)
     assert figures["completed"]
     assert figures["connections cut"]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_key_sent_to_two_servers_at_once_is_charged_once(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = request.getfixturevalue("empty_postgresql_url") if kind == "postgresql" else None
+    answers = idempotency.prove(tmp_path, database_url=url, num_keys=3, num_parallel=12)
+    assert answers["202"] >= 3
 
 
 def test_no_random_request_is_a_500_or_breaks_the_schema(tmp_path: Path) -> None:

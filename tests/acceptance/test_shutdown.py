@@ -57,6 +57,24 @@ def test_a_request_that_does_not_finish_in_time_is_told_so_and_costs_nothing(tmp
     assert check.returncode == 0, check.stdout
 
 
+def test_a_second_signal_ends_the_server_at_once_with_a_response_and_no_traceback(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", DANQING_DRAIN_SECONDS="120") as server:
+        server.wait_until_ready()
+        responses: list[requests.Response] = []
+        client = threading.Thread(target=lambda: responses.append(server.post(num_images=4, **LONG)))
+        client.start()
+        metrics = f"{server.url}/metrics"
+        eventually(lambda: "danqing_jobs_running 1.0" in requests.get(metrics, timeout=10).text)
+        server.process.send_signal(signal.SIGINT)
+        eventually(lambda: "Shutting down" in server.log_file.read_text())
+        server.process.send_signal(signal.SIGINT)
+        client.join(60)
+        server.wait()
+    (response,) = responses
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "overloaded")
+    assert "Traceback" not in server.log_file.read_text()
+
+
 def test_a_job_that_nobody_waits_for_is_finished_or_handed_back_by_the_drain(tmp_path: Path) -> None:
     with serving(tmp_path / "data") as server:
         server.wait_until_ready()

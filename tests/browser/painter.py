@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from danqing.engine.interface import EngineState, EngineStatus, ImageResult, NoCaption, Progress
+from danqing.engine.interface import EngineState, EngineStatus, ExpansionFailed, ImageResult, Progress
 from danqing.errors import ServiceError
 from danqing.pictures.raster import Raster
-from danqing.pictures.request import ImageRequest
+from danqing.pictures.request import Expansion, ImageRequest
 
 NUM_RANGES = 5
 PREVIEW_SHRINKS = 4
@@ -21,7 +21,7 @@ DEFAULT_SIDE_PX = 1024
 class Painter:
     """Paints a step every `pace_seconds`. `hold_at`: waits before that step for `gate`; `error`: raised at step two.
 
-    `caption`: what every prompt is rewritten as.
+    `caption`: the expansion of every prompt.
     """
 
     pace_seconds: float = 0.005
@@ -31,6 +31,7 @@ class Painter:
     caption: str | None = None
     model: str = "painter (paints mountains for tests)"
     requests: list[ImageRequest] = field(default_factory=list)
+    expansions: list[Expansion | None] = field(default_factory=list)
     num_cancelled: int = 0
 
     def __post_init__(self) -> None:
@@ -46,8 +47,11 @@ class Painter:
     def status(self) -> EngineStatus:
         return EngineStatus(state=self.state, model=self.model)
 
-    async def generate(self, request: ImageRequest) -> AsyncGenerator[Progress | ImageResult, None]:
+    async def generate(
+        self, request: ImageRequest, *, expansion: Expansion | None = None
+    ) -> AsyncGenerator[Progress | ImageResult, None]:
         self.requests.append(request)
+        self.expansions.append(expansion)
         width_px, height_px = request.width_px or DEFAULT_SIDE_PX, request.height_px or DEFAULT_SIDE_PX
         seeds = [request.image_seed(index) for index in range(request.num_images)]
         pictures = [mountains(seed, width_px=width_px, height_px=height_px) for seed in seeds]
@@ -68,10 +72,10 @@ class Painter:
         finally:
             self.num_cancelled += not finished
 
-    async def recaption(self, prompt: str, *, seed: int) -> str:
+    async def expand(self, request: ImageRequest) -> Expansion:
         if self.caption is None:
-            raise NoCaption("The painter cannot write.")
-        return self.caption
+            raise ExpansionFailed("The painter cannot expand prompts.")
+        return Expansion(caption=self.caption)
 
 
 def progress_of(request: ImageRequest, picture: np.ndarray, *, image_index: int, step: int) -> Progress:

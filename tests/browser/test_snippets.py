@@ -74,7 +74,7 @@ async def test_bytes_in_the_answer_become_files(language: str, visit: Visit, tmp
         pytest.skip("node is not installed")
     await visit.page.get_by_label("Prompt", exact=True).fill(PROMPT)
     await visit.page.get_by_text("Fine tuning").click()
-    await visit.page.get_by_label("Bytes in the answer").check()
+    await visit.page.get_by_label("Bytes in the response").check()
     await run_copied(visit, language, [*command, name], folder=tmp_path)
     seed = await visit.page.locator("#seed").input_value()
     with Image.open(tmp_path / f"{seed}.png") as picture:

@@ -20,12 +20,12 @@ from danqing.accounts import credits
 from danqing.accounts.bootstrap import bootstrap
 from danqing.accounts.pricing import Price
 from danqing.database import Database
-from danqing.jobs import audit
 from danqing.jobs.job import Origin, Submission
 from danqing.jobs.limits import JobLimits
 from danqing.jobs.ports import JobParts
 from danqing.jobs.service import JobService
 from danqing.jobs.tables import jobs
+from danqing.reports import audit
 
 NUM_KILLS = 25
 STARTING_CREDITS = 10**12

@@ -1,6 +1,8 @@
 """Attention: which tokens see which, how heads are grouped, and how the norm rounds."""
 
+import pytest
 import torch
+from tiny_checkpoints import config_values, random_model
 from torch import Tensor
 
 from danqing.hunyuan_image3.attention import RmsNorm, attend
@@ -18,7 +20,7 @@ class ImageStep:
         self.layer = model.model.layers[0].self_attn
         self.branch = model.branch(PREFIX, height=HEIGHT, width=WIDTH)
         torch.manual_seed(0)
-        self.x = torch.randn(1, 1 + HEIGHT * WIDTH, model.config.hidden_size)
+        self.x = torch.randn(1, model.config.num_condition_tokens + HEIGHT * WIDTH, model.config.hidden_size)
 
     def out(self, changed: int | None = None) -> Tensor:
         x = self.x.clone()
@@ -35,6 +37,30 @@ def test_the_timestep_token_sees_no_image_token(tiny_model: HunyuanImage3) -> No
             assert torch.equal(step.out(changed)[0], before[0])
 
 
+def test_condition_tokens_are_causal_among_themselves_and_see_no_image_token() -> None:
+    with torch.inference_mode():
+        step = ImageStep(random_model(config_values(cfg_distilled=True, use_meanflow=True)))
+        before = step.out()
+        for changed in range(3 + HEIGHT * WIDTH):
+            moved = (step.out(changed) - before).abs().amax(-1) > 1e-6
+            # Image tokens see everything; the three before them what stands before them, and themselves.
+            expected = [changed <= i or i >= 3 for i in range(len(moved))]
+            assert moved.tolist() == expected, changed
+
+
+def test_condition_tokens_see_the_whole_prefix() -> None:
+    model = random_model(config_values(cfg_distilled=True, use_meanflow=True))
+    with torch.inference_mode():
+        step = ImageStep(model)
+        before = step.out()
+        for position in range(len(PREFIX)):
+            store = step.branch.cache._store
+            kept = store[0, 1, :, position].clone()
+            store[0, 1, :, position] += 1
+            assert ((step.out() - before)[:3].abs().amax(-1) > 1e-6).all()
+            store[0, 1, :, position] = kept
+
+
 def test_every_image_token_sees_every_other_and_the_timestep(tiny_model: HunyuanImage3) -> None:
     with torch.inference_mode():
         step = ImageStep(tiny_model)
@@ -47,14 +73,24 @@ def test_every_image_token_sees_every_other_and_the_timestep(tiny_model: Hunyuan
 def test_query_heads_of_a_group_share_their_key_value_head() -> None:
     torch.manual_seed(0)
     query, key, value = torch.randn(2, 3, 5, 8), torch.randn(2, 7, 8), torch.randn(2, 7, 8)
-    mask = torch.rand(5, 7) < 0.6
-    mask[:, 0] = True
-    out = attend(query, key, value, mask_TL=mask)
+    out = attend(query, key, value, causal=True)
     for h in range(2):
         for g in range(3):
             for i in range(5):
-                score = (key[h] @ query[h, g, i] / 8**0.5).masked_fill(~mask[i], float("-inf"))
-                torch.testing.assert_close(out[h, g, i], score.softmax(0) @ value[h], atol=1e-6, rtol=1e-5)
+                seen = 7 - 5 + i + 1
+                score = key[h, :seen] @ query[h, g, i] / 8**0.5
+                torch.testing.assert_close(out[h, g, i], score.softmax(0) @ value[h, :seen], atol=1e-6, rtol=1e-5)
+
+
+def test_scores_computed_in_blocks_give_the_same_attention(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    query, key, value = torch.randn(2, 3, 5, 8), torch.randn(2, 7, 8), torch.randn(2, 7, 8)
+    for causal in (True, False):
+        monkeypatch.setattr("danqing.hunyuan_image3.attention.MAX_SCORES", 3 * 5 * 7)
+        whole = attend(query, key, value, causal=causal)
+        for max_scores in (1, 4 * 7, 14 * 7):
+            monkeypatch.setattr("danqing.hunyuan_image3.attention.MAX_SCORES", max_scores)
+            torch.testing.assert_close(attend(query, key, value, causal=causal), whole, atol=1e-6, rtol=1e-5)
 
 
 def test_rows_of_qkv_are_grouped_by_key_value_head(tiny_model: HunyuanImage3) -> None:

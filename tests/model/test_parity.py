@@ -15,6 +15,13 @@ from torch import Tensor
 from benchmarks.parity import GIVEN, LIMIT, compare, main
 
 ROOT = Path(__file__).parents[2]
+CASES = ("pretrain", "instruct", "instruct-system", "distil")
+OF_EVERY_CASE = {
+    "input_ids", "ratio_input_ids", "rope_cos", "rope_sin", "noise", "sigmas", "timesteps", "latents_scaled", "image",
+    "ratio_logits", "vae_encode_mean",
+}  # fmt: skip
+BRANCHES = {"pred_cond", "pred_uncond"}
+TEXT = {f"{tag}_{kind}" for tag in ("recaption", "think") for kind in ("input_ids", "logits", "next_ids")}
 
 
 @pytest.fixture
@@ -37,20 +44,40 @@ def run_main(folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     return main()
 
 
-@pytest.mark.parametrize("template", ["pretrain", "instruct"])
-def test_every_recorded_tensor_is_reproduced(template: str) -> None:
-    errors = dict(compare(PARITY / template))
-    assert errors.keys() == load_file(PARITY / template / "expected.safetensors").keys() - GIVEN
+@pytest.mark.parametrize("case", CASES)
+def test_every_recorded_tensor_is_reproduced(case: str) -> None:
+    errors = dict(compare(PARITY / case))
+    assert errors.keys() == load_file(PARITY / case / "expected.safetensors").keys() - GIVEN
     assert max(errors.values()) <= 1e-4, errors
     assert LIMIT == 1e-4
 
 
-def test_the_recorded_cases_hold_the_tensors_that_matter() -> None:
-    for template in ("pretrain", "instruct"):
-        assert {
-            "input_ids", "ratio_input_ids", "rope_cos", "rope_sin", "noise", "sigmas", "timesteps", "pred_cond",
-            "pred_uncond", "latents_scaled", "image", "ratio_logits", "vae_encode_mean",
-        } <= load_file(PARITY / template / "expected.safetensors").keys()  # fmt: skip
+@pytest.mark.parametrize(
+    ("case", "more"),
+    [
+        ("pretrain", BRANCHES),
+        ("instruct", BRANCHES),
+        (
+            "instruct-system",
+            BRANCHES | TEXT | {"ratio_index", "ratio_recaption_index", "asked_ratio_index", "buckets_1024"},
+        ),
+        (
+            "distil",
+            TEXT | {"pred", "guidance", "timesteps_r", "guidance_embedding", "timestep_r_embedding", "ratio_index"},
+        ),
+    ],
+)
+def test_the_recorded_cases_hold_the_tensors_that_matter(case: str, more: set[str]) -> None:
+    assert load_file(PARITY / case / "expected.safetensors").keys() >= OF_EVERY_CASE | more
+
+
+@pytest.mark.parametrize("name", ["surprise", "_rope", "model", "prefixes"])
+def test_a_tensor_that_the_script_does_not_know_is_an_error(
+    pretrain: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    rewrite(pretrain, lambda tensors: tensors.update({name: torch.ones(3)}))
+    assert run_main(pretrain, monkeypatch) == 2
+    assert f"'{name}', which this script does not know" in capsys.readouterr().err
 
 
 def test_the_script_fails_on_a_spoiled_tensor_and_prints_the_worst_last(pretrain: Path) -> None:
@@ -100,4 +127,4 @@ def test_a_folder_that_is_no_case_is_an_error_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_main(tmp_path, monkeypatch) == 2
-    assert "config.json" in capsys.readouterr().err
+    assert "expected.safetensors" in capsys.readouterr().err

@@ -7,13 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_checkpoints import config_values, stored_tensors, write_checkpoint
+from tiny_checkpoints import (
+    SYSTEM_PROMPT,
+    config_values,
+    stored_tensors,
+    write_checkpoint,
+    write_distil,
+    write_instruct,
+)
 from torch import Tensor
 
 from danqing.hunyuan_image3.errors import CheckpointError, PromptTooLong
 from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.hunyuan_image3.pipeline import Pipeline, TextToImage
 from danqing.hunyuan_image3.precision import Precision
+from danqing.hunyuan_image3.prompt_template import Prompt
 from danqing.hunyuan_image3.resolution import all_buckets
 from danqing.hunyuan_image3.sampler import DenoiseStep
 
@@ -98,7 +106,7 @@ def test_levels_are_half_the_output_plus_a_half(pipeline: Pipeline) -> None:
 
 def test_without_a_size_the_model_is_asked(pipeline: Pipeline) -> None:
     request = changed(width_px=None, height_px=None)
-    bucket = pipeline.choose_bucket(request.prompt)
+    bucket = pipeline.choose_bucket(request)
     assert bucket in pipeline.buckets.usable
     assert pipeline.prefill(request).bucket == bucket
     pixels = picture(pipeline, request)
@@ -112,11 +120,13 @@ def test_the_models_answer_is_its_likeliest_ratio_token(pipeline: Pipeline) -> N
         hidden = pipeline.model.read(start, pipeline.model.new_cache(len(start)))
         logits = pipeline.model.next_token_logits(hidden).tolist()
     expected = max(usable, key=lambda bucket: logits[tokenizer.image_ratio(bucket.ratio_index)])
-    assert pipeline.choose_bucket("a tree") == expected
+    assert pipeline.choose_bucket(changed(prompt="a tree")) == expected
 
 
 def test_the_model_does_not_answer_every_prompt_alike(pipeline: Pipeline) -> None:
-    assert len({pipeline.choose_bucket(f"{word} {i}") for word in ("cat", "road") for i in range(6)}) > 1
+    assert (
+        len({pipeline.choose_bucket(changed(prompt=f"{word} {i}")) for word in ("cat", "road") for i in range(6)}) > 1
+    )
 
 
 @pytest.mark.parametrize("size", [{}, {"width_px": None, "height_px": None}])
@@ -224,7 +234,7 @@ def test_without_a_size_the_likeliest_usable_ratio_is_drawn(
 
 def test_the_question_of_size_is_put_to_the_network_with_the_prompt(pipeline: Pipeline) -> None:
     prompts = [f"a {colour} {thing}" for colour in ("red", "blue", "green") for thing in ("cat", "tower", "road", "x")]
-    assert len({pipeline.choose_bucket(prompt) for prompt in prompts}) > 1
+    assert len({pipeline.choose_bucket(changed(prompt=prompt)) for prompt in prompts}) > 1
 
 
 def test_a_preview_is_small_and_heads_for_the_picture(pipeline: Pipeline) -> None:
@@ -263,3 +273,67 @@ def test_bfloat16_draws_the_same_bytes_twice(tiny_folder: Path) -> None:
     first = picture(pipeline, REQUEST)
     assert picture(pipeline, REQUEST).tobytes() == first.tobytes()
     assert first.std() > 0
+
+
+@pytest.fixture(scope="module")
+def distil(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    folder = write_distil(tmp_path_factory.mktemp("checkpoint") / "distil")
+    return Pipeline.load(folder, precision=Precision.FLOAT32)
+
+
+@pytest.fixture(scope="module")
+def instruct(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    folder = write_instruct(tmp_path_factory.mktemp("checkpoint") / "instruct")
+    return Pipeline.load(folder, precision=Precision.FLOAT32)
+
+
+@pytest.mark.parametrize("guidance_scale", [0.5, 1.0, 2.5, 7.5])
+def test_a_distilled_checkpoint_has_one_branch_at_any_guidance(distil: Pipeline, guidance_scale: float) -> None:
+    assert len(distil.prefill(changed(guidance_scale=guidance_scale)).branches) == 1
+
+
+def test_guidance_changes_the_picture_of_a_distilled_checkpoint(distil: Pipeline) -> None:
+    pictures = [picture(distil, changed(guidance_scale=guidance_scale)) for guidance_scale in (1.0, 2.5, 7.5)]
+    assert len({pixels.tobytes() for pixels in pictures}) == 3
+
+
+def test_a_negative_prompt_cannot_act_on_a_distilled_checkpoint(distil: Pipeline) -> None:
+    a, b = (picture(distil, changed(negative_prompt=text)) for text in ("", "fog"))
+    assert a.tobytes() == b.tobytes()
+
+
+def test_one_step_of_a_distilled_checkpoint_draws(distil: Pipeline) -> None:
+    assert picture(distil, changed(num_inference_steps=1)).shape == (128, 128, 3)
+
+
+def test_thought_and_caption_change_the_picture(instruct: Pipeline) -> None:
+    requests = [changed(), changed(caption="A cube."), changed(thought="Hm.", caption="A cube.")]
+    assert len({picture(instruct, request).tobytes() for request in requests}) == 3
+
+
+def test_the_size_is_asked_with_thought_and_caption(instruct: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    of_model = instruct.model.read
+    monkeypatch.setattr(instruct.model, "read", lambda ids, cache: (read.extend(ids), of_model(ids, cache))[1])
+    instruct.choose_bucket(changed(thought="Hm.", caption="A cube.", width_px=None, height_px=None))
+    said = Prompt(text=REQUEST.prompt, system=SYSTEM_PROMPT, thought="Hm.", caption="A cube.")
+    assert read == instruct.template.size_question(said)
+
+
+def test_the_plain_template_draws_a_caption_as_its_prompt(pipeline: Pipeline) -> None:
+    a, b = (picture(pipeline, request) for request in (changed(caption="a cube"), changed(prompt="a cube")))
+    assert a.tobytes() == b.tobytes()
+
+
+def test_a_checkpoints_longest_sequence_is_kept(tmp_path: Path, tiny_model: HunyuanImage3) -> None:
+    folder = write_checkpoint(tmp_path, config_values(), stored_tensors(tiny_model), generation={"max_length": 80})
+    pipeline = Pipeline.load(folder, precision=Precision.FLOAT32)
+    pipeline.prefill(changed(prompt="a"))
+    with pytest.raises(PromptTooLong, match="this checkpoint has 80"):
+        pipeline.prefill(changed(prompt="a red cube and many others"))
+
+
+def test_it_describes_itself_by_its_repository_in_a_hub_cache(tmp_path: Path, tiny_model: HunyuanImage3) -> None:
+    snapshot = tmp_path / "models--org--Hunyuan-3.0" / "snapshots" / "0a1b2c"
+    folder = write_checkpoint(snapshot, config_values(), stored_tensors(tiny_model))
+    assert Pipeline.load(folder, precision=Precision.FLOAT32).description.startswith("Hunyuan-3.0 (")

@@ -1,13 +1,15 @@
 """The published sequences, segment by segment."""
 
 import pytest
+from tiny_checkpoints import PARITY
 
-from danqing.hunyuan_image3.prompt_template import Prompt, PromptTemplate
+from danqing.hunyuan_image3.errors import CheckpointError, PromptTooLong
+from danqing.hunyuan_image3.prompt_template import Prompt, PromptTemplate, check_length
 from danqing.hunyuan_image3.resolution import Bucket
 from danqing.hunyuan_image3.tokenizer import Tokenizer
 
 BUCKET = Bucket(ratio_index=7, height_px=128, width_px=128)
-THINKING = "<think>a beach</think><recaption>A green T-Rex.</recaption>"
+THOUGHT, CAPTION = "a beach", "A green T-Rex."
 
 
 @pytest.fixture(params=["pretrain", "instruct"])
@@ -52,7 +54,10 @@ def test_system_prompt_and_thinking_have_their_places(instruct: PromptTemplate, 
         tokenizer, "<|startoftext|>", "Be kind.", "\n\n", "User: ", "a cat", "\n\n", "Assistant: ",
         "<think>", "a beach", "</think>", "<recaption>", "A green T-Rex.", "</recaption>", "<answer>", *HEAD,
     )  # fmt: skip
-    assert instruct.image_prefix(Prompt(text="a cat", system="Be kind.", thinking=THINKING), BUCKET) == expected
+    assert (
+        instruct.image_prefix(Prompt(text="a cat", system="Be kind.", thought=THOUGHT, caption=CAPTION), BUCKET)
+        == expected
+    )
 
 
 def test_segments_never_merge_across_their_borders(instruct: PromptTemplate, tokenizer: Tokenizer) -> None:
@@ -89,7 +94,7 @@ def test_thinking_is_masked_but_its_tags_and_the_system_prompt_stay(
         "<think>", *masked("a beach"), "</think>", "<recaption>", *masked("A green T-Rex."), "</recaption>",
         "<answer>", *HEAD,
     )  # fmt: skip
-    prompt = Prompt(text="a cat", system="Be kind.", thinking=THINKING)
+    prompt = Prompt(text="a cat", system="Be kind.", thought=THOUGHT, caption=CAPTION)
     assert instruct.unconditional_prefix(prompt, BUCKET) == expected
 
 
@@ -109,14 +114,59 @@ def test_the_body_is_timestep_image_and_end(template: PromptTemplate, tokenizer:
     assert body[:5] == ids_of(tokenizer, "<timestep>", "<img>", "<img>", "<img>", "<eoi>")
 
 
-def test_a_caption_is_asked_for_with_its_tag(
-    pretrain: PromptTemplate, instruct: PromptTemplate, tokenizer: Tokenizer
+@pytest.mark.parametrize("tag", ["think", "recaption"])
+def test_a_text_is_asked_for_with_its_tag(
+    pretrain: PromptTemplate, instruct: PromptTemplate, tokenizer: Tokenizer, tag: str
 ) -> None:
-    assert pretrain.recaption_prefix("a cat") == ids_of(tokenizer, "<|startoftext|>", "a cat", "<recaption>")
-    assert instruct.recaption_prefix("a cat") == ids_of(
-        tokenizer, "<|startoftext|>", "User: ", "a cat", "\n\n", "Assistant: ", "<recaption>"
+    prompt, opening = Prompt(text="a cat", system="Be kind."), f"<{tag}>"
+    assert pretrain.text_prefix(prompt, tag=tag) == ids_of(tokenizer, "<|startoftext|>", "Be kind.", "a cat", opening)
+    assert instruct.text_prefix(prompt, tag=tag) == ids_of(
+        tokenizer, "<|startoftext|>", "Be kind.", "\n\n", "User: ", "a cat", "\n\n", "Assistant: ", opening
     )
-    assert pretrain.recaption_end_id == instruct.recaption_end_id == tokenizer.special("</recaption>")
+    for template in (pretrain, instruct):
+        assert (template.opening(tag), template.closing(tag)) == (
+            tokenizer.special(opening),
+            tokenizer.special(f"</{tag}>"),
+        )
+
+
+def test_the_plain_template_puts_a_system_prompt_before_the_prompt(
+    pretrain: PromptTemplate, tokenizer: Tokenizer
+) -> None:
+    expected = ids_of(
+        tokenizer, "<|startoftext|>", "Be kind.", "a cat", "<recaption>", "A green T-Rex.", "</recaption>", *HEAD
+    )
+    assert pretrain.image_prefix(Prompt(text="a cat", system="Be kind.", caption=CAPTION), BUCKET) == expected
+
+
+def test_a_negative_prompt_leaves_thought_and_caption_masked(instruct: PromptTemplate, tokenizer: Tokenizer) -> None:
+    prompt = Prompt(text="a cat", system="Be kind.", thought=THOUGHT, caption=CAPTION)
+    masked = instruct.unconditional_prefix(prompt, BUCKET)
+    negative = instruct.unconditional_prefix(prompt, BUCKET, negative="fog")
+    cat, fog = tokenizer.encode("a cat"), tokenizer.encode("fog")
+    start = next(i for i, (a, b) in enumerate(zip(masked, negative, strict=False)) if a != b)
+    assert negative[start : start + len(fog)] == fog
+    assert negative[start + len(fog) :] == masked[start + len(cat) :]
+
+
+def test_distilled_checkpoints_have_more_tokens_before_the_image() -> None:
+    tokenizer = Tokenizer.from_file(PARITY / "distil" / "tokenizer.json")
+    template = PromptTemplate(
+        tokenizer, name="instruct", base_size_px=256, condition_tokens=("<timestep>", "<guidance>", "<timestep_r>")
+    )
+    expected = ids_of(tokenizer, "<timestep>", "<guidance>", "<timestep_r>", "<img>", "<img>", "<eoi>")
+    assert template.image_body(2)[:6] == expected
+
+
+def test_a_vocabulary_without_a_condition_token_is_refused_by_its_name(tokenizer: Tokenizer) -> None:
+    with pytest.raises(CheckpointError, match="<timestep_r>"):
+        PromptTemplate(tokenizer, name="instruct", base_size_px=256, condition_tokens=("<timestep_r>",))
+
+
+def test_a_sequence_too_long_is_refused_with_both_numbers() -> None:
+    check_length(9, max_length=9)
+    with pytest.raises(PromptTooLong, match="need 10 tokens; this checkpoint has 9"):
+        check_length(10, max_length=9)
 
 
 def test_a_prompt_cannot_forge_the_sequence(template: PromptTemplate, tokenizer: Tokenizer) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from danqing.hunyuan_image3.sampler import denoise, guide, schedule, start_noise
+from danqing.hunyuan_image3.sampler import Conditions, denoise, guide, schedule, start_noise
 
 
 def test_the_schedule_is_the_shifted_line() -> None:
@@ -39,7 +39,12 @@ def test_a_straight_path_ends_at_its_picture_in_any_number_of_steps() -> None:
     noise, picture = torch.randn(1, 2, 3, 4), torch.randn(1, 2, 3, 4)
     for num_steps in (1, 5):
         steps = list(
-            denoise(lambda latent, t: noise - picture, noise, sigmas=schedule(num_steps, shift=3.0), guidance_scale=1.0)
+            denoise(
+                lambda latent, at: noise - picture,
+                noise,
+                sigmas=schedule(num_steps, shift=3.0),
+                guidance_scale=1.0,
+            )
         )
         torch.testing.assert_close(steps[-1].latent, picture)
         for step in steps:
@@ -52,23 +57,25 @@ def test_a_field_proportional_to_the_latent_multiplies_it_at_every_step() -> Non
     expected = 1.0
     for i in range(3):
         expected *= 1 + 0.5 * (sigmas[i + 1] - sigmas[i]).item()
-    *_, last = denoise(lambda latent, t: 0.5 * latent, torch.ones(1, 1, 1, 1), sigmas=sigmas, guidance_scale=1.0)
+    *_, last = denoise(lambda latent, at: 0.5 * latent, torch.ones(1, 1, 1, 1), sigmas=sigmas, guidance_scale=1.0)
     assert last.latent.item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_network_is_asked_at_a_thousand_times_sigma() -> None:
-    asked: list[float] = []
+    asked: list[Conditions] = []
 
-    def predict(latent: Tensor, t: Tensor) -> Tensor:
-        asked.append(t.item())
+    def predict(latent: Tensor, conditions: Conditions) -> Tensor:
+        asked.append(conditions)
         return torch.zeros_like(latent)
 
-    list(denoise(predict, torch.zeros(1, 1, 1, 1), sigmas=schedule(4, shift=3.0), guidance_scale=1.0))
-    assert asked == pytest.approx([1000.0, 900.0, 750.0, 500.0])
+    list(denoise(predict, torch.zeros(1, 1, 1, 1), sigmas=schedule(4, shift=3.0), guidance_scale=2.5))
+    assert [each.t.item() for each in asked] == pytest.approx([1000.0, 900.0, 750.0, 500.0])
+    assert [each.next_t.item() for each in asked] == pytest.approx([900.0, 750.0, 500.0, 0.0])
+    assert {each.guidance_scale for each in asked} == {2.5}
 
 
 def test_nothing_is_computed_before_the_first_step_is_asked_for() -> None:
-    def predict(latent: Tensor, t: Tensor) -> Tensor:
+    def predict(latent: Tensor, conditions: Conditions) -> Tensor:
         raise AssertionError("asked too early")
 
     denoise(predict, torch.zeros(1, 1, 1, 1), sigmas=schedule(4, shift=3.0), guidance_scale=1.0)

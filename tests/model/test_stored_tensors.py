@@ -120,3 +120,47 @@ def test_the_index_cannot_lead_out_of_the_folder(tmp_path: Path, tensors: dict[s
     (folder / INDEX).write_text(json.dumps(index))
     with pytest.raises(CheckpointError, match=r"lm_head\.weight|cannot be read|file not found"):
         headers(folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 5301043712\n", "a Git LFS pointer"),
+        (b"<!DOCTYPE html><html><head><title>Access denied</title>", "a web page"),
+        (b"<html>", "a web page"),
+    ],
+)
+def test_a_stand_in_for_weights_is_told_from_a_broken_file(tmp_path: Path, content: bytes, reason: str) -> None:
+    (tmp_path / "model.safetensors").write_bytes(content)
+    with pytest.raises(CheckpointError, match=rf"model\.safetensors: is {reason}"):
+        headers(tmp_path)
+
+
+def test_a_folder_in_the_hub_caches_form_is_read(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
+    repository = tmp_path / "models--tencent--HunyuanImage-3.0"
+    blobs, snapshot = repository / "blobs", repository / "snapshots" / "0a1b2c"
+    for folder in (blobs, snapshot):
+        folder.mkdir(parents=True)
+    for number, path in enumerate(sorted(write_sharded(tmp_path / "plain", halves(tensors)).iterdir())):
+        path.rename(blobs / f"{number:064x}")
+        (snapshot / path.name).symlink_to(Path("../../blobs") / f"{number:064x}")
+    assert headers(snapshot) == dict.fromkeys(tensors, ([64, 32], "BF16"))
+    for stored in stored_tensors(snapshot):
+        assert torch.equal(stored.read(), tensors[stored.key])
+
+
+def test_a_scale_belongs_to_its_weight_also_in_another_file(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
+    scale = torch.tensor(0.25)
+    (first, held), (second, others) = halves(tensors).items()
+    more = {"lm_head.weight_scale": scale, "lm_head.input_scale": torch.tensor(2.0)}
+    folder = write_sharded(tmp_path, {first: held, second: {**others, **more}})
+    scales = {stored.key: stored.scale for stored in stored_tensors(folder)}
+    assert scales.keys() == tensors.keys()
+    assert torch.equal(scales.pop("lm_head.weight"), scale)
+    assert set(scales.values()) == {None}
+
+
+def test_a_scale_without_its_weight_is_named(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
+    write_single(tmp_path, {**tensors, "model.surprise.weight_scale": torch.tensor(1.0)})
+    with pytest.raises(CheckpointError, match=r"model\.surprise\.weight_scale"):
+        headers(tmp_path)

@@ -1,11 +1,13 @@
-"""Text mode: greedy, sampled, seeded, stopped."""
+"""Text mode: greedy, sampled, seeded, stopped, penalised."""
+
+from collections.abc import Sequence
 
 import pytest
 import torch
 
-from danqing.hunyuan_image3.config import GREEDY, TextSampling
+from danqing.hunyuan_image3.generation_config import GREEDY, TextSampling
 from danqing.hunyuan_image3.model import HunyuanImage3
-from danqing.hunyuan_image3.text import continue_text, pick_token
+from danqing.hunyuan_image3.text import TextWriter, penalise, pick_token
 
 QUESTION = [3, 141, 59, 26]
 
@@ -15,17 +17,25 @@ def pick(logits: list[float], *, temperature: float = 1.0, top_k: int = 0, top_p
     return pick_token(torch.tensor(logits), sampling=sampling, generator=torch.Generator().manual_seed(seed))
 
 
-def sampled(model: HunyuanImage3, *, seed: int, num_tokens: int = 12) -> list[int]:
-    sampling = TextSampling(temperature=1.0, top_k=0, top_p=0.9)
+def written(
+    model: HunyuanImage3,
+    *,
+    stop_ids: Sequence[int] = (),
+    num_tokens: int,
+    sampling: TextSampling = GREEDY,
+    seed: int = 1,
+) -> list[int]:
+    writer = TextWriter(model, QUESTION, capacity=len(QUESTION) + num_tokens, sampling=sampling, seed=seed)
     with torch.inference_mode():
-        text = continue_text(model, QUESTION, stop_ids=[], max_new_tokens=num_tokens, sampling=sampling, seed=seed)
-        return list(text)
+        return list(writer.write(stop_ids=stop_ids, max_new_tokens=num_tokens))
 
 
-def greedy(model: HunyuanImage3, *, stop_ids: list[int], num_tokens: int) -> list[int]:
-    with torch.inference_mode():
-        text = continue_text(model, QUESTION, stop_ids=stop_ids, max_new_tokens=num_tokens, sampling=GREEDY, seed=1)
-        return list(text)
+def sampled(model: HunyuanImage3, *, seed: int) -> list[int]:
+    return written(model, num_tokens=12, sampling=TextSampling(temperature=1.0, top_k=0, top_p=0.9), seed=seed)
+
+
+def greedy(model: HunyuanImage3, *, stop_ids: Sequence[int], num_tokens: int) -> list[int]:
+    return written(model, stop_ids=stop_ids, num_tokens=num_tokens)
 
 
 def test_greedy_text_is_the_likeliest_token_again_and_again(tiny_model: HunyuanImage3) -> None:
@@ -85,11 +95,11 @@ def test_top_k_keeps_so_many_of_the_likeliest_and_top_p_is_measured_among_them()
     assert {pick(logits, top_k=9, seed=seed) for seed in range(60)} == {0, 1, 2, 3}
 
 
-def test_a_full_top_p_draws_every_token_about_as_often_as_it_is_likely() -> None:
+def test_a_full_top_p_samples_every_token_about_as_often_as_it_is_likely() -> None:
     logits = torch.tensor([0.5, 0.3, 0.2]).log().tolist()
-    drawn = [pick(logits, seed=seed) for seed in range(600)]
+    picked = [pick(logits, seed=seed) for seed in range(600)]
     for token, share in enumerate((0.5, 0.3, 0.2)):
-        assert drawn.count(token) / 600 == pytest.approx(share, abs=0.07)
+        assert picked.count(token) / 600 == pytest.approx(share, abs=0.07)
 
 
 def test_a_low_temperature_sharpens() -> None:
@@ -97,3 +107,28 @@ def test_a_low_temperature_sharpens() -> None:
     assert {pick(logits, temperature=0.01, seed=seed) for seed in range(20)} == {1}
     assert {pick(logits, temperature=0.0, seed=seed) for seed in range(5)} == {1}
     assert {pick(logits, temperature=50.0, seed=seed) for seed in range(60)} == {0, 1, 2}
+
+
+def test_given_tokens_are_read_as_if_they_had_been_written(tiny_model: HunyuanImage3) -> None:
+    writer = TextWriter(tiny_model, QUESTION, capacity=12, sampling=GREEDY, seed=1)
+    with torch.inference_mode():
+        first = list(writer.write(stop_ids=(), max_new_tokens=2))
+        writer.append([7, 8])
+        second = list(writer.write(stop_ids=(), max_new_tokens=2))
+        whole = TextWriter(tiny_model, [*QUESTION, *first, 7, 8], capacity=12, sampling=GREEDY, seed=1)
+        assert second == list(whole.write(stop_ids=(), max_new_tokens=2))
+        torch.testing.assert_close(writer.logits(), whole.logits(), atol=1e-4, rtol=1e-4)
+
+
+def test_a_penalty_makes_seen_tokens_less_likely_on_either_side_of_zero() -> None:
+    logits = torch.tensor([2.0, -2.0, 2.0, -2.0])
+    assert penalise(logits, {0, 1}, penalty=2.0).tolist() == [1.0, -4.0, 2.0, -2.0]
+    assert penalise(logits, {0, 1}, penalty=1.0) is logits
+    assert penalise(logits, set(), penalty=2.0) is logits
+    assert logits.tolist() == [2.0, -2.0, 2.0, -2.0]
+
+
+def test_a_large_penalty_writes_no_token_twice_nor_any_of_the_question(tiny_model: HunyuanImage3) -> None:
+    sampling = TextSampling(temperature=0.0, top_k=0, top_p=1.0, repetition_penalty=1e6)
+    ids = written(tiny_model, num_tokens=20, sampling=sampling)
+    assert len({*ids, *QUESTION}) == 20 + len(QUESTION)

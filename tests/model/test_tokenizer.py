@@ -61,6 +61,15 @@ def test_special_tokens_have_the_ids_of_the_file() -> None:
     assert TOKENIZER.image_ratio(12) == ids["<img_ratio_12>"]
 
 
+@pytest.mark.parametrize(("case", "num_ratios"), [("pretrain", 33), ("instruct-system", 37)])
+def test_size_numbers_are_counted_by_name(case: str, num_ratios: int) -> None:
+    tokenizer = Tokenizer.from_file(PARITY / case / "tokenizer.json")
+    assert tokenizer.num_image_ratios == num_ratios
+    # Elsewhere in the vocabulary, not next to the others.
+    if num_ratios == 37:
+        assert tokenizer.image_ratio(33) != tokenizer.image_ratio(32) + 1
+
+
 def test_decoding_leaves_special_tokens_out() -> None:
     assert TOKENIZER.decode([TOKENIZER.start, *TOKENIZER.encode("a cat"), TOKENIZER.image_end]) == "a cat"
 
@@ -84,4 +93,15 @@ def test_a_missing_or_unreadable_file_is_named(tmp_path: Path, content: bytes | 
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"tokenizer\.json"):
+        Tokenizer.from_file(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"), (b"<!doctype html>", "web page")],
+)
+def test_a_stand_in_is_named(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "tokenizer.json"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=rf"tokenizer\.json: is a {reason}"):
         Tokenizer.from_file(path)

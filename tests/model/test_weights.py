@@ -17,7 +17,8 @@ from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.hunyuan_image3.pipeline import Pipeline
 from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.quantisation import FP8
-from danqing.hunyuan_image3.weights import Places, load_model
+from danqing.hunyuan_image3.summary import summarise
+from danqing.hunyuan_image3.weights import Places, holds_fp8_experts, load_model
 
 CONFIG = parse_model_config(config_values())
 INDEX = "model.safetensors.index.json"
@@ -104,7 +105,7 @@ def test_a_transposed_matrix_is_refused(tmp_path: Path, tensors: dict[str, Tenso
 
 def test_integers_are_not_taken_for_weights(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
     tensors["lm_head.weight"] = tensors["lm_head.weight"].to(torch.int8)
-    with pytest.raises(CheckpointError, match=r"lm_head\.weight.*int8"):
+    with pytest.raises(CheckpointError, match=r"lm_head\.weight.*int8.*danqing model convert"):
         load(write_single(tmp_path, tensors))
 
 
@@ -181,6 +182,75 @@ def test_every_place_counts_once(tiny_folder: Path, tiny_model: HunyuanImage3) -
     assert dict(Places(quantised)).keys() == dict(Places(tiny_model)).keys()
 
 
+def in_fp8(tensors: dict[str, Tensor], *, per_row: bool = False) -> dict[str, Tensor]:
+    """The tensors as others store them: matrices of layers in fp8 with a `weight_scale`, the rest in bfloat16."""
+    stored = {}
+    for key, value in tensors.items():
+        if ".layers." in key and key.endswith("proj.weight"):
+            largest = value.abs().amax(-1, keepdim=True) if per_row else value.abs().max()
+            stored[key] = (value / largest * 448).to(FP8)
+            stored[key + "_scale"] = largest / 448
+        else:
+            stored[key] = value if key.endswith("gate.wg.weight") else value.bfloat16()
+    return stored
+
+
+@pytest.mark.parametrize("per_row", [False, True], ids=["a scale a tensor", "a scale a row"])
+def test_experts_stored_in_fp8_stay_as_they_are(tmp_path: Path, tensors: dict[str, Tensor], per_row: bool) -> None:
+    stored = in_fp8(tensors, per_row=per_row)
+    assert holds_fp8_experts(write_single(tmp_path, stored))
+    model = load(tmp_path, precision=Precision.FP8)
+    experts = model.model.layers[1].mlp.experts
+    assert torch.equal(experts.down_proj[3].view(torch.uint8), stored[EXPERT].view(torch.uint8))
+    assert torch.equal(experts.down_proj_scale[3], stored[EXPERT + "_scale"].flatten().expand(64))
+    # What is no expert is bfloat16 in this precision.
+    key = "model.layers.0.self_attn.o_proj.weight"
+    assert torch.equal(model.get_parameter(key), (stored[key].float() * stored[key + "_scale"]).bfloat16())
+
+
+def test_weights_stored_in_fp8_are_widened_for_other_precisions(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
+    stored = in_fp8(tensors)
+    model = load(write_single(tmp_path, stored), precision=Precision.FLOAT32)
+    assert torch.equal(
+        model.model.layers[1].mlp.experts.down_proj[3], stored[EXPERT].float() * stored[EXPERT + "_scale"]
+    )
+
+
+def test_fp8_without_a_scale_means_its_numbers(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
+    stored = {**tensors, EXPERT: tensors[EXPERT].to(FP8)}
+    write_single(tmp_path, stored)
+    assert torch.equal(load(tmp_path).model.layers[1].mlp.experts.down_proj[3], stored[EXPERT].float())
+    experts = load(tmp_path, precision=Precision.FP8).model.layers[1].mlp.experts
+    assert torch.equal(experts.down_proj[3].float(), stored[EXPERT].float())
+    assert torch.equal(experts.down_proj_scale[3], torch.ones(64))
+
+
+def test_a_scale_in_blocks_is_refused_by_its_name(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
+    stored = {**in_fp8(tensors), EXPERT + "_scale": torch.ones(2, 3)}
+    with pytest.raises(CheckpointError, match=rf"{EXPERT}_scale.*\[2, 3\].*danqing model convert"):
+        load(write_single(tmp_path, stored))
+
+
+def test_a_checkpoint_in_fp8_is_drawn_in_fp8_unless_told_otherwise(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
+    folder = write_checkpoint(
+        tmp_path, {**config_values(), "quantization_config": {"quant_method": "fp8"}}, in_fp8(tensors)
+    )
+    assert ", fp8, cpu" in Pipeline.load(folder).description
+    assert ", float32, cpu" in Pipeline.load(folder, precision=Precision.FLOAT32).description
+
+
+def test_a_checkpoint_in_another_format_is_refused_before_its_weights_are_read(
+    tmp_path: Path, tensors: dict[str, Tensor]
+) -> None:
+    values = {**config_values(), "quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}
+    packed = {**tensors, EXPERT: torch.zeros(1024, 1, dtype=torch.uint8)}
+    folder = write_checkpoint(tmp_path, values, packed)
+    with pytest.raises(CheckpointError, match=r"'bitsandbytes'.*danqing model convert"):
+        Pipeline.load(folder)
+    with pytest.raises(CheckpointError, match="'bitsandbytes'"):
+        summarise(folder)
+
+
 def test_three_dimensional_kernels_give_their_middle_slice_to_a_single_frame(tmp_path: Path) -> None:
     values = config_values(vae=vae_values(kernel_dims=3))
     model = random_model(values)
@@ -204,7 +274,8 @@ MEASURE = """
 import json, sys, threading, time
 from pathlib import Path
 import torch
-from danqing.hunyuan_image3.config import parse_model_config, read_json
+from danqing.hunyuan_image3.config import parse_model_config
+from danqing.hunyuan_image3.json_fields import read_json
 from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.weights import load_model
 
@@ -258,7 +329,8 @@ MEASURE_FP8 = """
 import json, sys
 from pathlib import Path
 import torch
-from danqing.hunyuan_image3.config import parse_model_config, read_json
+from danqing.hunyuan_image3.config import parse_model_config
+from danqing.hunyuan_image3.json_fields import read_json
 from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.weights import empty_model, load_model
 

@@ -1,11 +1,14 @@
 """The database: transactions, moments, migrations."""
 
 import asyncio
+import os
 import shutil
 import sqlite3
 import ssl
+import stat
 import sys
 import threading
+import traceback
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -29,10 +32,29 @@ def test_the_migrations_make_exactly_the_tables_that_the_code_describes(empty_da
     assert differences == []
 
 
+def test_nobody_but_the_own_user_can_read_a_database_file_new_or_from_before(tmp_path):
+    former_mask = os.umask(0o022)
+    try:
+        (tmp_path / "old.db").touch(0o644)
+        for name in ("new.db", "old.db"):
+            database = Database(f"sqlite:///{tmp_path / name}")
+            database.migrate()
+            with database.write() as conn:
+                _add_account(conn, "a")
+                modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob(f"{name}*")}
+            database.close()
+            assert modes == dict.fromkeys((name, f"{name}-wal", f"{name}-shm"), 0o600)
+    finally:
+        os.umask(former_mask)
+
+
 def test_migrating_twice_changes_nothing(database):
+    version = text("SELECT version_num FROM alembic_version")
+    with database.read() as conn:
+        before = conn.execute(version).scalar_one()
     database.migrate()
     with database.read() as conn:
-        assert conn.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0002"]
+        assert conn.execute(version).scalars().all() == [before]
 
 
 def test_several_processes_may_migrate_at_once(empty_database_url):
@@ -172,6 +194,14 @@ async def test_a_connection_that_the_server_ends_is_overloaded_and_the_next_one_
 async def test_a_mistake_of_ours_is_not_taken_for_an_outage(database):
     with pytest.raises(DatabaseError):
         await database.run_read(lambda conn: conn.execute(text("SELECT nothing FROM nowhere")))
+
+
+def test_no_error_shows_a_value_that_was_to_be_written(database):
+    with pytest.raises(DatabaseError) as failure, database.write() as conn:
+        _add_account(conn, "a", name="SEC" + "RET", available_credits=-1)
+    told = "".join(traceback.format_exception(failure.value))
+    assert "available_credits" in told
+    assert "SECRET" not in told
 
 
 @pytest.mark.parametrize(
@@ -397,14 +427,14 @@ def _assert_problem(location, said):
     database.close()
 
 
-def _add_account(conn, account_id, *, name="A"):
+def _add_account(conn, account_id, *, name="A", available_credits=0):
     now = datetime.now(UTC)
     conn.execute(
         insert(danqing.accounts.tables.accounts).values(
             id=account_id,
             name=name,
             webhook_secret="s",
-            available_credits=0,
+            available_credits=available_credits,
             held_credits=0,
             created_at=now,
             updated_at=now,

@@ -12,7 +12,7 @@ from danqing.api.errors import FORMS
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "danqing"
-FOLDERS = ("docs", "src", "tests", "benchmarks", "examples", "deploy")
+FOLDERS = ("docs", "src", "mini", "tests", "benchmarks", "proofs", "results", "examples", "deploy")
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
@@ -50,6 +50,44 @@ def test_every_file_that_the_architecture_names_exists() -> None:
     assert "hunyuan_image3/moe.py" in paths
     missing = [path for path in sorted(paths) if not any((base / path).exists() for base in (ROOT, PACKAGE))]
     assert not missing
+
+
+def where_is_rows() -> list[tuple[str, str]]:
+    """Rows of the architecture's table "Where is …": the thing, and where it is; group headings left out."""
+    section = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").partition("## Where is …")[2].partition("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")]
+    return [(thing, place) for thing, place in (row for row in rows[1:] if len(row) == 2)]
+
+
+@pytest.mark.parametrize(("thing", "where"), where_is_rows(), ids=lambda text: text)
+def test_a_thing_that_a_newcomer_looks_for_is_in_the_named_file(thing: str, where: str) -> None:
+    """A row names files, and may name in parentheses what to look for in the file before them."""
+    files = [code for code in CODE.findall(where) if PATH.fullmatch(code)]
+    assert files, f"no file is named for: {thing}"
+    for path, name in re.findall(r"`([\w./]+\.py)` \(`(\w+)`\)", where):
+        found = next(base / path for base in (PACKAGE, ROOT) if (base / path).is_file())
+        assert re.search(rf"\b{name}\b", found.read_text(encoding="utf-8")), f"{path} has no {name}"
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        "resize to the exact size",
+        "ledger statements",
+        "PNG, JPEG and the IPTC mark",
+        "clean-up of expired files",
+        "retry schedule of webhooks",
+        "seed of image i",
+        "price of an image",
+        "refused prompts",
+        "HTTP statuses",
+        "rate limits",
+        "graceful shutdown",
+        "a setting",
+    ],
+)
+def test_the_architecture_says_where_to_find(thing: str) -> None:
+    assert any(thing in row for row, _ in where_is_rows())
 
 
 def test_the_api_reference_describes_every_error_code() -> None:

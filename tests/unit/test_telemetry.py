@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 
-from danqing.telemetry import JsonFormatter, Metrics, inference_id_of_request
+from danqing.telemetry import JsonFormatter, Metrics, TextFormatter, inference_id_of_request
 
 
 def line_of(message, **extra):
@@ -30,6 +30,21 @@ def test_an_exception_stays_on_its_line():
         text = JsonFormatter().format(logging.makeLogRecord({"msg": "oops", "exc_info": sys.exc_info()}))
     assert "\n" not in text
     assert "broken" in json.loads(text)["exception"]
+
+
+def test_a_line_for_people_shows_what_was_added():
+    fields = {"inference_id": "V1StGXR8Z5jdHi6BmyT8k", "method": "GET", "path": "/v1/models", "status": 200}
+    record = logging.makeLogRecord({"name": "danqing.x", "levelname": "INFO", "msg": "request", **fields, "none": None})
+    line = TextFormatter().format(record)
+    assert line.endswith(
+        "INFO danqing.x: request inference_id=V1StGXR8Z5jdHi6BmyT8k method=GET path=/v1/models status=200"
+    )
+
+
+def test_a_line_for_people_cannot_be_forged_by_a_path():
+    line = TextFormatter().format(logging.makeLogRecord({"msg": "request", "path": "/x\n2026 INFO fake line"}))
+    assert "\n" not in line
+    assert r'path="/x\n2026 INFO fake line"' in line
 
 
 def test_two_servers_in_a_process_count_apart():

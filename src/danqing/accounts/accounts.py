@@ -1,4 +1,4 @@
-"""Accounts: who owns keys, credits and jobs. Knows nothing of what is in them."""
+"""Accounts: the owners of keys, credits and jobs."""
 
 import base64
 import re
@@ -16,9 +16,13 @@ MAX_NAME_LENGTH = 200
 WEBHOOK_SECRET_BYTES = 24
 
 
+class AccountExists(InvalidRequest):
+    """The account's id is taken."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """Somebody with a balance."""
+    """An owner of keys, credits and jobs."""
 
     id: str
     name: str
@@ -26,26 +30,23 @@ class Account:
 
 
 def create_account(conn: Connection, account_id: str, *, name: str, now: datetime) -> Account:
-    """Open an account with nothing in it. Raises InvalidRequest for a bad or taken id."""
+    """Open an empty account. Raises InvalidRequest for a bad or taken id."""
     if not ACCOUNT_ID_PATTERN.fullmatch(account_id):
         raise InvalidRequest("account: 1 to 64 letters, digits, dots, dashes and underscores", param="account")
     if not 0 < len(name) <= MAX_NAME_LENGTH:
         raise InvalidRequest(f"name: 1 to {MAX_NAME_LENGTH} characters", param="name")
-    if queries.find_account(conn, account_id) is not None:
-        raise InvalidRequest(f"account: there is an account {account_id!r} already", param="account")
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(WEBHOOK_SECRET_BYTES)).decode()
-    queries.insert_account(
-        conn,
-        {
-            "id": account_id,
-            "name": name,
-            "webhook_secret": secret,
-            "available_credits": 0,
-            "held_credits": 0,
-            "created_at": now,
-            "updated_at": now,
-        },
-    )
+    values = {
+        "id": account_id,
+        "name": name,
+        "webhook_secret": secret,
+        "available_credits": 0,
+        "held_credits": 0,
+        "created_at": now,
+        "updated_at": now,
+    }
+    if not queries.insert_account(conn, values):
+        raise AccountExists(f"account: there is an account {account_id!r} already", param="account")
     return Account(id=account_id, name=name, created_at=now)
 
 
@@ -55,7 +56,7 @@ def list_accounts(conn: Connection) -> list[Account]:
 
 
 def webhook_secret(conn: Connection, account_id: str) -> str:
-    """Give the secret that signs the account's webhooks, in Standard Webhooks form. Raises NotFound."""
+    """Return the secret that signs the account's webhooks, in Standard Webhooks form. Raises NotFound."""
     row = queries.find_account(conn, account_id)
     if row is None:
         raise NotFound(f"There is no account {account_id!r}.")

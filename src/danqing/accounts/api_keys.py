@@ -1,4 +1,4 @@
-"""API keys: 32 hex digits, shown once and kept as a hash. Knows nothing of HTTP headers.
+"""API keys: 32 hex digits, shown once and stored as a hash.
 
 Every function works inside the caller's transaction.
 """
@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -84,16 +85,21 @@ def create_key(
     name: str,
     now: datetime,
     kind: KeyKind = KeyKind.API,
-    scopes: tuple[str, ...] = SCOPES,
+    scopes: tuple[str, ...] | None = None,
     limit: SpendLimit | None = None,
 ) -> CreatedKey:
-    """Make a key. Raises InvalidRequest for an empty or long name, an unknown scope, or a limit out of range."""
+    """Make a key; without `scopes`, an API key may draw and a management key may not.
+
+    Raises InvalidRequest for an empty or long name, a scope that such keys cannot have, or a limit out of range.
+    """
+    if scopes is None:
+        scopes = (IMAGE_SCOPE,) if kind is KeyKind.API else ()
     patch = KeyPatch(name=name, disabled=False, scopes=scopes, limit=limit)
     values = {
         "account_id": account_id,
         "kind": kind,
         "created_at": now,
-        **_patch_values(patch, now=now),
+        **_patch_values(patch, kind=kind, now=now),
     }
     # Prefixes are short enough to meet once in a while.
     while True:
@@ -115,9 +121,22 @@ def authenticate(conn: Connection, secret: str, *, now: datetime) -> ApiKey:
     return _api_key(row, month_credits=_month_credits(conn, row.prefix, now=now))
 
 
+def lock_live_key(conn: Connection, prefix: str) -> None:
+    """Keep other transactions from submitting with a key or changing it. Raises InvalidApiKey unless it may be used."""
+    row = queries.lock_key(conn, prefix)
+    if row is None or row.disabled or row.revoked_at is not None:
+        raise InvalidApiKey
+
+
+def is_live(conn: Connection, prefix: str) -> bool:
+    """Say whether a key is neither disabled nor revoked."""
+    row = queries.find_key(conn, prefix)
+    return row is not None and not row.disabled and row.revoked_at is None
+
+
 def require_scope(api_key: ApiKey, scope: str) -> None:
-    """Raise MissingScope unless the key has the scope."""
-    if scope not in api_key.scopes:
+    """Raise MissingScope unless it is an API key with the scope; a management key counts as having none."""
+    if api_key.kind is not KeyKind.API or scope not in api_key.scopes:
         raise MissingScope(f"This API key lacks the scope {scope!r}.")
 
 
@@ -137,17 +156,29 @@ def list_keys(conn: Connection, *, account_id: str, now: datetime) -> list[ApiKe
     return [_api_key(row, month_credits=spent.get(row.prefix, 0)) for row in queries.list_keys(conn, account_id)]
 
 
-def patch_key(conn: Connection, prefix: str, *, account_id: str, patch: KeyPatch, now: datetime) -> ApiKey:
-    """Change a key. Raises NotFound or InvalidRequest."""
-    get_key(conn, prefix, account_id=account_id, now=now)
-    queries.update_key(conn, prefix, _patch_values(patch, now=now))
+def change_key(
+    conn: Connection, prefix: str, *, account_id: str, change: Callable[[ApiKey], KeyPatch], now: datetime
+) -> ApiKey:
+    """Change a key to what `change` makes of its present state. Raises NotFound or InvalidRequest.
+
+    Changes of a key come one after the other, so that none undoes another.
+    """
+    _lock_own_key(conn, prefix, account_id=account_id)
+    present = get_key(conn, prefix, account_id=account_id, now=now)
+    queries.update_key(conn, prefix, _patch_values(change(present), kind=present.kind, now=now))
     return get_key(conn, prefix, account_id=account_id, now=now)
 
 
 def revoke_key(conn: Connection, prefix: str, *, account_id: str, now: datetime) -> None:
     """End a key for good; its history stays. Raises NotFound."""
-    get_key(conn, prefix, account_id=account_id, now=now)
+    _lock_own_key(conn, prefix, account_id=account_id)
     queries.update_key(conn, prefix, {"revoked_at": now, "updated_at": now})
+
+
+def _lock_own_key(conn: Connection, prefix: str, *, account_id: str) -> None:
+    row = queries.lock_key(conn, prefix)
+    if row is None or row.account_id != account_id or row.revoked_at is not None:
+        raise NotFound(f"There is no API key {prefix!r}.")
 
 
 def _hash(secret: str) -> str:
@@ -159,12 +190,14 @@ def _month_credits(conn: Connection, prefix: str, *, now: datetime) -> int:
     return queries.spending(conn, api_key_id=prefix, since=period_start(Retention.MONTH, now=now))
 
 
-def _patch_values(patch: KeyPatch, *, now: datetime) -> dict[str, Any]:
+def _patch_values(patch: KeyPatch, *, kind: KeyKind, now: datetime) -> dict[str, Any]:
     if not 0 < len(patch.name) <= MAX_NAME_LENGTH:
         raise InvalidRequest(f"name: 1 to {MAX_NAME_LENGTH} characters", param="name")
     unknown = set(patch.scopes) - set(SCOPES)
     if unknown:
         raise InvalidRequest(f"scopes: {sorted(unknown)} not among {list(SCOPES)}", param="scopes")
+    if patch.scopes and kind is KeyKind.MANAGEMENT:
+        raise InvalidRequest("scopes: a management key has none; create an API key to draw", param="scopes")
     if patch.limit is not None and not 0 <= patch.limit.threshold_usd <= MAX_LIMIT_USD:
         raise InvalidRequest(f"limit.threshold: 0 to {MAX_LIMIT_USD} USD", param="limit.threshold")
     return {

@@ -1,11 +1,11 @@
-"""The first start: one account with credits and one key. Knows nothing of where the key is then shown."""
+"""The first start: one account with credits and one key."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from danqing.accounts.accounts import create_account, list_accounts
+from danqing.accounts.accounts import AccountExists, create_account, list_accounts
 from danqing.accounts.api_keys import CreatedKey, create_key
 from danqing.accounts.credits import grant
 
@@ -24,7 +24,10 @@ def bootstrap(conn: Connection, *, starting_credits: int, now: datetime) -> Firs
     """Create the default account, its credits and a key; None when there is an account already."""
     if list_accounts(conn):
         return None
-    create_account(conn, DEFAULT_ACCOUNT_ID, name="Default account", now=now)
+    try:
+        create_account(conn, DEFAULT_ACCOUNT_ID, name="Default account", now=now)
+    except AccountExists:
+        return None  # Another server made its first start at the same moment.
     if starting_credits:
         grant(conn, account_id=DEFAULT_ACCOUNT_ID, grant_id="first-start", amount_credits=starting_credits, now=now)
     key = create_key(conn, account_id=DEFAULT_ACCOUNT_ID, name="first", now=now)

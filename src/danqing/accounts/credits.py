@@ -1,6 +1,6 @@
-"""The ledger: integer credits, double entry, rows that never change. Knows prices and jobs only as numbers and ids.
+"""The ledger: integer credits, double entry, rows that never change.
 
-A hold sets credits aside; it settles exactly once, by capture (of all or a part, the rest goes back) or by release.
+A hold sets credits aside; it settles exactly once, by capture (of all or a part; the rest goes back) or by release.
 Every function works inside the caller's transaction.
 """
 
@@ -120,7 +120,7 @@ def settle(conn: Connection, *, hold_id: str, captured_credits: int, now: dateti
 
 
 def check(conn: Connection) -> list[str]:
-    """Recompute everything stored from the rows; one sentence per discrepancy, none when all is well."""
+    """Recompute every stored sum from the rows; return one sentence per discrepancy."""
     return [*_check_books(conn), *_check_holds(conn), *_check_spending(conn)]
 
 

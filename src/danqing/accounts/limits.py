@@ -1,7 +1,4 @@
-"""How often and how much at once a key may ask: a token bucket and a counter per key, in this process's memory.
-
-Knows nothing of headers; returns what they need.
-"""
+"""Rate limits: a token bucket and a counter of running requests per API key, in this process's memory."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -20,6 +17,7 @@ CONCURRENCY_RETRY_SECONDS = 1
 class RateState:
     """`limit` requests per `window_seconds`; `remaining` now; the bucket is full again in `reset_seconds`."""
 
+    name: str
     limit: int
     remaining: int
     window_seconds: int
@@ -39,9 +37,15 @@ class KeyLimits:
     """Rate and concurrency of every key seen lately. For one event loop; not for several threads."""
 
     def __init__(
-        self, *, requests_per_minute: int, max_concurrent_requests: int, monotonic: Callable[[], float]
+        self,
+        *,
+        requests_per_minute: int,
+        max_concurrent_requests: int,
+        monotonic: Callable[[], float],
+        name: str = "requests",
     ) -> None:
-        """Use the same two limits for every key; `monotonic` is a clock in seconds."""
+        """Use the same two limits for every key; `monotonic` is a clock in seconds. `name` says what is counted."""
+        self._name = name
         self._limit = requests_per_minute
         self._max_concurrent_requests = max_concurrent_requests
         self._monotonic = monotonic
@@ -53,13 +57,13 @@ class KeyLimits:
         if use.level < 1:
             seconds_to_next = math.ceil((1 - use.level) * WINDOW_SECONDS / self._limit)
             raise RateLimitExceeded(
-                f"This API key may make {self._limit} requests a minute.", retry_after_seconds=seconds_to_next
+                f"This API key may make {self._limit} {self._name} a minute.", retry_after_seconds=seconds_to_next
             )
         use.level -= 1
         return self._state(use)
 
     def peek(self, api_key_id: str) -> RateState:
-        """Say how the key stands without counting, for the headers of a refusal."""
+        """Return the state of the key without counting, for the headers of a refusal."""
         return self._state(self._refilled(api_key_id))
 
     @contextmanager
@@ -68,7 +72,7 @@ class KeyLimits:
         use = self._refilled(api_key_id)
         if use.num_running >= self._max_concurrent_requests:
             raise RateLimitExceeded(
-                f"This API key may run {self._max_concurrent_requests} requests at once.",
+                f"This API key may run {self._max_concurrent_requests} {self._name} at once.",
                 retry_after_seconds=CONCURRENCY_RETRY_SECONDS,
             )
         use.num_running += 1
@@ -100,6 +104,7 @@ class KeyLimits:
 
     def _state(self, use: _KeyUse) -> RateState:
         return RateState(
+            name=self._name,
             limit=self._limit,
             remaining=int(use.level),
             window_seconds=WINDOW_SECONDS,

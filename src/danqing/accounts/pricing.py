@@ -1,4 +1,4 @@
-"""What a picture costs, in credits, and what a credit is worth. Pure arithmetic."""
+"""Prices: the cost of an image in credits, and the worth of a credit."""
 
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal

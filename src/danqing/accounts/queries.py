@@ -1,11 +1,11 @@
-"""The SQL of accounts, keys and the ledger. Decides nothing: the rules are in the modules that call it."""
+"""The SQL of accounts, keys and the ledger. The rules are in the modules that call it."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Row, Table, and_, case, func, insert, literal, select, update
+from sqlalchemy import Connection, Executable, Row, Table, and_, case, func, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from danqing.accounts.tables import accounts, api_keys, holds, key_spending, settlements, transfers
@@ -13,9 +13,9 @@ from danqing.accounts.tables import accounts, api_keys, holds, key_spending, set
 Values = Mapping[str, Any]
 
 
-def insert_account(conn: Connection, values: Values) -> None:
-    """Write a new account."""
-    conn.execute(insert(accounts).values(values))
+def insert_account(conn: Connection, values: Values) -> bool:
+    """Write a new account; False when its id is taken."""
+    return _insert_once(conn, accounts, values)
 
 
 def find_account(conn: Connection, account_id: str) -> Row[Any] | None:
@@ -54,10 +54,11 @@ def find_key(conn: Connection, prefix: str) -> Row[Any] | None:
     return conn.execute(select(api_keys).where(api_keys.c.prefix == prefix)).one_or_none()
 
 
-def lock_key(conn: Connection, prefix: str) -> Row[Any]:
-    """Read a key and let no other transaction hold credits for it until this one ends."""
-    # The weaker lock leaves alone those who merely refer to the key.
-    return conn.execute(select(api_keys).where(api_keys.c.prefix == prefix).with_for_update(key_share=True)).one()
+def lock_key(conn: Connection, prefix: str) -> Row[Any] | None:
+    """Read a key and let no other transaction change it, or hold credits for it, until this one ends."""
+    # The weaker lock does not block transactions that merely refer to the key.
+    locking = select(api_keys).where(api_keys.c.prefix == prefix).with_for_update(key_share=True)
+    return conn.execute(locking).one_or_none()
 
 
 def list_keys(conn: Connection, account_id: str) -> list[Row[Any]]:

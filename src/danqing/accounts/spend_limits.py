@@ -1,4 +1,4 @@
-"""How much a key may spend in a period. Knows periods and sums, not keys' other sides."""
+"""Spend limits: the most that a key may spend in a period."""
 
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -36,6 +36,7 @@ def period_start(retention: Retention, *, now: datetime) -> date | None:
 def require_room(conn: Connection, *, api_key_id: str, amount_credits: int, now: datetime) -> None:
     """Raise SpendLimitReached when the amount does not fit into the key's limit; what is held counts as spent."""
     key = queries.lock_key(conn, api_key_id)
+    assert key is not None, f"credits for the unknown key {api_key_id}"
     if key.limit_credits is None:
         return
     since = period_start(Retention(key.limit_retention), now=now)

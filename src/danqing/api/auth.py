@@ -1,4 +1,4 @@
-"""Who asks: the bearer key of a request, and how often its owner may ask. Knows nothing of what is asked."""
+"""Authentication: the API key of a request, its scopes, and the limits of its requests."""
 
 from typing import Annotated
 
@@ -6,32 +6,47 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from danqing.accounts.api_keys import IMAGE_SCOPE, ApiKey, KeyKind, authenticate, require_scope
-from danqing.accounts.limits import RateState
-from danqing.api.services import services_of
+from danqing.accounts.limits import KeyLimits, RateState
+from danqing.api.services import ServicesDep
 from danqing.errors import InvalidApiKey, MissingScope
 
 _bearer = HTTPBearer(auto_error=False, description="An API key: 32 hexadecimal digits.")
 
 
-async def _caller(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+async def _key(
+    services: ServicesDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> ApiKey:
     """Find the key of the request. Raises InvalidApiKey."""
     if credentials is None:
         raise InvalidApiKey
-    services = services_of(request)
     secret = credentials.credentials
     return await services.database.run_read(lambda conn: authenticate(conn, secret, now=services.clock()))
 
 
-async def _image_caller(caller: Annotated[ApiKey, Depends(_caller)]) -> ApiKey:
-    """The key, if it may draw. Raises MissingScope."""
+Key = Annotated[ApiKey, Depends(_key)]
+
+
+async def _caller(request: Request, services: ServicesDep, key: Key) -> ApiKey:
+    """Return any key. Raises RateLimitExceeded."""
+    _admit(request, key, services.read_limits)
+    return key
+
+
+async def _image_caller(request: Request, services: ServicesDep, key: Key) -> ApiKey:
+    """Return a key that may draw. Raises MissingScope or RateLimitExceeded."""
+    require_scope(key, IMAGE_SCOPE)
+    _admit(request, key, services.key_limits)
+    return key
+
+
+async def _image_reader(caller: Annotated[ApiKey, Depends(_caller)]) -> ApiKey:
+    """Return a key that may draw, for a request that reads. Raises MissingScope or RateLimitExceeded."""
     require_scope(caller, IMAGE_SCOPE)
     return caller
 
 
 async def _management_caller(caller: Annotated[ApiKey, Depends(_caller)]) -> ApiKey:
-    """The key, if it may administer keys. Raises MissingScope."""
+    """Return a key that may administer keys. Raises MissingScope or RateLimitExceeded."""
     if caller.kind is not KeyKind.MANAGEMENT:
         raise MissingScope("This request requires a management key. Create one with `danqing keys create`.")
     return caller
@@ -39,23 +54,24 @@ async def _management_caller(caller: Annotated[ApiKey, Depends(_caller)]) -> Api
 
 Caller = Annotated[ApiKey, Depends(_caller)]
 ImageCaller = Annotated[ApiKey, Depends(_image_caller)]
+ImageReader = Annotated[ApiKey, Depends(_image_reader)]
 ManagementCaller = Annotated[ApiKey, Depends(_management_caller)]
 
 
-def count_request(request: Request, caller: ApiKey) -> None:
-    """Count a request against the key's rate and tell the client where it stands. Raises RateLimitExceeded."""
-    limits = services_of(request).key_limits
+def _admit(request: Request, key: ApiKey, limits: KeyLimits) -> None:
+    """Count a request until its response is sent, and put its rate into the headers. Raises RateLimitExceeded."""
     try:
-        limits.take(caller.prefix)
+        limits.take(key.prefix)
     finally:
-        request.state.answer_headers |= rate_limit_headers(limits.peek(caller.prefix))
+        request.state.response_headers |= rate_limit_headers(limits.peek(key.prefix))
+    request.state.held.enter_context(limits.running(key.prefix))
 
 
 def rate_limit_headers(rate: RateState) -> dict[str, str]:
-    """Say the same in the IETF draft's words and in OpenAI's."""
+    """Return the rate under the names of the IETF draft and under OpenAI's."""
     return {
-        "RateLimit-Policy": f'"requests";q={rate.limit};w={rate.window_seconds}',
-        "RateLimit": f'"requests";r={rate.remaining};t={rate.reset_seconds}',
+        "RateLimit-Policy": f'"{rate.name}";q={rate.limit};w={rate.window_seconds}',
+        "RateLimit": f'"{rate.name}";r={rate.remaining};t={rate.reset_seconds}',
         "x-ratelimit-limit-requests": str(rate.limit),
         "x-ratelimit-remaining-requests": str(rate.remaining),
         "x-ratelimit-reset-requests": f"{rate.reset_seconds}s",

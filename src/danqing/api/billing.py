@@ -1,18 +1,17 @@
-"""What an account has, and what came and went. Knows nothing of how the ledger keeps it."""
+"""Balance and transactions of an account."""
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response
 
 from danqing.accounts.credits import Balance, balance
 from danqing.accounts.pricing import usd_from_credits
 from danqing.api.auth import Caller
-from danqing.api.keys import wire_time
-from danqing.api.periods import Moment
-from danqing.api.services import services_of
-from danqing.jobs.reports import (
-    MAX_PAGE_ROWS,
+from danqing.api.periods import Moment, wire_time
+from danqing.api.services import Services, ServicesDep
+from danqing.reports.pages import MAX_PAGE_ROWS
+from danqing.reports.transactions import (
     Direction,
     Transaction,
     TransactionFilter,
@@ -29,10 +28,10 @@ PageRows = Annotated[int, Query(ge=1, le=MAX_PAGE_ROWS)]
 
 
 @router.get("/v1/billing/balance")
-async def read_balance(request: Request, caller: Caller) -> Response:
+async def read_balance(services: ServicesDep, caller: Caller) -> Response:
     """The balance in credits."""
-    present = await _balance(request, caller.account_id)
-    threshold = services_of(request).low_balance_credits
+    present = await _balance(services, caller.account_id)
+    threshold = services.low_balance_credits
     low = present.available_credits < threshold
     return JSONResponse(
         {
@@ -50,15 +49,15 @@ async def read_balance(request: Request, caller: Caller) -> Response:
 
 
 @router.get("/v2/billing")
-async def read_balance_usd(request: Request, caller: Caller) -> Response:
+async def read_balance_usd(services: ServicesDep, caller: Caller) -> Response:
     """The balance in US dollars."""
-    present = await _balance(request, caller.account_id)
+    present = await _balance(services, caller.account_id)
     return JSONResponse({"current_balance": float(usd_from_credits(present.available_credits)), "currency": "USD"})
 
 
 @router.get("/v2/billing/transactions")
 async def read_transactions(
-    request: Request,
+    services: ServicesDep,
     caller: Caller,
     created_from: Annotated[Moment | None, Query(alias="from")] = None,
     created_to: Annotated[Moment | None, Query(alias="to")] = None,
@@ -69,7 +68,7 @@ async def read_transactions(
 ) -> Response:
     """Credits that came and went, newest first."""
     only = TransactionFilter(created_from=created_from, created_to=created_to, direction=direction, type=type)
-    page = await services_of(request).database.run_read(
+    page = await services.database.run_read(
         lambda conn: list_transactions(conn, account_id=caller.account_id, only=only, limit=limit, cursor=cursor)
     )
     return JSONResponse(
@@ -80,8 +79,8 @@ async def read_transactions(
     )
 
 
-async def _balance(request: Request, account_id: str) -> Balance:
-    return await services_of(request).database.run_read(lambda conn: balance(conn, account_id))
+async def _balance(services: Services, account_id: str) -> Balance:
+    return await services.database.run_read(lambda conn: balance(conn, account_id))
 
 
 def _transaction_fields(transaction: Transaction) -> dict[str, Any]:

@@ -1,12 +1,14 @@
-"""The outermost layer: gives every request its id, every answer its headers, and every surprise a proper 500.
+"""Request context: the id of every request, the headers of every response, a 500 for unexpected errors.
 
-A pure ASGI layer, because it must see streams, disconnects and errors of everything inside it.
+A pure ASGI layer, so that it also logs and counts streams and clients that disconnect.
 """
 
+import asyncio
 import logging
 import re
 import time
 from collections.abc import MutableMapping
+from contextlib import ExitStack
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
@@ -14,8 +16,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from danqing.api.errors import error_response
-from danqing.errors import ServiceError
-from danqing.jobs.job import new_job_id
+from danqing.errors import Overloaded, ServiceError
+from danqing.jobs.job import sample_job_id
 from danqing.telemetry import Metrics, inference_id_of_request
 
 logger = logging.getLogger(__name__)
@@ -38,19 +40,22 @@ EXPOSED_HEADERS = (
     "Idempotent-Replayed",
     "ETag",
 )
-# Anything else that a client makes up shares one label in the metrics.
+# Other methods, which clients can make up, share one label in the metrics.
 KNOWN_METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "PUT")
-# What is logged when a client hung up before it was answered.
+LIVENESS_PATH = "/healthz"
+# Logged when a client hung up before its response began. It is never sent.
 CLIENT_CLOSED_STATUS = 499
 
 
 class RequestContext:
-    """Wraps the application."""
+    """The layer around the application."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
-        """Count in `metrics`."""
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, max_requests: int) -> None:
+        """Count in `metrics`. Above `max_requests` at once, all but liveness checks are refused."""
         self._app = app
         self._metrics = metrics
+        self._max_requests = max_requests
+        self._num_running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -58,9 +63,11 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
-        state["inference_id"] = new_job_id()
-        # What handlers want on their answer whether it succeeds or fails.
-        state["answer_headers"] = {}
+        state["inference_id"] = sample_job_id()
+        # What a request holds until its response is sent, such as its slot among the running ones of a key.
+        state["held"] = ExitStack()
+        # Handlers add headers here that belong on the response whether it succeeds or fails.
+        state["response_headers"] = {}
         outer_id = inference_id_of_request.set(state["inference_id"])
         started = time.perf_counter()
         status = CLIENT_CLOSED_STATUS
@@ -72,14 +79,25 @@ class RequestContext:
                 _add_headers(message, scope)
             await send(message)
 
+        async def send_error(error: ServiceError, **headers: str) -> None:
+            if status == CLIENT_CLOSED_STATUS:
+                await error_response(Request(scope), error, headers=headers)(scope, receive, send_with_headers)
+
+        self._num_running += 1
         try:
+            if self._num_running > self._max_requests and scope["path"] != LIVENESS_PATH:
+                await send_error(Overloaded("The server has too many requests at once."), Connection="close")
+                return
             await self._app(scope, receive, send_with_headers)
+        except asyncio.CancelledError:
+            # The server is told to stop at once. The task ends here; to raise again would only be logged as an error.
+            await send_error(Overloaded("The server is shutting down."), Connection="close")
         except Exception:
             logger.exception("unexpected error", extra={"path": scope["path"]})
-            if status == CLIENT_CLOSED_STATUS:
-                response = error_response(Request(scope), ServiceError())
-                await response(scope, receive, send_with_headers)
+            await send_error(ServiceError())
         finally:
+            self._num_running -= 1
+            state["held"].close()
             self._finish(scope, status=status, seconds=time.perf_counter() - started)
             inference_id_of_request.reset(outer_id)
 
@@ -98,13 +116,13 @@ class RequestContext:
                 "path": scope["path"],
                 "status": status,
                 "error_code": error_code,
-                "duration_seconds": round(seconds, 6),
+                "milliseconds": round(seconds * 1000, 1),
             },
         )
 
 
 def client_request_id(request: Request) -> str | None:
-    """The caller's own id of this request, None when absent or not of the allowed form."""
+    """Return the caller's own id of this request; None when it is absent or of another form."""
     value = request.headers.get("x-client-request-id", "")
     return value if CLIENT_REQUEST_ID.fullmatch(value) else None
 
@@ -117,5 +135,9 @@ def _add_headers(message: Message, scope: Scope) -> None:
     own_id = client_request_id(Request(scope))
     if own_id is not None:
         headers["x-client-request-id"] = own_id
-    headers.update(scope["state"]["answer_headers"])
+    headers.update(scope["state"]["response_headers"])
+    headers["Access-Control-Allow-Origin"] = "*"
     headers["Access-Control-Expose-Headers"] = ", ".join(EXPOSED_HEADERS)
+    headers["X-Content-Type-Options"] = "nosniff"
+    # Responses hold keys, balances and links that are secrets; those that may be kept say so themselves.
+    headers.setdefault("Cache-Control", "no-store")

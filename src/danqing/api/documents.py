@@ -1,4 +1,4 @@
-"""What /openapi.json says of bodies that the framework does not read for us. Describes, never checks."""
+"""OpenAPI descriptions of the bodies that the framework does not read itself."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ GENERATION_SCHEMA: dict[str, Any] = {
 
 
 class ErrorFields(BaseModel):
-    """What went wrong; `data` lists every bad field."""
+    """The error itself; `data` lists every bad field."""
 
     name: str
     message: str
@@ -63,7 +63,7 @@ class ErrorFields(BaseModel):
 
 
 class ErrorBody(BaseModel):
-    """The one form of all errors."""
+    """The body of every error."""
 
     title: str
     status: int
@@ -77,11 +77,11 @@ class ErrorBody(BaseModel):
 
 
 def json_content(schema: dict[str, Any]) -> dict[str, Any]:
-    """A JSON body with this schema."""
+    """Return the description of a JSON body with this schema."""
     return {"application/json": {"schema": schema}}
 
 
-ERROR_RESPONSE: dict[str, Any] = {"model": ErrorBody, "description": "An error, in the one form of all errors."}
+ERROR_RESPONSE: dict[str, Any] = {"model": ErrorBody, "description": "An error; every error has this body."}
 
 
 def _header(name: str, description: str) -> dict[str, Any]:
@@ -92,8 +92,8 @@ def _header(name: str, description: str) -> dict[str, Any]:
 GENERATION_DOCUMENT: dict[str, Any] = {
     "openapi_extra": {
         "parameters": [
-            _header("Prefer", "`respond-async`: answer at once with a job, to be read and followed by its id."),
-            _header("Idempotency-Key", "The same key and body: the same answer, charged once. Kept for 24 hours."),
+            _header("Prefer", "`respond-async`: respond at once with a job, which is read and followed by its id."),
+            _header("Idempotency-Key", "The same key and body: the same response, charged once. Kept for 24 hours."),
         ],
         "requestBody": {
             "required": True,
@@ -102,7 +102,7 @@ GENERATION_DOCUMENT: dict[str, Any] = {
     },
     "responses": {
         200: {
-            "description": "The pictures, or with `stream` the events that lead to them.",
+            "description": "The images, or with `stream` a stream of events.",
             "content": {**json_content(GENERATION_SCHEMA), "text/event-stream": {"schema": {"type": "string"}}},
         },
         202: {
@@ -120,14 +120,14 @@ GENERATION_DOCUMENT: dict[str, Any] = {
 
 
 def json_request(kind: type[BaseModel], *, example: dict[str, Any]) -> dict[str, Any]:
-    """The operation's extra for a body that is read by hand and checked against this model."""
+    """Return the description of a body that the handler reads itself and validates against this model."""
     schema = kind.model_json_schema()
     inlined = _inlined(schema, schema.pop("$defs", {}))
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": inlined, "example": example}}}}
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
-    """Put definitions where they are referred to: a reference would look for them at the document's root."""
+    """Put definitions in place of references, which would be looked up at the root of the document."""
     if isinstance(schema, list):
         return [_inlined(part, definitions) for part in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""The one table from error codes to HTTP statuses, and the one error body that every client reads."""
+"""Errors on the wire: the table from codes to HTTP statuses, and the one error body."""
 
 import http
 import json
@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from danqing.api.issues import invalid_request, issue, issues_from_details
+from danqing.api.periods import wire_time
 from danqing.errors import ServiceError
 
 # Above two minutes the OpenAI SDK gives up instead of waiting.
@@ -24,7 +25,7 @@ PROBLEM_TYPE = "application/problem+json"
 
 @dataclass(frozen=True)
 class ErrorForm:
-    """How an error looks from outside. `retry` tells SDKs, which would otherwise guess from the status."""
+    """An error's status, its names on the wire, and whether a client should try again: SDKs guess otherwise."""
 
     status: int
     name: str
@@ -55,12 +56,12 @@ FORMS = {
     "overloaded": ErrorForm(503, "ServiceUnavailableException", "server_error", retry=True),
     "generation_timeout": ErrorForm(504, "GatewayTimeoutException", "server_error"),
 }
-# What clients of the described platform look for beside the code; the spelling is theirs.
+# `data.kind`, which clients of the described platform read beside the code. The misspelling is the platform's.
 KINDS = {"insufficient_credits": "err_insufficent_credits"}
-# For these the top-level message is a fixed sentence and the particulars are in `error`.
+# Fixed top-level messages; the details of these errors are in `error`.
 TITLES = {"invalid_payload": "Invalid payload provided"}
 
-# What the framework itself refuses, by status.
+# Errors that the framework raises itself, by status.
 FRAMEWORK_CODES = {
     400: ("invalid_payload", "The request is malformed."),
     404: ("not_found", "There is nothing at this path."),
@@ -87,7 +88,7 @@ class RequestTimeout(ServiceError):
 
 
 class NamedError(ServiceError):
-    """An error known by its code alone: a finished job's, or a refusal of the framework."""
+    """An error with any code of the table: a finished job's, or the framework's."""
 
     def __init__(self, code: str, message: str) -> None:
         """Carry `code`."""
@@ -96,29 +97,28 @@ class NamedError(ServiceError):
 
 
 def code_of(error: ServiceError) -> str:
-    """The stable code of an error, always one of the table."""
+    """Return the stable code of an error, always one of the table."""
     code = error.own_code if isinstance(error, NamedError) else error.code
     return code if code in FORMS else "server_error"
 
 
 def error_fields(error: ServiceError) -> dict[str, Any]:
-    """The inner `error` object: what the OpenAI SDK reads, also within a stream."""
+    """Return the inner `error` object, which the OpenAI SDK reads, in streams too."""
     code = code_of(error)
     form = FORMS[code]
     fields = {"name": form.name, "message": error.message, "type": form.type, "code": code, "param": error.param}
     if error.issues:
         return {**fields, "data": [dict(entry) for entry in error.issues]}
     if code == "invalid_payload" and error.param is not None:
-        # Found wrong further inside, one field at a time: the list has this one.
+        # A single field that failed a check outside the schema.
         return {**fields, "data": [issue("custom", error.param.split("."), error.message)]}
     return {**fields, "data": {"kind": KINDS[code]}} if code in KINDS else fields
 
 
 def error_body(error: ServiceError, *, path: str, inference_id: str) -> dict[str, Any]:
-    """The whole body."""
+    """Return the error body."""
     code = code_of(error)
     status = FORMS[code].status
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {
         "title": http.HTTPStatus(status).phrase,
         "status": status,
@@ -127,18 +127,18 @@ def error_body(error: ServiceError, *, path: str, inference_id: str) -> dict[str
         "instance": path,
         "path": path,
         "requestId": inference_id,
-        "timestamp": now,
+        "timestamp": wire_time(datetime.now(UTC)),
         "error": error_fields(error),
     }
 
 
 def error_response(request: Request, error: ServiceError, *, headers: Mapping[str, str] | None = None) -> Response:
-    """Answer with the error."""
+    """Return the response of an error."""
     form = FORMS[code_of(error)]
     body = error_body(error, path=request.url.path, inference_id=request.state.inference_id)
     wants_problem = PROBLEM_TYPE in request.headers.get("accept", "")
     response = Response(
-        # ASCII only: the path may hold what no UTF-8 can.
+        # ASCII only: the path may hold lone surrogates, which UTF-8 cannot encode.
         json.dumps(body),
         status_code=form.status,
         media_type=PROBLEM_TYPE if wants_problem else "application/json",
@@ -154,21 +154,21 @@ def error_response(request: Request, error: ServiceError, *, headers: Mapping[st
     return response
 
 
-async def answer_service_error(request: Request, error: Exception) -> Response:
-    """Exception handler for our own errors."""
+async def handle_service_error(request: Request, error: Exception) -> Response:
+    """Handle our own errors."""
     assert isinstance(error, ServiceError)
     return error_response(request, error)
 
 
-async def answer_query_error(request: Request, error: Exception) -> Response:
-    """Exception handler for bad query parameters, the only ones that the framework reads for us."""
+async def handle_query_error(request: Request, error: Exception) -> Response:
+    """Handle invalid query parameters, the only input that the framework validates."""
     assert isinstance(error, RequestValidationError)
     issues = issues_from_details(error.errors(), schema={}, hidden=frozenset({"query", "path", "header"}))
     return error_response(request, invalid_request(issues))
 
 
-async def answer_framework_error(request: Request, error: Exception) -> Response:
-    """Exception handler for what the framework refuses: unknown paths and methods."""
+async def handle_framework_error(request: Request, error: Exception) -> Response:
+    """Handle the framework's own errors: unknown paths and methods."""
     assert isinstance(error, HTTPException)
     code, message = FRAMEWORK_CODES.get(error.status_code, ("server_error", ServiceError.__doc__ or ""))
     headers = {"Allow": ", ".join(_allowed_methods(request))} if error.status_code == 405 else error.headers
@@ -176,10 +176,11 @@ async def answer_framework_error(request: Request, error: Exception) -> Response
 
 
 def _allowed_methods(request: Request) -> list[str]:
-    """Every method that some route takes at this path; the framework names those of the first route alone."""
-    scopes = [{**request.scope, "method": method} for method in ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")]
-    return [
+    """Return the methods of all routes at this path; the framework names those of the first route alone."""
+    scopes = [{**request.scope, "method": method} for method in ("DELETE", "GET", "PATCH", "POST", "PUT")]
+    methods = [
         scope["method"]
         for scope in scopes
         if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
     ]
+    return sorted([*methods, "HEAD"]) if "GET" in methods else methods

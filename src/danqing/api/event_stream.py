@@ -1,42 +1,61 @@
-"""Server-sent events: their form, the sign of life while nothing happens, and noticing that the client left.
-
-Knows nothing of what the events say.
-"""
+"""Server-sent events: their form, keep-alive comments, and the end when the client leaves."""
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from danqing.api.streamed_json import json_pieces
+from danqing.storage.image_store import ImageStore
+
+# Proxies cut connections that stay silent for longer.
 KEEP_ALIVE_SECONDS = 15
 KEEP_ALIVE = b": keep-alive\n\n"
 
 
-def server_sent_event(name: str, data: Mapping[str, Any]) -> bytes:
-    """Write one event; JSON never holds a line end, so one data line is enough."""
-    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
+@dataclass(frozen=True)
+class ServerSentEvent:
+    """One event. Values of `data` may be `Base64File`s."""
+
+    name: str
+    data: Mapping[str, Any]
+
+    async def pieces(self, store: ImageStore) -> AsyncGenerator[bytes, None]:
+        """Yield the event as it is sent. JSON never holds a line end, so one data line is enough."""
+        yield f"event: {self.name}\ndata: ".encode()
+        async for piece in json_pieces(self.data, store=store):
+            yield piece
+        yield b"\n\n"
 
 
 class EventStream(Response):
-    """Sends events as they come. The generator is closed as soon as the client leaves, in the middle of a wait too."""
+    """A response that sends events as they come, and closes their generator as soon as the client leaves."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncGenerator[bytes, None], *, on_end: Callable[[], Awaitable[None]]) -> None:
-        """Send what `events` yields; `on_end` is awaited once, however it ended, even if it never began."""
+    def __init__(
+        self,
+        events: AsyncGenerator[ServerSentEvent, None],
+        *,
+        store: ImageStore,
+        on_end: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Send what `events` yields. `on_end` is awaited once, however the response ends, even before it began."""
         self.status_code = 200
         self.background = None
         self._events = events
+        self._store = store
         self._on_end = on_end
         # The last keeps nginx from collecting events before it passes them on.
         self.init_headers({"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send everything, or stop when the client is gone."""
+        """Send all events, or stop when the client leaves."""
         del scope
         try:
             async with anyio.create_task_group() as tasks:
@@ -49,8 +68,9 @@ class EventStream(Response):
                 await disconnected(receive)
                 tasks.cancel_scope.cancel()
         finally:
-            with anyio.CancelScope(shield=True):
-                await self._on_end()
+            if self._on_end is not None:
+                with anyio.CancelScope(shield=True):
+                    await self._on_end()
 
     async def _send_all(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
@@ -58,13 +78,16 @@ class EventStream(Response):
         try:
             while True:
                 await asyncio.wait([upcoming], timeout=KEEP_ALIVE_SECONDS)
-                chunk = KEEP_ALIVE
-                if upcoming.done():
-                    event = upcoming.result()
-                    if event is None:
-                        break
-                    chunk, upcoming = event, self._next_event()
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                if not upcoming.done():
+                    await _send_piece(send, KEEP_ALIVE)
+                    continue
+                event = upcoming.result()
+                if event is None:
+                    break
+                upcoming = self._next_event()
+                async with aclosing(event.pieces(self._store)) as pieces:
+                    async for piece in pieces:
+                        await _send_piece(send, piece)
         finally:
             upcoming.cancel()
             # The generator's own clean-up must run although we are being cancelled.
@@ -73,7 +96,7 @@ class EventStream(Response):
                 await self._events.aclose()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    def _next_event(self) -> asyncio.Task[bytes | None]:
+    def _next_event(self) -> asyncio.Task[ServerSentEvent | None]:
         return asyncio.create_task(_next_or_none(self._events))
 
 
@@ -83,5 +106,9 @@ async def disconnected(receive: Receive) -> None:
         pass
 
 
-async def _next_or_none(events: AsyncGenerator[bytes, None]) -> bytes | None:
+async def _next_or_none(events: AsyncGenerator[ServerSentEvent, None]) -> ServerSentEvent | None:
     return await anext(events, None)
+
+
+async def _send_piece(send: Send, piece: bytes) -> None:
+    await send({"type": "http.response.body", "body": piece, "more_body": True})

@@ -1,4 +1,4 @@
-"""Requests to try, as /openapi.json offers them: each works as it is against a fresh server; a test sends them all."""
+"""Example requests of /openapi.json. Each works as it is on a new server; a test sends them all."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from danqing.pictures.request import MODEL_ID
 T_REX = "A T-Rex relaxing on a beach, lying on a sun lounger and wearing sunglasses."
 
 GENERATION_EXAMPLES: dict[str, Any] = {
-    "picture": {
-        "summary": "One picture",
+    "image": {
+        "summary": "One image",
         "value": {"model": MODEL_ID, "prompt": T_REX, "image_size": "landscape_16_9"},
     },
     "choices": {
-        "summary": "Every choice of one's own",
+        "summary": "Every field",
         "value": {
             "model": MODEL_ID,
             "prompt": "Three penguins in the snow",
@@ -29,7 +29,7 @@ GENERATION_EXAMPLES: dict[str, Any] = {
         },
     },
     "bytes": {
-        "summary": "The bytes in the answer",
+        "summary": "The bytes in the response",
         "value": {"model": MODEL_ID, "prompt": "一只猫在沙滩上", "image_size": "square_hd", "sync_mode": True},
     },
     "openai": {
@@ -37,7 +37,7 @@ GENERATION_EXAMPLES: dict[str, Any] = {
         "value": {"model": MODEL_ID, "prompt": "A red car on a road.", "n": 1, "size": "1024x1024"},
     },
     "stream": {
-        "summary": "A picture that forms: server-sent events with two previews",
+        "summary": "Server-sent events with two previews",
         "value": {"model": MODEL_ID, "prompt": "A castle in the mountains.", "stream": True, "partial_images": 2},
     },
 }

@@ -1,49 +1,46 @@
-"""Pictures by their links: no key, because the link is the secret. Ranges, ETag and caching; knows nothing of jobs."""
+"""Image files by their links, without a key: the link is the secret. Ranges, ETag and caching."""
 
 import re
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
-from danqing.api.conditional import has_version
-from danqing.api.services import Services, services_of
+from danqing.api.services import Services, ServicesDep
+from danqing.api.streamed_json import file_pieces
+from danqing.etags import names_etag
 from danqing.storage.image_store import StoredImage
 
-# Without a lifetime: as long as anybody would keep it.
+# For files without a lifetime: a year, the most that caches honour.
 MAX_CACHE_SECONDS = 31_536_000
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
-_PICTURE = {
-    "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("image/png", "image/jpeg")}
-}
+_IMAGE = {"content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("image/png", "image/jpeg")}}
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The picture.", **_PICTURE},
-    206: {"description": "The piece of it that `Range` asked for.", **_PICTURE},
-    304: {"description": "The client has it already."},
-    416: {"description": "There is no such piece."},
+    200: {"description": "The image.", **_IMAGE},
+    206: {"description": "The part that `Range` names.", **_IMAGE},
+    304: {"description": "The client has this version."},
+    416: {"description": "The file has no such part."},
 }
 
 router = APIRouter(tags=["files"])
 
 
-@router.head("/files/b/{folder}/{name}", include_in_schema=False)
 @router.get("/files/b/{folder}/{name}", response_class=Response, responses=RESPONSES)
-async def read_file(folder: str, name: str, request: Request) -> Response:
-    """Send a picture, or the asked-for piece of it."""
-    services = services_of(request)
+async def read_file(folder: str, name: str, request: Request, services: ServicesDep) -> Response:
+    """Send an image file, or the part of it that `Range` names."""
     image = await services.store.find(f"files/b/{folder}/{name}")
     headers = _headers(image, services)
-    if has_version(request, headers["ETag"]):
+    if names_etag(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     wanted = _wanted_range(request, image, etag=headers["ETag"])
     if wanted is None:
-        return await _send(request, image, services, headers=headers, start=0, end=image.num_bytes, status=200)
+        return _send(image, services, headers=headers, start=0, end=image.num_bytes, status=200)
     start, end = wanted
     if start >= end:
         return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{image.num_bytes}"})
     headers["Content-Range"] = f"bytes {start}-{end - 1}/{image.num_bytes}"
-    return await _send(request, image, services, headers=headers, start=start, end=end, status=206)
+    return _send(image, services, headers=headers, start=start, end=end, status=206)
 
 
 def _headers(image: StoredImage, services: Services) -> dict[str, str]:
@@ -55,17 +52,15 @@ def _headers(image: StoredImage, services: Services) -> dict[str, str]:
         # The bytes under a path never change.
         "ETag": f'"{image.path.rpartition("/")[2]}"',
         "Cache-Control": f"public, max-age={max_age_seconds}, immutable",
-        "Access-Control-Allow-Origin": "*",
         "Cross-Origin-Resource-Policy": "cross-origin",
-        "X-Content-Type-Options": "nosniff",
         "Accept-Ranges": "bytes",
     }
 
 
 def _wanted_range(request: Request, image: StoredImage, *, etag: str) -> tuple[int, int] | None:
-    """Start and end of the one range asked for, start >= end if it cannot be met; None for the whole file.
+    """Return start and end of the requested range; None for the whole file. A range beyond the file has start >= end.
 
-    Several ranges, or one for another version, get the whole file, as the standard allows.
+    Several ranges, or a range of another version, get the whole file, as RFC 9110 allows.
     """
     match = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
     if match is None or match[0] == "bytes=-" or request.headers.get("if-range", etag) != etag:
@@ -77,8 +72,7 @@ def _wanted_range(request: Request, image: StoredImage, *, etag: str) -> tuple[i
     return None if match[2] != "" and int(match[2]) < start else (start, end)
 
 
-async def _send(
-    request: Request,
+def _send(
     image: StoredImage,
     services: Services,
     *,
@@ -87,8 +81,9 @@ async def _send(
     end: int,
     status: int,
 ) -> Response:
-    if request.method == "HEAD":
-        headers = {**headers, "Content-Length": str(end - start)}
-        return Response(status_code=status, media_type=image.content_type, headers=headers)
-    data = await services.store.read(image.path, start=start, num_bytes=end - start)
-    return Response(data, status_code=status, media_type=image.content_type, headers=headers)
+    return StreamingResponse(
+        file_pieces(image, start=start, end=end, store=services.store),
+        status_code=status,
+        media_type=image.content_type,
+        headers={**headers, "Content-Length": str(end - start)},
+    )

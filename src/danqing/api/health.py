@@ -1,63 +1,124 @@
-"""Is the server alive, can it draw and store, and what are its figures. For machines that watch; no key."""
+"""Health checks and metrics, cheap however often they are asked for."""
 
-from fastapi import APIRouter, Request
+import asyncio
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Generic, TypeVar
+
+from fastapi import APIRouter, Depends, Request
 from sqlalchemy import Connection, text
 from starlette.responses import JSONResponse, Response
 
-from danqing.api.errors import error_response
-from danqing.api.services import Services, services_of
+from danqing.api.context import LIVENESS_PATH
+from danqing.api.errors import NamedError, error_response
+from danqing.api.services import Services, ServicesDep
 from danqing.engine.interface import EngineState
 from danqing.errors import Overloaded, ServiceError
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 READY_RETRY_AFTER_SECONDS = 2
+RECENT_SECONDS = 1.0
+# The folders of an absolute path; the colon before a URL's slashes keeps URLs whole.
+_FOLDERS = re.compile(r"(?<![\w:/.])/(?:[^\s/:]+/)+")
 
 router = APIRouter(tags=["health"])
 
+Value = TypeVar("Value")
 
-@router.get("/healthz")
+
+class Recent(Generic[Value]):
+    """A value that is computed at most once a second, and once for all who wait for it."""
+
+    def __init__(self, compute: Callable[[], Awaitable[Value]]) -> None:
+        self._compute = compute
+        self._lock = asyncio.Lock()
+        self._computed: tuple[float, Value] | None = None
+
+    async def get(self) -> Value:
+        """Return the value, at most a second old."""
+        async with self._lock:
+            if self._computed is None or time.monotonic() - self._computed[0] > RECENT_SECONDS:
+                self._computed = (time.monotonic(), await self._compute())
+            return self._computed[1]
+
+
+class Health:
+    """The costly parts of health checks and metrics."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self.write_obstacles = Recent(self._write_obstacles)
+        self.metrics_text = Recent(self._metrics_text)
+
+    async def _write_obstacles(self) -> list[str]:
+        found = []
+        try:
+            await self._services.database.run_write(_touch)
+        except Exception as error:  # any failure to write makes the server unready
+            found.append(f"the database cannot be written ({_reason(error)})")
+        try:
+            await self._services.store.check_writable()
+        except Exception as error:
+            found.append(f"the image store cannot be written ({_reason(error)})")
+        return found
+
+    async def _metrics_text(self) -> bytes:
+        return self._services.metrics.text()
+
+
+def _health(request: Request) -> Health:
+    health = request.app.state.health
+    assert isinstance(health, Health)
+    return health
+
+
+HealthDep = Annotated[Health, Depends(_health)]
+
+
+@router.get(LIVENESS_PATH)
 async def alive() -> Response:
-    """The process answers."""
+    """Liveness: the process responds."""
     return JSONResponse({"status": "ok"})
 
 
 @router.get("/readyz")
-async def ready(request: Request) -> Response:
-    """The engine can draw, the database and the picture store can be written, and jobs are taken."""
-    services = services_of(request)
-    obstacles = await _obstacles(services)
+async def ready(request: Request, services: ServicesDep, health: HealthDep) -> Response:
+    """Readiness: the engine can draw, the database and the image store can be written, and jobs are accepted."""
+    status = services.engine.status()
+    obstacles = []
+    if status.state is not EngineState.READY:
+        detail = f" ({without_folders(status.detail, services.private_folders)})" if status.detail else ""
+        obstacles.append(f"the engine is {status.state.value}{detail}")
+    if not services.jobs.accepting:
+        obstacles.append("no jobs are accepted")
+    obstacles += await health.write_obstacles.get()
     if obstacles:
         error = Overloaded("Not ready: " + "; ".join(obstacles), retry_after_seconds=READY_RETRY_AFTER_SECONDS)
         return error_response(request, error)
-    return JSONResponse({"status": "ready", "engine": services.engine.status().model})
+    return JSONResponse({"status": "ready", "engine": status.model})
 
 
 @router.get("/metrics", include_in_schema=False)
-async def figures(request: Request) -> Response:
-    """Prometheus' text format."""
-    return Response(services_of(request).metrics.text(), media_type=METRICS_TYPE)
+async def read_metrics(request: Request, services: ServicesDep, health: HealthDep) -> Response:
+    """Metrics in Prometheus' text format."""
+    if services.metrics_token is not None:
+        given = request.headers.get("authorization", "").encode()
+        if not secrets.compare_digest(given, f"Bearer {services.metrics_token}".encode()):
+            raise NamedError("invalid_api_key", "Metrics require the bearer token of DANQING_METRICS_TOKEN.")
+    return Response(await health.metrics_text.get(), media_type=METRICS_TYPE)
 
 
-async def _obstacles(services: Services) -> list[str]:
-    found = []
-    status = services.engine.status()
-    if status.state is not EngineState.READY:
-        found.append(f"the engine is {status.state.value}" + (f" ({status.detail})" if status.detail else ""))
-    if not services.jobs.accepting:
-        found.append("no jobs are taken")
-    try:
-        await services.database.run_write(_touch)
-    except Exception as error:  # whatever stops a write makes us unready
-        found.append(f"the database cannot be written ({_reason(error)})")
-    try:
-        await services.store.check_writable()
-    except Exception as error:
-        found.append(f"the picture store cannot be written ({_reason(error)})")
-    return found
+def without_folders(message: str, folders: Sequence[str]) -> str:
+    """Return the message with bare names in place of absolute paths, which tell strangers how the machine is set up."""
+    for folder in folders:
+        message = message.replace(f"{folder.rstrip('/')}/", "")
+    return _FOLDERS.sub("", message)
 
 
 def _reason(error: Exception) -> str:
-    # What is not meant for callers may hold addresses and paths.
+    # Other messages may hold addresses and paths.
     return error.message if isinstance(error, ServiceError) else type(error).__name__
 
 

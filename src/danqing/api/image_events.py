@@ -1,20 +1,23 @@
-"""What a stream says while a job runs: OpenAI's events for a streamed generation, and our own for a job's progress."""
+"""Events of a running job: OpenAI's for a streamed generation, and our own for a job that is followed."""
 
 import base64
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-from danqing.api.answers import Delivery, failure_of, job_answer, usage_fields
 from danqing.api.errors import error_fields
-from danqing.api.event_stream import server_sent_event
+from danqing.api.event_stream import ServerSentEvent
+from danqing.api.responses import ResponseFormat, created_seconds, failure_of, job_body, meta_fields
 from danqing.api.services import Services
-from danqing.api.submissions import Order
+from danqing.api.streamed_json import Base64File
 from danqing.errors import ServiceError
 from danqing.jobs.job import Finished, ImageDone, Job, JobImage, JobStatus, StepDone
+from danqing.pictures.sizes import AUTO
 
-# OpenAI's clients read these; nothing here is sold by the word.
-NO_WORDS_COUNTED = {
+Events = AsyncGenerator[ServerSentEvent, None]
+
+# OpenAI's clients read these counts; images are not priced by tokens here.
+NO_TOKENS = {
     "input_tokens": 0,
     "output_tokens": 0,
     "total_tokens": 0,
@@ -22,84 +25,80 @@ NO_WORDS_COUNTED = {
 }
 
 
-async def generation_events(job: Job, *, order: Order, services: Services) -> AsyncGenerator[bytes, None]:
-    """Stream a generation as OpenAI does."""
-    partials = _Partials(order.num_partial_images)
+async def generation_events(job: Job, *, num_partial_images: int, services: Services) -> Events:
+    """Yield OpenAI's events: up to `num_partial_images` previews of each image, then every finished image."""
+    partials = _Partials(num_partial_images)
     try:
         async with aclosing(services.jobs.subscribe(job.id, account_id=job.account_id)) as events:
             async for event in events:
                 if isinstance(event, StepDone):
-                    for fields in partials.of(event):
+                    fields = partials.next_fields(event)
+                    if fields is not None:
                         yield _image_event("partial_image", job, fields)
                 elif isinstance(event, Finished):
-                    async for chunk in _ending(event.job, services):
-                        yield chunk
+                    async for completed in _completed_events(event.job, services):
+                        yield completed
     except ServiceError as error:
         yield _error_event(error)
 
 
-async def progress_events(job: Job, *, delivery: Delivery, services: Services) -> AsyncGenerator[bytes, None]:
-    """Tell how a job is going: every step, every picture, and at the end what GET answers."""
+async def progress_events(job: Job, *, response_format: ResponseFormat, services: Services) -> Events:
+    """Yield an event for every step and every image, and at the end one with the body that GET returns."""
     try:
-        async with aclosing(services.jobs.subscribe(job.id, account_id=job.account_id)) as events:
+        async with aclosing(services.jobs.subscribe(job.id, account_id=job.account_id, hand_out=True)) as events:
             async for event in events:
                 if isinstance(event, StepDone):
-                    yield server_sent_event("image_generation.progress", _progress_fields(event))
+                    yield _event("image_generation.progress", _progress_fields(event))
                 elif isinstance(event, ImageDone):
-                    fields = await delivery.image_fields(event.image, services.store)
+                    fields = await response_format.image_fields(event.image, services.store)
                     yield _event("image_generation.image", {"image_index": event.image.image_index, **fields})
                 else:
-                    answer = await job_answer(event.job, delivery=delivery, store=services.store)
-                    yield _event("image_generation.finished", answer)
+                    body = await job_body(event.job, response_format=response_format, store=services.store)
+                    yield _event("image_generation.finished", body)
     except ServiceError as error:
         yield _error_event(error)
 
 
 class _Partials:
-    """Counts the previews of each image, and lets no more through than were asked for."""
+    """The previews that were sent of each image, at most `limit`."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._num_sent: dict[int, int] = {}
 
-    def of(self, event: StepDone) -> list[dict[str, Any]]:
+    def next_fields(self, event: StepDone) -> dict[str, Any] | None:
+        """Return the fields of the next partial image; None when this step has none to send."""
         num_sent = self._num_sent.get(event.image_index, 0)
         if event.preview_png is None or num_sent >= self._limit or event.step >= event.num_steps:
-            return []
+            return None
         self._num_sent[event.image_index] = num_sent + 1
         preview = base64.b64encode(event.preview_png).decode()
-        return [{"b64_json": preview, "partial_image_index": num_sent, "image_index": event.image_index}]
+        return {"b64_json": preview, "partial_image_index": num_sent, "image_index": event.image_index}
 
 
-async def _ending(job: Job, services: Services) -> AsyncGenerator[bytes, None]:
+async def _completed_events(job: Job, services: Services) -> Events:
     if job.status is not JobStatus.COMPLETED:
         yield _error_event(failure_of(job))
         return
     for image in job.images:
-        data = await services.store.read(image.path)
         fields = {
-            "b64_json": base64.b64encode(data).decode(),
+            "b64_json": Base64File(await services.store.find(image.path)),
             "image_index": image.image_index,
             "seed": image.seed,
-            "usage": NO_WORDS_COUNTED,
-            "meta": {
-                "usage": usage_fields(job),
-                "engine": job.engine,
-                "warnings": list(job.warnings),
-                "safety": dict(job.safety),
-            },
+            "usage": NO_TOKENS,
+            "meta": meta_fields(job),
         }
         if image.revised_prompt is not None:
             fields["revised_prompt"] = image.revised_prompt
         yield _image_event("completed", job, fields, image=image)
 
 
-def _image_event(name: str, job: Job, fields: dict[str, Any], *, image: JobImage | None = None) -> bytes:
+def _image_event(name: str, job: Job, fields: dict[str, Any], *, image: JobImage | None = None) -> ServerSentEvent:
     width_px = image.width_px if image else job.request.width_px
     height_px = image.height_px if image else job.request.height_px
     common = {
-        "created_at": int((job.finished_at or job.created_at).timestamp()),
-        "size": "auto" if width_px is None or height_px is None else f"{width_px}x{height_px}",
+        "created_at": created_seconds(job),
+        "size": AUTO if width_px is None or height_px is None else f"{width_px}x{height_px}",
         "quality": "auto",
         "background": "opaque",
         # A preview is always a PNG.
@@ -110,7 +109,6 @@ def _image_event(name: str, job: Job, fields: dict[str, Any], *, image: JobImage
 
 def _progress_fields(event: StepDone) -> dict[str, Any]:
     fields: dict[str, Any] = {
-        "type": "image_generation.progress",
         "image_index": event.image_index,
         "step": event.step,
         "num_steps": event.num_steps,
@@ -120,9 +118,9 @@ def _progress_fields(event: StepDone) -> dict[str, Any]:
     return fields
 
 
-def _event(name: str, fields: dict[str, Any]) -> bytes:
-    return server_sent_event(name, {"type": name, **fields})
+def _event(name: str, fields: dict[str, Any]) -> ServerSentEvent:
+    return ServerSentEvent(name, {"type": name, **fields})
 
 
-def _error_event(error: ServiceError) -> bytes:
-    return server_sent_event("error", {"type": "error", "error": error_fields(error)})
+def _error_event(error: ServiceError) -> ServerSentEvent:
+    return ServerSentEvent("error", {"type": "error", "error": error_fields(error)})

@@ -1,89 +1,80 @@
-"""POST /v1/images/generations: the wait for pictures, the stream, or the promise. Decides only how to answer."""
+"""Image generation: a response with the images, a stream of events, or 202 with a job to fetch later."""
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import ExitStack
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from danqing.accounts.api_keys import ApiKey
-from danqing.api.answers import cost_headers, failure_of, finished_answer
-from danqing.api.auth import ImageCaller, count_request
+from danqing.api.auth import ImageCaller
+from danqing.api.context import CLIENT_CLOSED_STATUS
 from danqing.api.documents import GENERATION_DOCUMENT
 from danqing.api.event_stream import EventStream, disconnected
 from danqing.api.image_events import generation_events
-from danqing.api.services import Services, services_of
-from danqing.api.submissions import GENERATIONS_PATH, Order, read_order
+from danqing.api.jobs import POLL_SECONDS
+from danqing.api.responses import cost_headers, failure_of, generation_body
+from danqing.api.services import Services, ServicesDep
+from danqing.api.streamed_json import StreamedJson
+from danqing.api.submissions import GENERATIONS_PATH, GenerationCall, read_call
 from danqing.jobs.job import Job, JobStatus
-
-ASYNC_RETRY_AFTER_SECONDS = 1
 
 Result = TypeVar("Result")
 
 router = APIRouter(tags=["images"])
 
 
-@router.post("/images/generations", include_in_schema=False)
-@router.post("/images/generations/", include_in_schema=False)
-@router.post("/v1/images/generations/", include_in_schema=False)
-@router.post("/v1/images/generations", operation_id="_v1_images_generations", **GENERATION_DOCUMENT)
-async def create_image(request: Request, caller: ImageCaller) -> Response:
-    """Draw pictures from a prompt."""
-    count_request(request, caller)
-    order = await read_order(request, caller)
-    services = services_of(request)
-    with ExitStack() as turn:
-        turn.enter_context(services.key_limits.running(caller.prefix))
-        job = await services.jobs.submit(order.submission)
-        _name_job(request, job)
-        if order.submission.respond_async:
-            return _promise(job)
-        if order.stream:
-            return _stream(job, order=order, services=services, turn=turn.pop_all())
-        return await _pictures(request, job, order=order, caller=caller)
+@router.post(GENERATIONS_PATH, operation_id="_v1_images_generations", **GENERATION_DOCUMENT)
+async def create_image(request: Request, services: ServicesDep, caller: ImageCaller) -> Response:
+    """Draw images from a prompt."""
+    call = await read_call(request, services, caller)
+    job = await services.jobs.submit(call.submission)
+    _name_job(request, job)
+    if call.submission.respond_async:
+        return _accepted(job, services)
+    if call.stream:
+        return _stream(job, call, services)
+    return await _images(request, job, call, services, caller)
 
 
 def _name_job(request: Request, job: Job) -> None:
     request.state.inference_id = job.id
     if job.replayed:
-        request.state.answer_headers["Idempotent-Replayed"] = "true"
+        request.state.response_headers["Idempotent-Replayed"] = "true"
 
 
-def _promise(job: Job) -> Response:
+def _accepted(job: Job, services: Services) -> Response:
     headers = {
-        "Location": f"{GENERATIONS_PATH}/{job.id}",
-        "Retry-After": str(ASYNC_RETRY_AFTER_SECONDS),
+        "Location": f"{services.public_path}{GENERATIONS_PATH}/{job.id}",
+        "Retry-After": str(POLL_SECONDS),
         "Preference-Applied": "respond-async",
     }
-    return JSONResponse({"id": job.id, "status": job.status.value}, status_code=202, headers=headers)
+    body: dict[str, Any] = {"id": job.id, "status": job.status.value}
+    if job.warnings:
+        body["warnings"] = list(job.warnings)
+    return JSONResponse(body, status_code=202, headers=headers)
 
 
-def _stream(job: Job, *, order: Order, services: Services, turn: ExitStack) -> Response:
+def _stream(job: Job, call: GenerationCall, services: Services) -> Response:
     async def end() -> None:
-        turn.close()
-        if not job.collectable:
-            # Changes nothing once the job is finished.
-            await services.jobs.cancel(job.id, account_id=job.account_id)
+        await services.jobs.abandon(job)
 
-    return EventStream(generation_events(job, order=order, services=services), on_end=end)
+    events = generation_events(job, num_partial_images=call.num_partial_images, services=services)
+    return EventStream(events, store=services.store, on_end=end)
 
 
-async def _pictures(request: Request, job: Job, *, order: Order, caller: ApiKey) -> Response:
-    services = services_of(request)
+async def _images(request: Request, job: Job, call: GenerationCall, services: Services, caller: ApiKey) -> Response:
     if not job.status.finished:
         finished = await _unless_disconnected(request, services.jobs.wait(job.id, account_id=caller.account_id))
         if finished is None:
-            if not job.collectable:
-                await services.jobs.cancel(job.id, account_id=caller.account_id)
-            # Nobody reads this; the log shows what happened.
-            return Response(status_code=499)
+            await services.jobs.abandon(job)
+            return Response(status_code=CLIENT_CLOSED_STATUS)
         job = finished
     if job.status is not JobStatus.COMPLETED:
         raise failure_of(job)
-    answer = await finished_answer(job, delivery=order.delivery, store=services.store)
-    return JSONResponse(answer, headers=cost_headers(job))
+    body = await generation_body(job, response_format=call.response_format, store=services.store)
+    return StreamedJson(body, store=services.store, headers=cost_headers(job))
 
 
 async def _unless_disconnected(request: Request, work: Coroutine[Any, Any, Result]) -> Result | None:

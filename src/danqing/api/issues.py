@@ -1,7 +1,4 @@
-"""Turns what pydantic found wrong into the issue list of the wire: one entry for every bad field, in zod's words.
-
-Knows nothing of HTTP or of any single field.
-"""
+"""Issues: one entry for every bad field of a body, in zod's words, translated from pydantic's errors."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,14 +8,14 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from danqing.errors import InvalidRequest
+from danqing.pictures.prompt_text import NOT_UNICODE
 
 Issue = dict[str, Any]
 
 MAX_NUM_ISSUES = 50
 MAX_ECHO_CHARACTERS = 100
-NOT_UNICODE = "Must be valid Unicode; a lone surrogate is not"
 
-# Codes that our own validators raise, with everything that the issue needs in their context.
+# Codes of our own validators, whose context holds all facts of the issue.
 OWN_CODES = {"invalid_enum_value", "invalid_string", "too_big", "too_small", "custom"}
 JSON_TYPES: tuple[tuple[type, str], ...] = (
     (bool, "boolean"),
@@ -29,7 +26,7 @@ JSON_TYPES: tuple[tuple[type, str], ...] = (
     (dict, "object"),
     (type(None), "null"),
 )
-# What each of pydantic's type errors wanted to see.
+# The type that each of pydantic's type errors expected.
 EXPECTED_TYPES = {
     "int_parsing": "integer",
     "int_parsing_size": "integer",
@@ -54,10 +51,19 @@ COMPARISONS = {
 
 
 def invalid_request(issues: Sequence[Issue]) -> InvalidRequest:
-    """Make the error that lists the issues and speaks of them in one sentence."""
+    """Return the error that lists the issues, and names them in its message."""
     shown = list(issues[:MAX_NUM_ISSUES])
     sentence = "; ".join(": ".join(filter(None, [path_name(issue["path"]), issue["message"]])) for issue in shown)
     return InvalidRequest(sentence, param=path_name(shown[0]["path"]) or None, issues=shown)
+
+
+def require_object(value: object) -> dict[str, Any]:
+    """Return the value of a body that must be a JSON object. Raises InvalidRequest."""
+    if isinstance(value, dict):
+        return value
+    received = json_type(value)
+    message = f"Expected object, received {received}"
+    raise invalid_request([issue("invalid_type", [], message, expected="object", received=received)])
 
 
 def issues_from(
@@ -75,28 +81,28 @@ def issues_from_details(
 
 
 def complain(code: str, message: str, **facts: Any) -> PydanticCustomError:
-    """Make the error that a validator of ours raises; it becomes an issue with this code and these facts."""
+    """Return the error that a validator raises. It becomes an issue with this code and these facts."""
     return PydanticCustomError(code, "{message}", {**facts, "message": message})
 
 
 def issue(code: str, path: Sequence[str | int], message: str, **facts: Any) -> Issue:
-    """Make one entry of the list."""
+    """Return one issue."""
     return {"code": code, **facts, "path": list(path), "message": message}
 
 
 def json_type(value: object) -> str:
-    """Name the JSON type of a parsed value."""
+    """Return the JSON type of a parsed value."""
     return next((name for kind, name in JSON_TYPES if isinstance(value, kind)), "unknown")
 
 
 def echo(text: str) -> str:
-    """Shorten what the caller sent, and escape what no encoding can carry, so that it can be sent back."""
+    """Shorten a text of the caller's and escape lone surrogates, so that it can be sent back."""
     shortened = text if len(text) <= MAX_ECHO_CHARACTERS else text[:MAX_ECHO_CHARACTERS] + "…"
     return shortened.encode("utf-8", "backslashreplace").decode()
 
 
 def path_name(path: Sequence[str | int]) -> str:
-    """Write a path as callers would: image_size.width."""
+    """Join a path as callers write it: image_size.width."""
     return ".".join(str(part) for part in path)
 
 
@@ -113,7 +119,7 @@ def _issue(detail: Mapping[str, Any], *, schema: Mapping[str, Any], hidden: froz
     if kind in ("string_too_long", "string_too_short"):
         return _wrong_length(kind, path, context)
     if kind == "string_unicode":
-        # Without a place it is the name of an unknown field that is broken.
+        # Without a path, the name of an unknown field is broken.
         path = path or [echo(value)]
         return issue("invalid_string", path, NOT_UNICODE, validation="unicode")
     if kind in EXPECTED_TYPES:
@@ -137,7 +143,7 @@ def _issue(detail: Mapping[str, Any], *, schema: Mapping[str, Any], hidden: froz
 
 
 def _declared_type(schema: Mapping[str, Any], path: Sequence[str | int]) -> str:
-    """Look up what the JSON schema wants at a path."""
+    """Return the type that the JSON schema declares at a path."""
     for part in path:
         branches = [schema, *schema.get("anyOf", ())]
         schema = next((branch["properties"][part] for branch in branches if part in branch.get("properties", ())), {})

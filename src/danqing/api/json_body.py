@@ -1,35 +1,31 @@
-"""JSON request bodies, read within limits: any input ends in a parsed value or in a clear error."""
+"""JSON request bodies, read, decompressed and parsed within limits."""
 
 import asyncio
 import json
-from dataclasses import dataclass
+import zlib
+from contextlib import suppress
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
 from danqing.api.errors import BodyTooLarge, RequestTimeout, UnsupportedMediaType
-from danqing.api.issues import invalid_request, issue
+from danqing.api.issues import echo, invalid_request, issue
 from danqing.errors import InvalidRequest
 from danqing.pictures.request import MAX_SEED, fold_seed
 
 BODY_TIMEOUT_SECONDS = 60
-# A client hears of a refusal only after it has sent its body, so that much more is read and thrown away.
+# A client reads the response only after it has sent its body, so this much more is read and discarded.
 MAX_DISCARDED_BYTES = 64 * 2**20
-# Python refuses to convert longer ones, rightly: the time grows with the square.
+# Python refuses to convert longer integers, because the time grows with the square of their length.
 MAX_INTEGER_CHARACTERS = 4000
+# The content encodings that are understood, with their window bits in zlib.
+WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
-@dataclass(frozen=True)
-class JsonBody:
-    """The value and the bytes that said so."""
-
-    value: Any
-    raw: bytes
-
-
-async def read_json(request: Request, *, max_bytes: int) -> JsonBody:
-    """Read and parse. Raises UnsupportedMediaType, BodyTooLarge, RequestTimeout or InvalidRequest."""
+async def read_json(request: Request, *, max_bytes: int) -> Any:
+    """Read and parse the body. Raises UnsupportedMediaType, BodyTooLarge, RequestTimeout or InvalidRequest."""
     _check_content_type(request.headers.get("content-type", "application/json"))
+    encoding = _content_encoding(request)
     try:
         async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
             raw = await _read_limited(request, max_bytes)
@@ -37,7 +33,7 @@ async def read_json(request: Request, *, max_bytes: int) -> JsonBody:
         raise RequestTimeout(f"The request body did not arrive within {BODY_TIMEOUT_SECONDS} seconds.") from None
     except ClientDisconnect:
         raise InvalidRequest("The connection ended before the body did.") from None
-    return JsonBody(parse_json(raw), raw)
+    return parse_json(_decompress(raw, encoding, max_bytes=max_bytes))
 
 
 def parse_json(raw: bytes) -> Any:
@@ -71,6 +67,42 @@ async def _read_limited(request: Request, max_bytes: int) -> bytes:
     return b"".join(chunks)
 
 
+def _content_encoding(request: Request) -> str:
+    encoding = ",".join(request.headers.getlist("content-encoding")).strip().lower()
+    if encoding in WINDOW_BITS or encoding in ("", "identity"):
+        return encoding
+    # The client learns from the header what it may send (RFC 9110).
+    request.state.response_headers["Accept-Encoding"] = ", ".join(WINDOW_BITS)
+    raise UnsupportedMediaType(
+        f"Content-Encoding: '{echo(encoding)}' is not supported; send {', '.join(WINDOW_BITS)} or none."
+    )
+
+
+def _decompress(raw: bytes, encoding: str, *, max_bytes: int) -> bytes:
+    if encoding not in WINDOW_BITS:
+        return raw
+    try:
+        return _inflate(raw, WINDOW_BITS[encoding], max_bytes)
+    except zlib.error:
+        pass
+    if encoding == "deflate":
+        # Many clients leave out the zlib header that the standard asks for.
+        with suppress(zlib.error):
+            return _inflate(raw, -zlib.MAX_WBITS, max_bytes)
+    raise invalid_request([issue("custom", [], f"The body is not valid {encoding}")])
+
+
+def _inflate(raw: bytes, window_bits: int, max_bytes: int) -> bytes:
+    inflating = zlib.decompressobj(window_bits)
+    # One byte more than allowed tells a body that is too large.
+    body = inflating.decompress(raw, max_bytes + 1)
+    if len(body) > max_bytes:
+        raise BodyTooLarge(f"The decompressed request body is larger than {max_bytes} bytes.")
+    if not inflating.eof:
+        raise zlib.error("the stream ends too early")
+    return body
+
+
 def _check_content_type(content_type: str) -> None:
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
@@ -78,7 +110,7 @@ def _check_content_type(content_type: str) -> None:
 
 
 class _NotJson(ValueError):
-    """Something that Python's parser takes and JSON does not have."""
+    """Python's parser accepts this; JSON does not."""
 
 
 def _refuse_constant(name: str) -> None:

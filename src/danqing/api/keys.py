@@ -1,7 +1,6 @@
-"""The keys of an account: made, listed, changed, revoked, by a management key. Knows no storage of secrets."""
+"""API keys of an account: a management key creates, lists, changes and revokes them."""
 
 import re
-from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
@@ -24,9 +23,10 @@ from danqing.api.auth import Caller, ManagementCaller
 from danqing.api.documents import json_request
 from danqing.api.examples import KEY_PATCH_EXAMPLE, NEW_KEY_EXAMPLE
 from danqing.api.fields import OneOf, RealNumber, Text
-from danqing.api.issues import invalid_request, issue, issues_from, json_type
+from danqing.api.issues import invalid_request, issues_from, require_object
 from danqing.api.json_body import read_json
-from danqing.api.services import services_of
+from danqing.api.periods import wire_time
+from danqing.api.services import Services, ServicesDep
 from danqing.errors import NotFound
 
 _PREFIX = re.compile(rf"[0-9a-f]{{{PREFIX_LENGTH}}}")
@@ -69,10 +69,9 @@ class KeyPatchBody(BaseModel):
 
 
 @router.post("/v1/keys", status_code=201, openapi_extra=json_request(NewKeyBody, example=NEW_KEY_EXAMPLE))
-async def create_key(request: Request, caller: ManagementCaller) -> Response:
-    """Make an API key; the answer is the only place where the whole key is ever shown."""
-    wanted = await _read(request, NewKeyBody)
-    services = services_of(request)
+async def create_key(request: Request, services: ServicesDep, caller: ManagementCaller) -> Response:
+    """Create an API key. Only this response ever shows the whole key."""
+    wanted = await _read(request, services, NewKeyBody)
     created = await services.database.run_write(
         lambda conn: api_keys.create_key(
             conn,
@@ -87,9 +86,8 @@ async def create_key(request: Request, caller: ManagementCaller) -> Response:
 
 
 @router.get("/v1/keys")
-async def list_keys(request: Request, caller: ManagementCaller) -> Response:
+async def list_keys(services: ServicesDep, caller: ManagementCaller) -> Response:
     """List the account's keys, oldest first."""
-    services = services_of(request)
     keys = await services.database.run_read(
         lambda conn: api_keys.list_keys(conn, account_id=caller.account_id, now=services.clock())
     )
@@ -97,31 +95,32 @@ async def list_keys(request: Request, caller: ManagementCaller) -> Response:
 
 
 @router.patch("/v1/keys/{prefix}", openapi_extra=json_request(KeyPatchBody, example=KEY_PATCH_EXAMPLE))
-async def patch_key(prefix: str, request: Request, caller: ManagementCaller) -> Response:
+async def patch_key(prefix: str, request: Request, services: ServicesDep, caller: ManagementCaller) -> Response:
     """Rename, disable, enable or limit a key."""
     _require_prefix(prefix)
-    wanted = await _read(request, KeyPatchBody)
-    services = services_of(request)
+    wanted = await _read(request, services, KeyPatchBody)
     given = wanted.model_fields_set
 
-    def change(conn: Any) -> ApiKey:
-        present = api_keys.get_key(conn, prefix, account_id=caller.account_id, now=services.clock())
-        patch = KeyPatch(
+    def change(present: ApiKey) -> KeyPatch:
+        return KeyPatch(
             name=wanted.name if "name" in given else present.name,
             disabled=wanted.disabled if "disabled" in given else present.disabled,
             scopes=tuple(wanted.scopes) if "scopes" in given else present.scopes,
             limit=_limit(wanted.limit) if "limit" in given else present.limit,
         )
-        return api_keys.patch_key(conn, prefix, account_id=caller.account_id, patch=patch, now=services.clock())
 
-    return JSONResponse(key_fields(await services.database.run_write(change)))
+    changed = await services.database.run_write(
+        lambda conn: api_keys.change_key(
+            conn, prefix, account_id=caller.account_id, change=change, now=services.clock()
+        )
+    )
+    return JSONResponse(key_fields(changed))
 
 
 @router.delete("/v1/keys/{prefix}", status_code=204)
-async def revoke_key(prefix: str, request: Request, caller: ManagementCaller) -> Response:
+async def revoke_key(prefix: str, services: ServicesDep, caller: ManagementCaller) -> Response:
     """End a key for good."""
     _require_prefix(prefix)
-    services = services_of(request)
     await services.database.run_write(
         lambda conn: api_keys.revoke_key(conn, prefix, account_id=caller.account_id, now=services.clock())
     )
@@ -149,22 +148,13 @@ def key_fields(key: ApiKey) -> dict[str, Any]:
     }
 
 
-def wire_time(moment: datetime) -> str:
-    """A moment with milliseconds, in UTC."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 Body = TypeVar("Body", bound=BaseModel)
 
 
-async def _read(request: Request, kind: type[Body]) -> Body:
-    value = (await read_json(request, max_bytes=services_of(request).max_body_bytes)).value
-    if not isinstance(value, dict):
-        received = json_type(value)
-        message = f"Expected object, received {received}"
-        raise invalid_request([issue("invalid_type", [], message, expected="object", received=received)])
+async def _read(request: Request, services: Services, kind: type[Body]) -> Body:
+    body = await read_json(request, max_bytes=services.max_body_bytes)
     try:
-        return kind.model_validate(value)
+        return kind.model_validate(require_object(body))
     except ValidationError as error:
         raise invalid_request(issues_from(error, schema=kind.model_json_schema())) from None
 

@@ -1,14 +1,14 @@
-"""Which models can be asked for: one, whatever checkpoint stands behind it. Needs no key."""
+"""The list of models, without a key. It has one entry, whichever checkpoint draws."""
 
-import hashlib
 import json
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from danqing.api.conditional import has_version
+from danqing.api.services import ServicesDep
 from danqing.errors import ModelNotFound
+from danqing.etags import etag_of, names_etag
 from danqing.pictures.request import MODEL_ID
 
 # The day the described model was published, 2025-09-28.
@@ -41,17 +41,17 @@ async def list_models(request: Request) -> Response:
 
 
 @router.get("/{model_id:path}")
-async def read_model(model_id: str, request: Request) -> Response:
-    """Describe a model."""
-    if model_id != MODEL_ID:
+async def read_model(model_id: str, request: Request, services: ServicesDep) -> Response:
+    """Describe a model, also under an alias."""
+    if model_id != MODEL_ID and model_id not in services.model_aliases.names:
         raise ModelNotFound(param="model")
     return _cacheable(request, MODEL)
 
 
 def _cacheable(request: Request, body: dict[str, Any]) -> Response:
     content = json.dumps(body).encode()
-    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    etag = etag_of(content)
     headers = {"ETag": etag, "Cache-Control": "public, max-age=300"}
-    if has_version(request, etag):
+    if names_etag(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=304, headers=headers)
     return Response(content, media_type="application/json", headers=headers)

@@ -1,4 +1,4 @@
-"""Moments and periods as queries write them: `2026-11-23T10:00:00Z`, `24h`, `7d`. Knows nothing of what they select."""
+"""Moments and periods on the wire: `2026-11-23T10:00:00.000Z`, `24h`, `7d`."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -24,6 +24,11 @@ def parse_period(value: str) -> timedelta:
         message = f"Must be a number of hours or days up to {MAX_PERIOD.days}d, such as 24h or 7d"
         raise complain("invalid_string", message, validation="regex")
     return period
+
+
+def wire_time(moment: datetime) -> str:
+    """Return a moment in UTC as responses write it, with milliseconds."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _checked_period(value: str) -> str:

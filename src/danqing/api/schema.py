@@ -1,84 +1,56 @@
-"""The body of a generation request: fields and aliases, and their translation into an `ImageRequest`.
+"""The body of a generation request: its fields with JSON schema, and the translation into an `ImageRequest`.
 
-Its JSON schema is what /openapi.json shows. For the described fields the schema equals the described one; OpenAI's
-names stand beside them.
+The schema of the described fields equals the described one. OpenAI's names stand beside them.
 """
 
-from dataclasses import fields
+import hashlib
+import json
+from dataclasses import asdict, fields
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema
 
-from danqing.api.fields import LimitedText, OneOf, RealNumber, SizeText, Text, WholeNumber
-from danqing.api.issues import Issue, echo, invalid_request, issue, issues_from, json_type
-from danqing.errors import ModelNotFound
+from danqing.api.fields import (
+    CustomSize,
+    ImageSize,
+    LimitedText,
+    OneOf,
+    Prompt,
+    RealNumber,
+    SizeText,
+    WholeNumber,
+)
+from danqing.api.spellings import RESPONSE_FORMATS
 from danqing.pictures.request import (
     GUIDANCE_SCALE,
     MAX_PROMPT_CHARACTERS,
     MODEL_ID,
     NUM_IMAGES,
     NUM_INFERENCE_STEPS,
+    OUTPUT_COMPRESSION,
     OUTPUT_FORMATS,
     ImageRequest,
     fold_seed,
     sample_seed,
 )
-from danqing.pictures.sizes import AUTO, DEFAULT_PRESET, MAX_SIDE_PX, MIN_SIDE_PX, PRESETS_PX, parse_size
+from danqing.pictures.sizes import DEFAULT_PRESET, parse_size
 
 MAX_USER_CHARACTERS = 512
 MAX_URL_CHARACTERS = 2048
-MAX_NAMED_WARNINGS = 20
-
-UNION_TAGS = frozenset({"preset", "custom"})
-
-Side = Annotated[WholeNumber, Field(ge=MIN_SIDE_PX, le=MAX_SIDE_PX)]
-
-
-class CustomSize(BaseModel):
-    """A size in pixels, delivered exactly."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
-
-    width: Side
-    height: Side
-
-
-def _image_size_tag(value: object) -> str | None:
-    if isinstance(value, str):
-        return "preset"
-    return "custom" if isinstance(value, dict | CustomSize) else None
-
-
-ImageSize = Annotated[
-    Annotated[str, OneOf(tuple(PRESETS_PX)), Tag("preset")] | Annotated[CustomSize, Tag("custom")],
-    Discriminator(_image_size_tag),
-    # The described schema leaves the limits of a side unsaid; they are in `CustomSize`.
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "enum": list(PRESETS_PX)},
-                {
-                    "type": "object",
-                    "properties": {"width": {"type": "number"}, "height": {"type": "number"}},
-                    "required": ["width", "height"],
-                },
-            ]
-        }
-    ),
-]
+MAX_NUM_PARTIAL_IMAGES = 3
 
 
 class GenerationBody(BaseModel):
-    """What a client may send; unknown fields are kept aside and named in the answer's warnings.
+    """The fields of a request. Unknown fields are accepted, and named in the warnings of the response.
 
-    A default made by a factory does not show in the schema: the described one states no default there.
+    Defaults made by a factory do not show in the schema: the described schema states none for these fields.
     """
 
     model_config = ConfigDict(extra="allow", strict=True, title=MODEL_ID)
 
     model: Annotated[str, OneOf((MODEL_ID,))]
-    prompt: Text = Field(
+    prompt: Prompt = Field(
         max_length=MAX_PROMPT_CHARACTERS,
         description="The text prompt describing the content, style, or composition of the image to be generated.",
     )
@@ -96,7 +68,8 @@ class GenerationBody(BaseModel):
         " image every time.",
     )
     negative_prompt: LimitedText = Field(
-        default_factory=str, description="The description of elements to avoid in the generated image."
+        default_factory=lambda: ImageRequest.negative_prompt,
+        description="The description of elements to avoid in the generated image.",
     )
     image_size: ImageSize = Field(DEFAULT_PRESET, description="The size of the generated image.")
     num_inference_steps: WholeNumber = Field(
@@ -112,7 +85,9 @@ class GenerationBody(BaseModel):
         description="The CFG (Classifier Free Guidance) scale is a measure of how close you want the model to stick to"
         " your prompt when looking for a related image to show you.",
     )
-    enable_safety_checker: bool = Field(True, description="If set to True, the safety checker will be enabled.")
+    enable_safety_checker: bool = Field(
+        ImageRequest.enable_safety_checker, description="If set to True, the safety checker will be enabled."
+    )
     sync_mode: bool = Field(
         False,
         description="If set to true, the function will wait for the image to be generated and uploaded before"
@@ -120,10 +95,11 @@ class GenerationBody(BaseModel):
         " directly in the response without going through the CDN.",
     )
     output_format: Annotated[str, OneOf(OUTPUT_FORMATS)] = Field(
-        "png", description="The format of the generated image."
+        ImageRequest.output_format, description="The format of the generated image."
     )
     enable_prompt_expansion: bool = Field(
-        default_factory=bool, description="If set to True, prompt will be upsampled with more details."
+        default_factory=lambda: ImageRequest.enable_prompt_expansion,
+        description="If set to True, prompt will be upsampled with more details.",
     )
 
     # OpenAI's names.
@@ -133,15 +109,21 @@ class GenerationBody(BaseModel):
     size: SizeText | None = Field(
         None, description='OpenAI\'s name of `image_size`: "WIDTHxHEIGHT", or "auto" to let the model choose.'
     )
-    response_format: Annotated[str, OneOf(("url", "b64_json"))] | None = Field(
-        None, description="Answer with a link or with the bytes."
+    response_format: Annotated[str, OneOf(RESPONSE_FORMATS)] | None = Field(
+        None, description="Respond with a link or with the bytes."
     )
-    stream: bool | None = Field(None, description="Answer with server-sent events.")
+    stream: bool | None = Field(None, description="Respond with server-sent events.")
     partial_images: WholeNumber | None = Field(
-        None, ge=0, le=3, description="How many previews of each image to send while it is drawn, when streaming."
+        None,
+        ge=0,
+        le=MAX_NUM_PARTIAL_IMAGES,
+        description="How many previews of each image to send while it is drawn, when streaming.",
     )
     output_compression: WholeNumber | None = Field(
-        None, ge=0, le=100, description="Quality of a JPEG: 100 is the best."
+        None,
+        ge=OUTPUT_COMPRESSION.least,
+        le=OUTPUT_COMPRESSION.most,
+        description="Quality of a JPEG: 100 is the best.",
     )
     user: Annotated[str, Field(max_length=MAX_USER_CHARACTERS)] | None = Field(
         None, description="The end user, in the caller's words; accepted and not used."
@@ -154,13 +136,13 @@ class GenerationBody(BaseModel):
     def size_px(self) -> tuple[int, int] | None:
         """Width and height; None lets the model choose."""
         if self.size is not None:
-            return None if self.size == AUTO else parse_size(self.size)
+            return parse_size(self.size)
         if isinstance(self.image_size, CustomSize):
             return self.image_size.width, self.image_size.height
-        return PRESETS_PX[self.image_size]
+        return parse_size(self.image_size)
 
     def image_request(self, *, num_previews: int) -> ImageRequest:
-        """Translate into the record that the service works with. Fields of the same name pass as they are."""
+        """Translate into the record that the service works with. Fields of the same name pass unchanged."""
         shared = {field.name for field in fields(ImageRequest)} & type(self).model_fields.keys()
         width_px, height_px = self.size_px or (None, None)
         values = {name: getattr(self, name) for name in shared} | {
@@ -172,55 +154,31 @@ class GenerationBody(BaseModel):
         }
         return ImageRequest(**values)
 
+    def fingerprint(self) -> str:
+        """Return a hash of what the body means: it is the same for all spellings of a request."""
+        request = self.image_request(num_previews=self.partial_images or 0)
+        meaning = asdict(request) | {
+            "seed": self.seed if "seed" in self.model_fields_set else None,
+            "sync_mode": self.sync_mode,
+            "response_format": self.response_format,
+            "stream": bool(self.stream),
+            "webhook_url": self.webhook_url,
+        }
+        return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
+
 
 def preview_interval(num_steps: int, *, num_previews: int) -> int:
-    """Return how many steps lie between previews, so that as many as were asked for come evenly before the end."""
+    """Return the number of steps between previews, so that `num_previews` come evenly before the end."""
     return 0 if num_previews == 0 else max(1, num_steps // (num_previews + 1))
 
 
-def parse_generation_body(body: object) -> GenerationBody:
-    """Check a parsed body. Raises InvalidRequest with every bad field, ModelNotFound when only the model is unknown."""
-    if not isinstance(body, dict):
-        received = json_type(body)
-        message = f"Expected object, received {received}"
-        raise invalid_request([issue("invalid_type", [], message, expected="object", received=received)])
-    try:
-        request = GenerationBody.model_validate(body)
-    except ValidationError as error:
-        issues = issues_from(error, schema=request_json_schema(), hidden=UNION_TAGS)
-        if len(issues) == 1 and issues[0]["path"] == ["model"] and issues[0]["code"] == "invalid_enum_value":
-            name = echo(body["model"])
-            message = f"The model '{name}' does not exist. GET /v1/models lists what there is."
-            raise ModelNotFound(message, param="model", issues=issues) from None
-        raise invalid_request(issues) from None
-    conflicts = _alias_conflicts(request)
-    if conflicts:
-        raise invalid_request(conflicts)
-    return request
-
-
-def warnings_of(request: GenerationBody, *, previews_are_sent: bool) -> tuple[str, ...]:
-    """Name what was accepted and has no effect."""
-    unknown = list(request.model_extra or {})
-    if isinstance(request.image_size, CustomSize):
-        unknown += [f"image_size.{name}" for name in request.image_size.model_extra or {}]
-    warnings = [f"{echo(name)}: unknown field, ignored" for name in unknown[:MAX_NAMED_WARNINGS]]
-    if len(unknown) > MAX_NAMED_WARNINGS:
-        warnings.append(f"{len(unknown) - MAX_NAMED_WARNINGS} more unknown fields, ignored")
-    if request.output_compression is not None and request.output_format == "png":
-        warnings.append("output_compression: has no effect on a PNG")
-    if request.partial_images and not previews_are_sent:
-        warnings.append("partial_images: has no effect without stream or Prefer: respond-async")
-    return tuple(warnings)
-
-
 def request_json_schema() -> dict[str, Any]:
-    """The body's JSON schema, whole in one piece."""
+    """Return the JSON schema of the body, without references."""
     return GenerationBody.model_json_schema(schema_generator=_PlainSchema)
 
 
 class _PlainSchema(GenerateJsonSchema):
-    """Leaves out the titles that pydantic makes up from field names."""
+    """JSON schemas without the titles that pydantic makes from field names."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         """Never."""
@@ -228,24 +186,10 @@ class _PlainSchema(GenerateJsonSchema):
         return False
 
     def nullable_schema(self, schema: Any) -> dict[str, Any]:
-        """Say the limits of an optional number in JSON schema's words; pydantic leaves them in its own."""
+        """Name the limits of an optional number in JSON schema's words; pydantic keeps its own names there."""
         described = super().nullable_schema(schema)
         for option in described.get("anyOf", ()):
             for own, word in (("ge", "minimum"), ("le", "maximum")):
                 if own in option:
                     option[word] = option.pop(own)
         return described
-
-
-def _alias_conflicts(request: GenerationBody) -> list[Issue]:
-    given = request.model_fields_set
-    conflicts = []
-    if request.n is not None and "num_images" in given and request.n != request.num_images:
-        message = "`n` and `num_images` mean the same and differ; send one of them"
-        conflicts.append(issue("custom", ["n"], message))
-    if request.size is not None and "image_size" in given:
-        named = request.model_copy(update={"size": None}).size_px
-        if request.size_px != named:
-            message = "`size` and `image_size` mean the same and differ; send one of them"
-            conflicts.append(issue("custom", ["size"], message))
-    return conflicts

@@ -1,12 +1,16 @@
-"""What the handlers work with: the parts of the service and a few plain values. `app` puts it together."""
+"""The parts of the service that handlers work with. `app` puts them together."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
+from urllib.parse import urlsplit
 
+from fastapi import Depends
 from starlette.requests import Request
 
 from danqing.accounts.limits import KeyLimits
+from danqing.api.spellings import ModelAliases
 from danqing.database import Database
 from danqing.engine.interface import Engine
 from danqing.jobs.service import JobService
@@ -16,27 +20,42 @@ from danqing.telemetry import Metrics
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """Everything that a handler may reach. `public_url` None: links begin as the client's own request did."""
+    """Everything that a handler may reach.
+
+    `key_limits` count generation requests, `read_limits` all others that a key makes. `public_url` None: links begin as
+    the client's own request did. Messages without a key do not show `private_folders`.
+    """
 
     database: Database
     jobs: JobService
     store: ImageStore
     engine: Engine
     key_limits: KeyLimits
+    read_limits: KeyLimits
     metrics: Metrics
     clock: Callable[[], datetime]
     max_body_bytes: int
+    max_requests: int
     public_url: str | None
+    model_aliases: ModelAliases
     low_balance_credits: int
+    metrics_token: str | None
+    private_folders: tuple[str, ...]
+
+    def base_url(self, request: Request) -> str:
+        """Return the beginning of every link to this server, without a slash at the end."""
+        return (self.public_url or str(request.base_url)).rstrip("/")
+
+    @property
+    def public_path(self) -> str:
+        """The path of the public URL, without a slash at the end: empty, or such as "/danqing"."""
+        return urlsplit(self.public_url or "").path.rstrip("/")
 
 
-def services_of(request: Request) -> Services:
-    """The services of the application that serves this request."""
+def _services(request: Request) -> Services:
     services = request.app.state.services
     assert isinstance(services, Services)
     return services
 
 
-def base_url(request: Request) -> str:
-    """Where links to this server begin, without a slash at the end."""
-    return (services_of(request).public_url or str(request.base_url)).rstrip("/")
+ServicesDep = Annotated[Services, Depends(_services)]

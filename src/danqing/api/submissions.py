@@ -1,18 +1,17 @@
-"""From an HTTP request to a job's submission: body, headers, and what the two say together. Submits nothing itself."""
+"""Generation requests as HTTP brings them: body and headers, translated into a job's `Submission`."""
 
-import hashlib
 import re
 from dataclasses import dataclass
 
 from starlette.requests import Request
 
 from danqing.accounts.api_keys import ApiKey
-from danqing.api.answers import Delivery
 from danqing.api.context import client_request_id
 from danqing.api.issues import echo
 from danqing.api.json_body import read_json
-from danqing.api.schema import parse_generation_body, warnings_of
-from danqing.api.services import base_url, services_of
+from danqing.api.responses import ResponseFormat
+from danqing.api.services import Services
+from danqing.api.validation import validate
 from danqing.errors import InvalidRequest
 from danqing.jobs.job import Origin, Submission
 from danqing.pictures.request import NUM_INFERENCE_STEPS
@@ -28,47 +27,51 @@ GENERATIONS_PATH = "/v1/images/generations"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
-    """What the client wants and how it wants to get it."""
+class GenerationCall:
+    """A submission, and the form of its response: images, or events with up to `num_partial_images` of each image."""
 
     submission: Submission
-    delivery: Delivery
+    response_format: ResponseFormat
     stream: bool
     num_partial_images: int
 
 
-async def read_order(request: Request, caller: ApiKey) -> Order:
-    """Read and check the whole request. Raises InvalidRequest and its kin."""
-    body = await read_json(request, max_bytes=services_of(request).max_body_bytes)
-    wanted = parse_generation_body(body.value)
+async def read_call(request: Request, services: Services, caller: ApiKey) -> GenerationCall:
+    """Read and validate the whole request. Raises what `read_json` and `validate` raise."""
+    body = validate(await read_json(request, max_bytes=services.max_body_bytes), aliases=services.model_aliases)
+    wanted, warnings = body.fields, body.warnings
     idempotency_key = _idempotency_key(request)
     preferences = _preferences(request)
     respond_async = "respond-async" in preferences
     stream = bool(wanted.stream) and not respond_async
     num_partial_images = wanted.partial_images or 0 if stream or respond_async else 0
     num_previews = max(num_partial_images, _num_previews(preferences) if respond_async else 0)
+    if wanted.partial_images and not (stream or respond_async):
+        warnings += ("partial_images: has no effect without stream or Prefer: respond-async",)
     with_base64 = wanted.sync_mode or wanted.response_format == "b64_json"
     submission = Submission(
         request=wanted.image_request(num_previews=num_previews),
         account_id=caller.account_id,
         api_key_id=caller.prefix,
         origin=_origin(request),
-        body_fingerprint=hashlib.sha256(body.raw).hexdigest(),
+        body_fingerprint=wanted.fingerprint(),
         path=GENERATIONS_PATH,
         client_request_id=client_request_id(request),
         idempotency_key=idempotency_key,
-        warnings=warnings_of(wanted, previews_are_sent=stream or respond_async),
+        warnings=warnings,
         webhook_url=wanted.webhook_url,
-        deliver_inline=with_base64,
+        inline_images=with_base64,
         respond_async=respond_async,
         job_id=request.state.inference_id,
     )
-    delivery = Delivery(
-        base_url=base_url(request),
+    response_format = ResponseFormat(
+        base_url=services.base_url(request),
         with_url=wanted.sync_mode or wanted.response_format != "b64_json",
         with_base64=with_base64,
     )
-    return Order(submission=submission, delivery=delivery, stream=stream, num_partial_images=num_partial_images)
+    return GenerationCall(
+        submission=submission, response_format=response_format, stream=stream, num_partial_images=num_partial_images
+    )
 
 
 def _idempotency_key(request: Request) -> str | None:
@@ -88,18 +91,18 @@ def _idempotency_key(request: Request) -> str | None:
 
 
 def _preferences(request: Request) -> dict[str, str]:
-    """What `Prefer` asks for: names in lower case, and their values."""
+    """Return the preferences of the header `Prefer`: names in lower case, and their values."""
     preferences = ",".join(request.headers.getlist("prefer")).lower().split(",")
     pairs = (preference.partition(";")[0].partition("=") for preference in preferences)
     return {name.strip(): value.strip(' "') for name, _, value in pairs}
 
 
 def _num_previews(preferences: dict[str, str]) -> int:
-    """How many previews of each image the job's events should carry. A preference that makes no sense is ignored."""
+    """Return the number of previews of each image that the job's events carry. An invalid preference is ignored."""
     wanted = preferences.get("previews", "")
     return min(int(wanted), MAX_NUM_PREVIEWS) if _SMALL_NUMBER.fullmatch(wanted) else 0
 
 
 def _origin(request: Request) -> Origin:
-    """The door that the page of this server names; every other client came through the API."""
+    """Return the origin: the playground names itself in a header; every other client uses the API."""
     return Origin.PLAYGROUND if request.headers.get(ORIGIN_HEADER) == Origin.PLAYGROUND else Origin.API

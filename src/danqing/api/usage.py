@@ -1,18 +1,18 @@
-"""What an account asked for: sums by model, and a line for every request. Reads only."""
+"""Usage of an account: sums by model, and a line for every request."""
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response
 
 from danqing.accounts.pricing import usd_from_credits
 from danqing.api.auth import Caller
 from danqing.api.billing import DEFAULT_PAGE_ROWS, PageRows
-from danqing.api.keys import wire_time
-from danqing.api.periods import Period, parse_period
-from danqing.api.services import services_of
+from danqing.api.periods import Period, parse_period, wire_time
+from danqing.api.services import ServicesDep
 from danqing.jobs.job import Job, JobStatus
-from danqing.jobs.reports import UsageRow, list_logs, usage
+from danqing.reports.logs import list_logs
+from danqing.reports.usage import UsageRow, usage
 
 MAX_OFFSET_ROWS = 1_000_000
 
@@ -29,9 +29,8 @@ router = APIRouter(tags=["usage"], prefix="/v2")
 
 
 @router.get("/usage")
-async def read_usage(request: Request, caller: Caller, period: Period = "24h") -> Response:
+async def read_usage(services: ServicesDep, caller: Caller, period: Period = "24h") -> Response:
     """Requests and credits by model over a period."""
-    services = services_of(request)
     created_from = services.clock() - parse_period(period)
     rows = await services.database.run_read(
         lambda conn: usage(conn, account_id=caller.account_id, created_from=created_from)
@@ -48,7 +47,7 @@ async def read_usage(request: Request, caller: Caller, period: Period = "24h") -
 
 @router.get("/logs")
 async def read_logs(
-    request: Request,
+    services: ServicesDep,
     caller: Caller,
     period: Period = "7d",
     status: Literal["queued", "generating", "completed", "error"] | None = None,
@@ -56,7 +55,6 @@ async def read_logs(
     offset: Annotated[int, Query(ge=0, le=MAX_OFFSET_ROWS)] = 0,
 ) -> Response:
     """A line for every request, newest first."""
-    services = services_of(request)
     created_from = services.clock() - parse_period(period)
     statuses = frozenset(JobStatus) if status is None else STATUSES[status]
     page = await services.database.run_read(

@@ -1,4 +1,4 @@
-"""`danqing accounts`: who may own keys and credits."""
+"""`danqing accounts`: create and list accounts, show their webhook secrets."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -9,15 +9,15 @@ from rich.table import Table
 from danqing.cli.session import open_database
 from danqing.cli.terminal import AsJson, output, print_json
 
-app = typer.Typer(no_args_is_help=True, help="Accounts own keys, credits and jobs; the first start makes `default`.")
+app = typer.Typer(no_args_is_help=True, help="Accounts own keys, credits and jobs; the first start creates `default`.")
 
 
 @app.command()
 def create(
-    account: Annotated[str, typer.Argument(help="Its id: letters, digits, dots, dashes, underscores.")],
-    name: Annotated[str, typer.Option(help="Its name, for people.")],
+    account: Annotated[str, typer.Argument(help="Id of the account: letters, digits, dots, dashes, underscores.")],
+    name: Annotated[str, typer.Option(help="Display name.")],
 ) -> None:
-    """Open an account, with no credits in it.
+    """Create an account without credits.
 
     Example: `danqing accounts create design --name "Design team"`
     """
@@ -26,12 +26,12 @@ def create(
 
     with open_database() as database, database.write() as conn:
         create_account(conn, account, name=name, now=utc_now())
-    output.print(f"Opened account {account}. Next: danqing credits grant 10000000 --account {account}", soft_wrap=True)
+    output.print(f"Created account {account}. Next: danqing credits grant 10000000 --account {account}", soft_wrap=True)
 
 
 @app.command("webhook-secret")
-def webhook_secret(account: Annotated[str, typer.Option(help="Whose webhooks.")] = "default") -> None:
-    """Show the secret that signs an account's webhooks, in the form that Standard Webhooks libraries take.
+def webhook_secret(account: Annotated[str, typer.Option(help="Id of the account.")] = "default") -> None:
+    """Show the secret that signs an account's webhooks, in the format of Standard Webhooks libraries.
 
     Example: `danqing accounts webhook-secret --account design`
     """

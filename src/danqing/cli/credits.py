@@ -1,4 +1,4 @@
-"""`danqing credits`: grant, show and audit what accounts can spend."""
+"""`danqing credits`: grant, show and audit credits."""
 
 import uuid
 from dataclasses import asdict
@@ -11,12 +11,12 @@ from danqing.cli.terminal import AsJson, ExitCode, notes, output, print_json
 
 app = typer.Typer(no_args_is_help=True, help="Credits are integers; $1 is 2,000,000 and a megapixel costs 210,000.")
 
-Account = Annotated[str, typer.Option(help="Whose credits.")]
+Account = Annotated[str, typer.Option(help="Id of the account.")]
 
 
 @app.command()
 def grant(
-    amount: Annotated[int, typer.Argument(min=1, help="How many credits.")], account: Account = "default"
+    amount: Annotated[int, typer.Argument(min=1, help="Number of credits.")], account: Account = "default"
 ) -> None:
     """Add credits to an account.
 
@@ -33,7 +33,7 @@ def grant(
 
 @app.command()
 def balance(account: Account = "default", as_json: AsJson = False) -> None:
-    """Show what an account can spend, and what its running jobs hold.
+    """Show an account's available credits, and those that its running jobs hold.
 
     Example: `danqing credits balance --account design`
     """
@@ -49,11 +49,11 @@ def balance(account: Account = "default", as_json: AsJson = False) -> None:
 
 @app.command()
 def check(as_json: AsJson = False) -> None:
-    """Recompute every balance from the ledger's rows and compare it with the jobs. Exit code 3 when they disagree.
+    """Recompute every balance from the ledger and compare the ledger with the jobs. Exit code 3 if they disagree.
 
-    Example: `danqing credits check || echo "tell somebody"`
+    Example: `danqing credits check || echo "ledger and jobs disagree"`
     """
-    from danqing.jobs import audit
+    from danqing.reports import audit
 
     with open_database() as database, database.read() as conn:
         discrepancies = audit.check(conn)

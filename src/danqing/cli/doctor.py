@@ -1,4 +1,4 @@
-"""`danqing doctor`: what this machine can run and why, before anybody waits for it. Changes nothing."""
+"""`danqing doctor`: a report of what this machine can run, and why. Changes nothing."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from danqing.cli.machine import Device, Folder, Processor
     from danqing.settings import Settings
 
-# Beside the weights, generously: PyTorch itself, and the latents, keys and values, and planes of a picture. At the
-# published size 9 % of the weights were measured (benchmarks/full_size.py).
+# A generous allowance beside the weights: PyTorch itself, and the latents, keys, values and activations of an image. At
+# the published size we measured 9 % of the weights (benchmarks/full_size.py).
 PROCESS_BYTES = 1_000_000_000
-DRAWING_SHARE = 0.1
-# The published weights, without those for image understanding, which are never loaded.
+ACTIVATIONS_SHARE = 0.1
+# The published weights without those for image understanding, which are never loaded.
 PUBLISHED_NAME = "HunyuanImage-3.0 (80 B)"
 PUBLISHED_PARAMETERS = 82_600_000_000
 PUBLISHED_EXPERT_PARAMETERS = 77_300_000_000
-# Of a parameter of a routed expert, and of any other.
+# For a parameter of a routed expert, and for any other parameter.
 BYTES_PER_PARAMETER = {"float32": (4, 4), "bfloat16": (2, 2), "fp8": (1, 2)}
 LEAST_FREE_BYTES = 2**30
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """Whether a checkpoint in one number type fits, and where; `why_not` is empty where it does."""
+    """Whether a checkpoint fits at a precision, and on which device; `why_not` is empty if it fits."""
 
     checkpoint: str
     dtype: str
@@ -45,7 +45,7 @@ class Fit:
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """Everything that the command says; the server of these settings can draw when there are no problems."""
+    """The whole report. Without problems, a server with these settings can draw."""
 
     processor: Processor
     devices: list[Device]
@@ -58,10 +58,10 @@ class Diagnosis:
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Say what this machine can run and why, under the present `DANQING_*` settings.
+    """Report what this machine can run and why, with the current `DANQING_*` settings.
 
-    Looks for everything that would keep the server from starting: settings, folders, database, port, model, libraries.
-    Exit code 1 when there is a problem.
+    Also looks for everything that would keep a server from starting: settings, folders, database, port, model,
+    libraries. Exit code 1 if there is a problem.
 
     Example: `DANQING_MODEL=~/models/HunyuanImage-3.0 danqing doctor`
     """
@@ -120,10 +120,10 @@ def diagnose(
     device = next((device for device in devices if device.name == wanted), None)
     if device is None:
         problems.append(f"DANQING_DEVICE is {settings.device}, and {machine.no_gpu_because()}")
-    # Without the device asked for, the processor's type is the one to speak of.
+    # If the configured device is missing, report the processor's precision.
     dtype = settings.dtype or (device or devices[-1]).dtype
     if dtype == "fp8" and device is not None and not device.fp8:
-        problems.append(f"DANQING_DTYPE is fp8, and {device.name} ({device.description}) cannot multiply it")
+        problems.append(f"DANQING_DTYPE is fp8, and {device.name} ({device.description}) has no fp8 products")
     fits = [_published(each, devices) for each in dict.fromkeys([dtype, "fp8"])]
     try:
         own = _own(settings.model or BUNDLED_CHECKPOINT, dtype, device)
@@ -156,7 +156,7 @@ def _folder_problems(folder: Folder | None) -> list[str]:
 
 
 def _own(checkpoint: Path, dtype: str, device: Device | None) -> Fit:
-    """Judge the checkpoint of the settings. Raises CheckpointError, a ValueError."""
+    """Check the configured checkpoint. Raises CheckpointError, a ValueError."""
     from danqing.hunyuan_image3.checkpoint_folder import checkpoint_name
     from danqing.hunyuan_image3.summary import summarise
 
@@ -182,19 +182,19 @@ def _weights_bytes(num_parameters: int, num_expert_parameters: int, dtype: str) 
 def _fit(
     checkpoint: str, dtype: str, weights_bytes: int, devices: list[Device], *, why_never: str | None = None
 ) -> Fit:
-    needed_bytes = PROCESS_BYTES + int(weights_bytes * (1 + DRAWING_SHARE))
-    place = next((device for device in devices if device.memory_bytes >= needed_bytes), None)
+    needed_bytes = PROCESS_BYTES + int(weights_bytes * (1 + ACTIVATIONS_SHARE))
+    fitting = next((device for device in devices if device.memory_bytes >= needed_bytes), None)
     why_not = why_never or ""
-    if place is None and not why_not:
+    if fitting is None and not why_not:
         largest = max(devices, key=lambda device: device.memory_bytes)
         why_not = f"needs {_size(needed_bytes)} on one device, {largest.name} has {_size(largest.memory_bytes)}"
-    name = None if place is None or why_not else place.name
+    name = None if fitting is None or why_not else fitting.name
     return Fit(checkpoint=checkpoint, dtype=dtype, needed_bytes=needed_bytes, device=name, why_not=why_not)
 
 
 def _dtype_reason(settings: Settings, dtype: str, device: str, processor: Processor) -> str:
     if settings.dtype is not None:
-        return "DANQING_DTYPE says so"
+        return "set by DANQING_DTYPE"
     native = ", ".join(name for name in processor.features if "bf16" in name)
     if device == "cpu" and dtype == "bfloat16":
         return f"the processor multiplies it natively ({native})"
@@ -208,14 +208,14 @@ def _show(diagnosis: Diagnosis) -> None:
     *gpus, cpu = diagnosis.devices
     rows: dict[str, Any] = {
         "processor": f"{processor.name}: {processor.num_threads} threads on {processor.num_cores} cores",
-        "features": ", ".join(processor.features) or "none that help",
-        "number type": f"{diagnosis.dtype}: {diagnosis.dtype_reason}",
+        "features": ", ".join(processor.features) or "none that matter",
+        "precision": f"{diagnosis.dtype}: {diagnosis.dtype_reason}",
         "memory": _size(cpu.memory_bytes),
         "GPU": "\n".join(f"{gpu.name}: {gpu.description}, {_size(gpu.memory_bytes)}" for gpu in gpus)
         or f"none: {no_gpu_because()}",
         "data folder": "none" if folder is None else _described(folder),
     }
-    rows |= {f"{fit.checkpoint}, {fit.dtype}": _answer(fit) for fit in diagnosis.fits}
+    rows |= {f"{fit.checkpoint}, {fit.dtype}": _verdict(fit) for fit in diagnosis.fits}
     table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -235,10 +235,11 @@ def _show_problems(problems: list[str]) -> None:
 
 
 def _described(folder: Folder) -> str:
-    return f"{escape(str(folder.path))}{'' if folder.exists else ' (not there yet)'}, {_size(folder.free_bytes)} free"
+    free = f"{_size(folder.free_bytes)} free"
+    return f"{escape(str(folder.path))}{'' if folder.exists else ' (not created yet)'}, {free}"
 
 
-def _answer(fit: Fit) -> str:
+def _verdict(fit: Fit) -> str:
     if fit.device is None:
         return f"[yellow]no:[/] {escape(fit.why_not)}"
     slowly = ", minutes a step" if (fit.checkpoint, fit.device) == (PUBLISHED_NAME, "cpu") else ""

@@ -1,4 +1,4 @@
-"""`danqing generate`: draw one prompt on this machine, without a server, with a progress bar."""
+"""`danqing generate`: drawing one prompt on this machine, without a server, with a progress bar."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from danqing.cli.session import read_settings, warn_of_unknown_variables
 from danqing.cli.terminal import AsJson, ExitCode, fail, notes, output, path_argument, print_json
+from danqing.pictures.prompt_text import NotText, clean_text, is_blank
 from danqing.pictures.request import (
     GUIDANCE_SCALE,
     MAX_PROMPT_CHARACTERS,
@@ -25,7 +26,8 @@ from danqing.pictures.request import (
     ImageRequest,
     sample_seed,
 )
-from danqing.pictures.sizes import AUTO, DEFAULT_PRESET, PRESETS_PX, SizeError, parse_size
+from danqing.pictures.sizes import DEFAULT_PRESET, SizeError, parse_size
+from danqing.prompts.expander import ExpandedPrompt
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -34,14 +36,14 @@ if TYPE_CHECKING:
     from danqing.engine.local import LocalEngine
 
 FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg"}
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """Where the pictures go: `path` for one, numbered beside it for several.
+    """The files to write: `path` for one image, numbered beside it for several.
 
-    `announce`: print each file's name as soon as it is there.
+    `announce`: print each file's name as soon as it is written.
     """
 
     path: Path
@@ -49,15 +51,15 @@ class Target:
     announce: bool
 
     def of(self, image_index: int) -> Path:
-        """Give the file of one image."""
+        """Return the file of one image."""
         if self.num_images == 1:
             return self.path
         return self.path.with_stem(f"{self.path.stem}-{image_index + 1}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
-    """A file that was written."""
+class ImageFile:
+    """An image that was written to a file."""
 
     path: Path
     seed: int
@@ -66,7 +68,7 @@ class Picture:
 
 
 def generate(
-    prompt: Annotated[str, typer.Argument(help="What to draw.", show_default=False)],
+    prompt: Annotated[str, typer.Argument(help="The prompt.", show_default=False)],
     output_file: Annotated[
         Path | None,
         typer.Option(
@@ -88,11 +90,11 @@ def generate(
         float,
         typer.Option(min=GUIDANCE_SCALE.least, max=GUIDANCE_SCALE.most, help="How closely to follow the prompt."),
     ] = GUIDANCE_SCALE.default,
-    negative: Annotated[str, typer.Option(help="What to avoid.")] = "",
+    negative: Annotated[str, typer.Option(help="What to avoid.")] = ImageRequest.negative_prompt,
     num_images: Annotated[
         int, typer.Option(min=NUM_IMAGES.least, max=NUM_IMAGES.most, help="Image i starts from seed + i.")
     ] = NUM_IMAGES.default,
-    expand: Annotated[bool, typer.Option("--expand", help="Have the prompt rewritten in detail first.")] = False,
+    expand: Annotated[bool, typer.Option("--expand", help="Expand the prompt with more detail first.")] = False,
     model: Annotated[
         Path | None,
         typer.Option(
@@ -108,13 +110,14 @@ def generate(
 
     Example: `danqing generate "a T-Rex on a beach" -o trex.png --size landscape_16_9 --seed 7`
     """
-    _check_text("PROMPT", prompt)
-    _check_text("--negative", negative)
+    prompt, negative = _text("PROMPT", prompt), _text("--negative", negative)
+    if is_blank(prompt):
+        fail("PROMPT: must not be empty", code=ExitCode.BAD_INPUT)
     seed = sample_seed() if seed is None else seed
     target = Target(
         path=_checked_file(output_file or Path(f"danqing-{seed}.png")), num_images=num_images, announce=not as_json
     )
-    width_px, height_px = _size_px(size)
+    width_px, height_px = _size_px(size) or (None, None)
     request = ImageRequest(
         prompt=prompt,
         negative_prompt=negative,
@@ -124,27 +127,29 @@ def generate(
         seed=seed,
         num_inference_steps=steps,
         guidance_scale=guidance,
+        enable_prompt_expansion=expand,
+        output_format=FORMATS[target.path.suffix.lower()],
     )
-    # What goes wrong in the engine is said once, by this command.
+    # This command reports the engine's errors itself.
     logging.getLogger("danqing").setLevel(logging.CRITICAL)
     engine = _engine(model)
-    drawn, pictures = asyncio.run(_run(engine, request, target, expand=expand))
+    caption, files = asyncio.run(_run(engine, request, target))
     if as_json:
-        revised_prompt = drawn.prompt if drawn.prompt != prompt else None
+        revised_prompt = caption if caption != prompt else None
         report = {"engine": engine.status().model, "revised_prompt": revised_prompt}
-        print_json({**report, "pictures": [asdict(picture) for picture in pictures]})
+        print_json({**report, "pictures": [asdict(file) for file in files]})
     if show:
-        _show(pictures)
+        _show(files)
 
 
-def _check_text(name: str, text: str) -> None:
+def _text(name: str, text: str) -> str:
     if len(text) > MAX_PROMPT_CHARACTERS:
         fail(f"{name}: at most {MAX_PROMPT_CHARACTERS} characters are allowed", code=ExitCode.BAD_INPUT)
     try:
-        text.encode()
-    except UnicodeEncodeError:
+        return clean_text(text)
+    except NotText as error:
         # Bytes of an argument that are not UTF-8 arrive as lone surrogates.
-        fail(f"{name}: must be valid Unicode, in UTF-8", code=ExitCode.BAD_INPUT)
+        fail(f"{name}: {error}", code=ExitCode.BAD_INPUT)
 
 
 def _checked_file(path: Path) -> Path:
@@ -155,15 +160,11 @@ def _checked_file(path: Path) -> Path:
     return path
 
 
-def _size_px(size: str) -> tuple[int, int] | tuple[None, None]:
-    if size == AUTO:
-        return None, None
-    if size in PRESETS_PX:
-        return PRESETS_PX[size]
+def _size_px(size: str) -> tuple[int, int] | None:
     try:
         return parse_size(size)
     except SizeError as error:
-        fail(f"--size: {error}; presets: {', '.join(PRESETS_PX)}", code=ExitCode.BAD_INPUT)
+        fail(f"--size: {error}", code=ExitCode.BAD_INPUT)
 
 
 def _engine(model: Path | None) -> LocalEngine:
@@ -179,20 +180,18 @@ def _engine(model: Path | None) -> LocalEngine:
     return LocalEngine(command, model=checkpoint_name(folder))
 
 
-def _show(pictures: list[Picture]) -> None:
-    from danqing.cli.terminal_picture import protocol_of, show_picture
+def _show(files: list[ImageFile]) -> None:
+    from danqing.cli.terminal_image import protocol_of, show_image
 
     protocol = protocol_of(notes, os.environ)
     if protocol is None:
         return
-    for picture in pictures:
-        show_picture(picture.path, notes, protocol=protocol)
+    for file in files:
+        show_image(file.path, notes, protocol=protocol)
 
 
-async def _run(
-    engine: LocalEngine, request: ImageRequest, target: Target, *, expand: bool
-) -> tuple[ImageRequest, list[Picture]]:
-    """Draw; the request comes back with the prompt that was drawn."""
+async def _run(engine: LocalEngine, request: ImageRequest, target: Target) -> tuple[str, list[ImageFile]]:
+    """Draw; returns the caption that was drawn, or the prompt, and the files."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -206,10 +205,11 @@ async def _run(
         with notes.status("Loading the model") as line:
             await _load(engine, line)
         notes.print(f"[dim]{escape(engine.status().model)}, seed {request.seed}[/]")
-        if expand:
-            request = await _expanded(engine, request)
+        expanded = ExpandedPrompt(prompt=request.prompt)
+        if request.enable_prompt_expansion:
+            expanded = await _expanded(engine, request)
         with Progress(*columns, console=notes, transient=True) as bar:
-            return request, await _draw(engine, request, target, bar)
+            return expanded.caption, await _draw(engine, request, expanded, target, bar)
     finally:
         await engine.stop()
 
@@ -221,46 +221,53 @@ async def _load(engine: LocalEngine, line: Status) -> None:
         if engine.status().state is EngineState.FAILED:
             fail(engine.status().detail, code=ExitCode.ENGINE_FAILED)
         line.update(f"Loading the model: {escape(engine.status().detail)}")
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
 
 
-async def _expanded(engine: LocalEngine, request: ImageRequest) -> ImageRequest:
+async def _expanded(engine: LocalEngine, request: ImageRequest) -> ExpandedPrompt:
     from danqing.app import prompt_expander
 
     with notes.status("Expanding the prompt"):
-        expanded = await prompt_expander(read_settings(), engine).expand(request.prompt, seed=request.seed)
+        expanded = await prompt_expander(read_settings(), engine).expand(request)
     if expanded.warning is not None:
         notes.print(f"[yellow]{escape(expanded.warning)}[/]")
     else:
-        notes.print(f"Expanded to: {escape(expanded.prompt)}", soft_wrap=True)
-    return replace(request, prompt=expanded.prompt)
+        notes.print(f"Expanded to: {escape(expanded.caption)}", soft_wrap=True)
+    return expanded
 
 
-async def _draw(engine: LocalEngine, request: ImageRequest, target: Target, bar: Progress) -> list[Picture]:
+async def _draw(
+    engine: LocalEngine, request: ImageRequest, expanded: ExpandedPrompt, target: Target, bar: Progress
+) -> list[ImageFile]:
     from danqing.engine.interface import ImageResult
 
     task = bar.add_task("Drawing", total=request.num_images * request.num_inference_steps)
     # The steps of each image, not a count of events: a retry after a crash begins again.
     steps_done = [0] * request.num_images
-    pictures = []
-    async with aclosing(engine.generate(request)) as events:
+    files = []
+    request = replace(request, prompt=expanded.prompt)
+    async with aclosing(engine.generate(request, expansion=expanded.expansion)) as events:
         async for event in events:
             if isinstance(event, ImageResult):
                 path = target.of(event.image_index)
-                path.write_bytes(_encode(event, path, engine.status().model))
+                path.write_bytes(_encode(event, request, engine.status().model))
                 if target.announce:
                     output.print(str(path), soft_wrap=True)
                 width_px, height_px = event.raster.width_px, event.raster.height_px
-                pictures.append(Picture(path=path, seed=event.seed, width_px=width_px, height_px=height_px))
+                files.append(ImageFile(path=path, seed=event.seed, width_px=width_px, height_px=height_px))
             else:
                 steps_done[event.image_index] = event.step
                 bar.update(task, completed=sum(steps_done))
-    return sorted(pictures, key=lambda picture: picture.seed)
+    return sorted(files, key=lambda file: file.path)
 
 
-def _encode(image: ImageResult, path: Path, model: str) -> bytes:
+def _encode(image: ImageResult, request: ImageRequest, model: str) -> bytes:
     from danqing.pictures.encoding import Provenance, encode
 
-    provenance = Provenance(model=model, seed=image.seed)
-    output_format = FORMATS[path.suffix.lower()]
-    return encode(image.raster, output_format=output_format, output_compression=None, provenance=provenance).data
+    encoded = encode(
+        image.raster,
+        output_format=request.output_format,
+        output_compression=request.output_compression,
+        provenance=Provenance(model=model, seed=image.seed),
+    )
+    return encoded.data

@@ -1,4 +1,4 @@
-"""`danqing keys`: make, list and revoke API keys. A secret is shown once, when it is made."""
+"""`danqing keys`: create, list and revoke keys. A key is shown once, when it is created."""
 
 from typing import Annotated
 
@@ -10,37 +10,35 @@ from danqing.cli.terminal import AsJson, notes, output, print_json
 
 app = typer.Typer(no_args_is_help=True, help="API keys draw; management keys administer keys and money over HTTP.")
 
-Account = Annotated[str, typer.Option(help="Whose keys.")]
+Account = Annotated[str, typer.Option(help="Id of the account.")]
 
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Option(help="What the key is for.")],
+    name: Annotated[str, typer.Option(help="Name that says what the key is for.")],
     account: Account = "default",
-    management: Annotated[
-        bool, typer.Option("--management", help="A key for administration; it draws nothing.")
-    ] = False,
+    management: Annotated[bool, typer.Option("--management", help="Create a management key; it cannot draw.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a key and print it, this once.
+    """Create a key and print it. It is never shown again.
 
     Example: `danqing keys create --name laptop`
     """
-    from danqing.accounts.api_keys import SCOPES, KeyKind, create_key
+    from danqing.accounts.api_keys import KeyKind, create_key
     from danqing.accounts.credits import balance
     from danqing.app import utc_now
 
-    kind, scopes = (KeyKind.MANAGEMENT, ()) if management else (KeyKind.API, SCOPES)
+    kind = KeyKind.MANAGEMENT if management else KeyKind.API
     with open_database() as database, database.write() as conn:
         balance(conn, account)  # Raises NotFound for an account that does not exist.
-        created = create_key(conn, account_id=account, name=name, now=utc_now(), kind=kind, scopes=scopes)
+        created = create_key(conn, account_id=account, name=name, now=utc_now(), kind=kind)
     if as_json:
         from danqing.api.keys import key_fields
 
         print_json({**key_fields(created.api_key), "key": created.secret})
         return
     output.print(created.secret)
-    notes.print("[dim]Keep it: it is stored as a hash and cannot be shown again.[/]")
+    notes.print("[dim]Keep it: only its hash is stored.[/]")
 
 
 @app.command("list")
@@ -78,7 +76,7 @@ def revoke(
     prefix: Annotated[str, typer.Argument(help="The key's first eight digits, as `danqing keys list` shows them.")],
     account: Account = "default",
 ) -> None:
-    """End a key for good.
+    """Revoke a key permanently.
 
     Example: `danqing keys revoke 0a1b2c3d`
     """

@@ -1,4 +1,4 @@
-"""What this machine has, as plain facts: processor, memory, accelerators, disk. Judges nothing, knows no checkpoint."""
+"""Facts about this machine: processor, memory, accelerators, disk."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 
 from danqing.hunyuan_image3.precision import fastest_precision, supports_fp8
 
-# What decides how fast matrix products are, in the words of PyTorch.
-TELLING_FEATURES = (
+# The features that decide the speed of matrix products, by PyTorch's names.
+SPEED_FEATURES = (
     "avx2",
     "avx512_f",
     "avx512_vnni",
@@ -26,13 +26,13 @@ TELLING_FEATURES = (
     "sve_bf16",
     "arm_bf16",
 )
-# Of a container; the machine's own memory says little there.
+# The memory limit of a container, which the machine's total does not show.
 MEMORY_LIMIT_FILES = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Processor:
-    """`num_cores` are those that this process may use; PyTorch takes `num_threads` of them."""
+    """A processor. `num_cores`: cores that this process may use; `num_threads`: threads that PyTorch uses."""
 
     name: str
     num_cores: int
@@ -42,9 +42,9 @@ class Processor:
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """A place for a model. `name` is what `DANQING_DEVICE` takes, `dtype` the fastest type there.
+    """A device for a model. `name` is its `DANQING_DEVICE` value, `dtype` its fastest precision.
 
-    `fp8` says whether it multiplies that too.
+    `fp8`: it supports fp8 products too.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Device:
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """A folder that is there, or that would be made."""
+    """A folder that exists or could be created."""
 
     path: Path
     exists: bool
@@ -65,18 +65,18 @@ class Folder:
 
 
 def processor() -> Processor:
-    """Look at the processor."""
+    """Describe the processor."""
     capabilities = torch.cpu.get_capabilities()
     return Processor(
         name=str(capabilities.get("cpu_name") or platform.processor() or platform.machine()),
         num_cores=_num_cores(),
         num_threads=torch.get_num_threads(),
-        features=tuple(name for name in TELLING_FEATURES if capabilities.get(name) is True),
+        features=tuple(name for name in SPEED_FEATURES if capabilities.get(name) is True),
     )
 
 
 def devices() -> list[Device]:
-    """List the GPUs that PyTorch can use, then the processor."""
+    """List the GPUs that PyTorch can use, then the CPU."""
     gpus = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
     found = [
         Device(
@@ -95,15 +95,15 @@ def devices() -> list[Device]:
 
 
 def no_gpu_because() -> str:
-    """Say why PyTorch sees no GPU."""
+    """Explain why PyTorch sees no GPU."""
     if torch.version.cuda is None and torch.version.hip is None:
         return "this PyTorch is a CPU build"
     return "PyTorch finds none"
 
 
 def folder(path: Path) -> Folder:
-    """Look at a folder without making it."""
-    present = next(place for place in (path, *path.absolute().parents) if place.exists())
+    """Describe a folder without creating it."""
+    present = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
     return Folder(
         path=path,
         exists=path.is_dir(),
@@ -125,7 +125,7 @@ def _num_cores() -> int:
 def _memory_bytes() -> int:
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for file in MEMORY_LIMIT_FILES:
-        # "max" is no limit.
+        # "max" means no limit.
         if file.is_file() and (text := file.read_text().strip()).isdecimal():
             limits.append(int(text))
     return min(limits)

@@ -1,6 +1,6 @@
-"""The `danqing` command: collects the commands and turns errors into a line of text and an exit code.
+"""The `danqing` command: its subcommands, and expected errors as one line of text and an exit code.
 
-Imports nothing heavy: `danqing --help` answers at once.
+Imports only light modules, so that `danqing --help` is fast.
 """
 
 import os
@@ -15,7 +15,7 @@ from danqing.cli.terminal import ExitCode, accept_any_text, fail
 
 
 class Commands(TyperGroup):
-    """Commands whose expected errors end in a message instead of a traceback."""
+    """A group of commands that prints expected errors without a traceback."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Prepare streams and environment, and run the command line."""
@@ -23,9 +23,9 @@ class Commands(TyperGroup):
         drop_empty_variables(os.environ)
         return super().main(*args, **kwargs)
 
-    # Typer's context is click's or its own copy, depending on its version.
+    # Depending on Typer's version, its context is click's or a copy of it.
     def invoke(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the command that was asked for."""
+        """Run the chosen command."""
         from danqing.errors import InvalidRequest, NotFound, OperatorError, ServiceError, SettingError
 
         try:
@@ -43,7 +43,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Danqing: a self-hosted HunyuanImage-3.0 service.\n\nStart with `danqing serve`, or draw at once: "
     '`danqing generate "a red fox in the snow"`.\n\nSettings come from `DANQING_*` variables; '
-    "`DANQING_DATA_DIR` says where everything is kept.",
+    "`DANQING_DATA_DIR` is the folder that holds all data.",
     epilog="Exit codes: 0 done, 1 failed, 2 bad input, 3 the ledger is wrong, 4 the engine failed.",
 )
 app.command("serve")(serve.serve)

@@ -1,4 +1,4 @@
-"""`danqing model`: what a checkpoint folder is."""
+"""`danqing model`: a description of a checkpoint folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from rich.table import Table
 from danqing.cli.terminal import AsJson, ExitCode, fail, output, path_argument, print_json
 
 if TYPE_CHECKING:
-    from danqing.hunyuan_image3.config import GenerationConfig, ModelConfig
+    from danqing.hunyuan_image3.config import ModelConfig
+    from danqing.hunyuan_image3.generation_config import GenerationConfig
     from danqing.hunyuan_image3.summary import CheckpointSummary
 
 app = typer.Typer(no_args_is_help=True, help="Checkpoints: folders in the published HunyuanImage-3.0 layout.")
@@ -28,9 +29,9 @@ def info(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Check a checkpoint and describe it, from its headers alone: no weight is read.
+    """Check and describe a checkpoint from its headers, without reading a weight.
 
-    Exit code 2 when the folder is missing or is no checkpoint that can be loaded.
+    Exit code 2 if the folder is missing or cannot be loaded.
 
     Example: `danqing model info ~/models/HunyuanImage-3.0`
     """
@@ -62,8 +63,9 @@ def _table(folder: Path, summary: CheckpointSummary) -> Table:
         "on disk": f"{summary.size_bytes / 2**20:,.1f} MiB in {summary.num_files} file{'s'[: summary.num_files != 1]}",
         "autoencoder": f"{config.vae.latent_channels} channels, 1/{config.vae.spatial_factor} of each side",
         "template": generation.template,
-        "prompt expansion": _writing(generation),
-        "its defaults": f"{generation.num_steps} steps, guidance {_guidance(generation)}",
+        "prompt expansion": _expansion(generation),
+        "guidance": "distilled: one branch, no negative prompt" if summary.facts.distilled else "two branches",
+        "defaults": f"{generation.num_steps} steps, guidance {_guidance(generation)}",
         f"{len(summary.buckets)} buckets": f"{sizes} (width x height)",
     }
     table = Table(show_header=False, box=None, padding=(0, 2))
@@ -79,13 +81,14 @@ def _guidance(generation: GenerationConfig) -> str:
     return f"{generation.guidance_scale:g}{above}"
 
 
-def _writing(generation: GenerationConfig) -> str:
-    if not generation.recaption:
+def _expansion(generation: GenerationConfig) -> str:
+    if not generation.expands:
         return "not learned"
     sampling = generation.sampling
-    if sampling.temperature == 0:
-        return "native, the likeliest words"
-    return f"native, by lot: temperature {sampling.temperature:g}, top k {sampling.top_k}, top p {sampling.top_p:g}"
+    words = "the likeliest words"
+    if sampling.temperature > 0:
+        words = f"sampled: temperature {sampling.temperature:g}, top k {sampling.top_k}, top p {sampling.top_p:g}"
+    return f"native by {generation.text_task}, {words}"
 
 
 def _architecture(config: ModelConfig) -> str:

@@ -1,4 +1,4 @@
-"""`danqing serve`: start the server, and show a newcomer where it is and how to ask it for a picture."""
+"""`danqing serve`: starts the server and prints its address and a first request to try."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     from danqing.settings import Settings
 
 LOOK_SECONDS = 0.2
-# The drain leaves no request unanswered; so long the last answers may be on their way.
-ANSWER_SECONDS = 5
+# Every request has a response when the drain ends; this is the time for sending the last ones.
+LAST_RESPONSES_SECONDS = 5
 EXAMPLE_PROMPT = "A T-Rex relaxing on a beach, lying on a sun lounger and wearing sunglasses."
 
 logger = logging.getLogger(__name__)
@@ -42,9 +43,9 @@ logger = logging.getLogger(__name__)
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one. [default: 8000]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 picks a free one. [default: 8000]")] = None,
 ) -> None:
-    """Start the server. The first start makes an account with credits and a key, and shows how to use it.
+    """Start the server. The first start creates an account with credits and a key, and prints a request to try.
 
     Example: `DANQING_DATA_DIR=~/danqing danqing serve --port 8080`
 
@@ -65,16 +66,19 @@ def _run(settings: Settings, listeners: list[socket.socket]) -> None:
     """Prepare what the server needs, and serve until a signal ends it."""
     import uvicorn
 
+    from danqing.api.connections import FewAcceptErrors, fit_to_open_files, server_options
     from danqing.app import create_app, make_data_folder, package_version, prepare
     from danqing.telemetry import configure_logging
 
-    # Where a free port was asked for, links in webhooks must name the one that was found.
+    # With port 0, links in webhooks need the port that was found.
     settings = settings.model_copy(update={"port": listeners[0].getsockname()[1]})
     first = prepare(settings)
     if settings.storage_url is None:
         make_data_folder(settings)
     configure_logging(level=settings.log_level, log_format=settings.log_format)
     _log_environment()
+    settings = settings.model_copy(update={"max_connections": fit_to_open_files(settings.max_connections)})
+    logging.getLogger("asyncio").addFilter(FewAcceptErrors(monotonic=time.monotonic))
     app = create_app(settings)
     services: Services = app.state.services
     _greet(settings, first=first, version=package_version(), model=services.engine.status().model)
@@ -85,9 +89,10 @@ def _run(settings: Settings, listeners: list[socket.socket]) -> None:
         server_header=False,
         # Annotated as whole seconds, and used as any number.
         timeout_keep_alive=settings.keep_alive_seconds,  # type: ignore[arg-type]
-        timeout_graceful_shutdown=int(settings.drain_seconds) + ANSWER_SECONDS,
+        timeout_graceful_shutdown=int(settings.drain_seconds) + LAST_RESPONSES_SECONDS,
+        **server_options(settings.max_connections),
     )
-    # uvicorn drains at the first of these and afterwards raises them again: a server that drained has not failed.
+    # uvicorn shuts down gracefully on these signals, then raises them again: a graceful shutdown is not a failure.
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: None)
     server = uvicorn.Server(config)
@@ -97,7 +102,7 @@ def _run(settings: Settings, listeners: list[socket.socket]) -> None:
 
 
 def _log_environment() -> None:
-    """Log what a setting's name was perhaps meant for, and what merely looks like one."""
+    """Log the variables that look like settings and are none."""
     if names := service_variables(os.environ):
         logger.info(describe_service_variables(names))
     for line in unknown_variables(os.environ):
@@ -105,23 +110,23 @@ def _log_environment() -> None:
 
 
 async def _serve(server: Server, listeners: list[socket.socket], services: Services, *, drain_seconds: float) -> None:
-    telling = asyncio.create_task(_tell_when_ready(services.engine))
-    draining = asyncio.create_task(_drain_when_told(server, services.jobs, drain_seconds))
+    announcing = asyncio.create_task(_announce_when_ready(services.engine))
+    draining = asyncio.create_task(_drain_on_shutdown(server, services.jobs, drain_seconds))
     try:
         await server.serve(sockets=listeners)
     finally:
-        telling.cancel()
+        announcing.cancel()
         draining.cancel()
 
 
-async def _drain_when_told(server: Server, jobs: JobService, drain_seconds: float) -> None:
-    """Settle the jobs while their clients can still be answered: uvicorn ends connections before it tells the app."""
+async def _drain_on_shutdown(server: Server, jobs: JobService, drain_seconds: float) -> None:
+    """Drain the jobs while clients are still connected: uvicorn closes connections before it shuts the app down."""
     while not server.should_exit:
         await asyncio.sleep(LOOK_SECONDS)
     await jobs.drain(drain_seconds)
 
 
-async def _tell_when_ready(engine: Engine) -> None:
+async def _announce_when_ready(engine: Engine) -> None:
     from danqing.engine.interface import EngineState
 
     while True:
@@ -154,10 +159,10 @@ def _greet(settings: Settings, *, first: FirstStart | None, version: str, model:
     output.print(Panel(rows, title=f"{name} {version}", expand=False, border_style="red", padding=(1, 2)))
     if first is not None:
         output.print("Open the playground, with the key in place:\n", style="bold")
-        # What follows the # is never sent to a server; the page takes it out of the address bar at once.
+        # Browsers never send the part after the #; the page removes it from the address bar at once.
         output.print(f"{url}/#key={first.key.secret}\n", markup=False, soft_wrap=True)
         output.print("Or try it here:\n", style="bold")
-        # Not wrapped and not styled: it is there to be pasted.
+        # Not wrapped and not styled, so that it can be pasted.
         output.print(_curl(url, first.key.secret), markup=False, soft_wrap=True)
         output.print()
 

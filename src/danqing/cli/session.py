@@ -1,6 +1,6 @@
-"""What most commands begin with: the settings from the environment, and the database, made if it is not there.
+"""The session of a command: the settings from the environment, and the database, created if missing.
 
-Imports what it needs when it is called: `danqing --help` must not wait for a database library.
+Imports happen inside the functions, so that `danqing --help` loads no database library.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def read_settings(**flags: str | int | None) -> Settings:
-    """Read `DANQING_*`; a flag that was given wins. Ends the command when a value is wrong."""
+    """Read `DANQING_*` variables; flags override them. Ends the command if a value is invalid."""
     from pydantic import ValidationError
 
     from danqing.settings import Settings
@@ -58,9 +58,9 @@ def warn_of_unknown_variables() -> None:
 
 @contextmanager
 def open_database() -> Iterator[Database]:
-    """Open the database of the settings, after making what the first start makes.
+    """Open the configured database; on the first start, create the default account and its key.
 
-    Raises DatabaseProblem, and SettingError where the data folder cannot be used.
+    Raises DatabaseProblem, and SettingError if the data folder cannot be used.
     """
     from danqing.app import prepare
     from danqing.database import Database
@@ -69,7 +69,7 @@ def open_database() -> Iterator[Database]:
     warn_of_unknown_variables()
     first = prepare(settings)
     if first is not None:
-        tell_first_start(first, settings)
+        show_first_start(first, settings)
     database = Database(settings.database_location)
     try:
         with database.problems_explained():
@@ -78,10 +78,10 @@ def open_database() -> Iterator[Database]:
         database.close()
 
 
-def tell_first_start(first: FirstStart, settings: Settings) -> None:
-    """Show what the first start made; the key is never shown again."""
+def show_first_start(first: FirstStart, settings: Settings) -> None:
+    """Print what the first start created; the key is never shown again."""
     notes.print(
-        f"Made account [bold]{first.account_id}[/] with {settings.starting_credits:,} credits "
+        f"Created account [bold]{first.account_id}[/] with {settings.starting_credits:,} credits "
         f"and API key [bold]{first.key.secret}[/]",
         soft_wrap=True,
     )

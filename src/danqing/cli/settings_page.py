@@ -1,19 +1,19 @@
-"""Writes docs/settings.md from the settings: `python -m danqing.cli.settings_page`. Knows no single option."""
+"""The generator of docs/settings.md: `python -m danqing.cli.settings_page` prints the page."""
 
 import sys
 import types
 import typing
 from pathlib import Path
 
-from pydantic import HttpUrl, SecretStr
+from pydantic import HttpUrl, IPvAnyNetwork, SecretStr
 from pydantic.fields import FieldInfo
 
 from danqing.settings import ENVIRONMENT_PREFIX, Settings
 
 HEADER = """# Settings
 
-Every option of the server is an environment variable. This page is made from `src/danqing/settings.py` by
-`python -m danqing.cli.settings_page`; a test compares the two.
+Every setting of the server is an environment variable. `python -m danqing.cli.settings_page` generates this page from
+`src/danqing/settings.py`; a test compares the two.
 
 | variable | values | default | what it does |
 |---|---|---|---|
@@ -25,12 +25,14 @@ TYPE_NAMES: dict[object, str] = {
     Path: "path",
     HttpUrl: "URL",
     SecretStr: "text",
+    IPvAnyNetwork: "networks, separated by commas",
     types.NoneType: "",
+    ...: "",
 }
 
 
 def settings_page() -> str:
-    """The whole page."""
+    """Return the page as Markdown."""
     rows = [_row(name, field) for name, field in Settings.model_fields.items()]
     return HEADER + "".join(rows)
 
@@ -52,9 +54,9 @@ def _values(annotation: object) -> str:
 
 def _default(field: FieldInfo) -> str:
     if field.default_factory is not None:
-        # The only one that depends on who asks is the data folder under the home folder.
+        # Only the data folder has a default that depends on the user.
         return "`~/.local/share/danqing`"
-    return "unset" if field.default is None else f"`{field.default}`"
+    return "unset" if field.default in (None, ()) else f"`{field.default}`"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How commands talk to a person: what goes where, in which characters, and what an exit code means."""
+"""The terminal: output streams and their characters, JSON output and exit codes of all commands."""
 
 import codecs
 import json
@@ -13,24 +13,24 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-# For terminals whose encoding lacks them. Of a spinner's frames a dot is left.
+# For terminals whose encoding lacks them. The frames of a spinner become dots.
 PLAIN_CHARACTERS = {"…": "...", "–": "-", "—": "-", "×": "x", "²": "2", "’": "'", "“": '"', "”": '"'}
 PLAIN_CHARACTERS |= {chr(pattern): "." for pattern in range(0x2800, 0x2900)}
-UNSHOWN = "danqing.plain"
+PLAINLY = "danqing.plainly"
 
 
 class Terminal(Console):
-    """A console whose reader may leave, as `head` does: the command then goes on to its end in silence."""
+    """A console whose reader may leave, as `head` does: the command finishes its work in silence."""
 
     def on_broken_pipe(self) -> None:
-        """Write the rest nowhere."""
+        """Discard the rest of the output."""
         self.quiet = True
         # Python flushes the stream once more at exit.
         file = sys.stderr if self.stderr else sys.stdout
         os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
 
 
-# Results go to standard output, so that they can be piped; everything said about them goes to standard error.
+# Results go to standard output, so that they can be piped; messages go to standard error.
 output = Terminal(highlight=False, emoji=False)
 notes = Terminal(stderr=True, highlight=False, emoji=False)
 
@@ -39,7 +39,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs."
 
 
 class ExitCode(IntEnum):
-    """What a command's exit code says; 2 is also what a wrong option gives."""
+    """Exit codes; 2 is also the code for a bad option."""
 
     FAILED = 1
     BAD_INPUT = 2
@@ -48,12 +48,12 @@ class ExitCode(IntEnum):
 
 
 def accept_any_text() -> None:
-    """Let both streams write every text; characters that their encodings lack are written plainly."""
-    codecs.register_error(UNSHOWN, _plainly)
+    """Let both streams take any text; characters that their encodings lack are replaced."""
+    codecs.register_error(PLAINLY, _plainly)
     for stream in (sys.stdout, sys.stderr):
         # None where the stream was closed before the start.
         if stream is not None:
-            stream.reconfigure(errors=UNSHOWN)  # type: ignore[union-attr]
+            stream.reconfigure(errors=PLAINLY)  # type: ignore[union-attr]
 
 
 def _plainly(error: UnicodeError) -> tuple[str, int]:
@@ -68,7 +68,7 @@ def shows_unicode(stream: TextIO | None) -> bool:
 
 
 def path_argument(text: str) -> Path:
-    """Read a path from the command line: `~` is a home folder also where the shell leaves it, as in `--model=~/x`."""
+    """Parse a path of the command line. Expands `~`, which shells leave alone in `--model=~/x`."""
     if not text:
         raise typer.BadParameter("a path must not be empty")
     try:
@@ -78,7 +78,7 @@ def path_argument(text: str) -> Path:
 
 
 def print_json(value: Any) -> None:
-    """Print a result for a program to read."""
+    """Print a result as JSON."""
     ensure_ascii = not shows_unicode(sys.stdout)
     output.out(json.dumps(value, indent=2, ensure_ascii=ensure_ascii, default=_as_text))
 
@@ -86,16 +86,16 @@ def print_json(value: Any) -> None:
 def _as_text(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
-    assert isinstance(value, Path), f"no JSON for {value!r}"
+    assert isinstance(value, Path), f"no JSON form of {value!r}"
     return str(value)
 
 
 def warn(message: str) -> None:
-    """Say what will not work as it was perhaps meant, in one line."""
+    """Print a warning in one line."""
     notes.print(f"[bold yellow]warning:[/] {escape(message)}", soft_wrap=True)
 
 
 def fail(message: str, *, code: ExitCode = ExitCode.FAILED) -> NoReturn:
-    """Say what went wrong, in one line, and end the command."""
+    """Print an error in one line and end the command."""
     notes.print(f"[bold red]error:[/] {escape(' '.join(message.split()))}", soft_wrap=True)
     raise typer.Exit(code)

@@ -1,17 +1,19 @@
-"""What the service asks of anything that draws: values in, events out. Knows nothing of torch, processes or HTTP."""
+"""The engine protocol: the service's view of anything that draws. Values go in, events come out."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+import msgspec
+
 from danqing.errors import ServiceError
 from danqing.pictures.raster import Raster
-from danqing.pictures.request import ImageRequest
+from danqing.pictures.request import Expansion, ImageRequest
 
 
-@dataclass(frozen=True, kw_only=True)
-class Progress:
+# Structs rather than dataclasses: they carry the tag that tells the two apart on a pipe.
+class Progress(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """`step` of `num_steps` of image `image_index` is done (`step` counts from 1)."""
 
     image_index: int
@@ -20,9 +22,8 @@ class Progress:
     preview: Raster | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class ImageResult:
-    """One finished picture."""
+class ImageResult(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """One finished image."""
 
     image_index: int
     seed: int
@@ -41,7 +42,7 @@ class EngineState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class EngineStatus:
-    """`model` says which checkpoint really draws, in words for `meta.engine`; `detail` says why it is not ready."""
+    """`model` describes the loaded checkpoint for `meta.engine`; `detail` explains why the engine is not ready."""
 
     state: EngineState
     model: str
@@ -49,37 +50,41 @@ class EngineStatus:
 
 
 class EngineCrashed(ServiceError):
-    """The drawing process ended unexpectedly and the job could not be completed."""
+    """The engine process ended unexpectedly and the job could not be completed."""
 
     code = "engine_crashed"
 
 
-class NoCaption(ServiceError):
-    """The model could not rewrite this prompt."""
+class ExpansionFailed(ServiceError):
+    """The model could not expand this prompt."""
 
 
 class Engine(Protocol):
-    """Draws. Closing the generator of `generate` cancels its job within one denoising step."""
+    """Draws images and expands prompts."""
 
     async def start(self) -> None:
         """Begin loading; returns at once. `status` tells when the engine is ready."""
 
     async def stop(self) -> None:
-        """End the engine and whatever it still draws."""
+        """End the engine and its running tasks."""
 
     def status(self) -> EngineStatus:
-        """Say where the engine stands now."""
+        """Return where the engine stands now."""
 
-    def generate(self, request: ImageRequest) -> AsyncGenerator[Progress | ImageResult, None]:
+    def generate(
+        self, request: ImageRequest, *, expansion: Expansion | None = None
+    ) -> AsyncGenerator[Progress | ImageResult, None]:
         """Draw the request's images; events of different images may interleave.
 
-        Raises EngineCrashed when the drawing process died twice, Overloaded when the engine is not ready,
+        `expansion` is the result of `expand` for the same request. Closing the generator cancels the task within one
+        denoising step.
+        Raises EngineCrashed when the engine process died twice, Overloaded when the engine is not ready,
         InvalidRequest when the prompt does not fit the model's limits.
         """
 
-    async def recaption(self, prompt: str, *, seed: int) -> str:
-        """Rewrite a prompt in detail, the same way for the same seed. Cancelling ends the work within a few tokens.
+    async def expand(self, request: ImageRequest) -> Expansion:
+        """Expand the request's prompt, the same way for the same seed. Cancelling ends the work within a few tokens.
 
-        Raises NoCaption, with the reason, when the model cannot; EngineCrashed when its process died meanwhile;
+        Raises ExpansionFailed, with the reason, when the model cannot; EngineCrashed when its process died meanwhile;
         Overloaded when the engine is not ready.
         """

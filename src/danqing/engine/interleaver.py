@@ -1,7 +1,6 @@
-"""Takes turns between drawings: one step of one image, or a few tokens of text, so that a short job never waits for
-a long one.
+"""The interleaver: shares one painter between tasks, slice by slice, so that a short task never waits for a long one.
 
-Knows nothing of processes, pipes, threads or torch.
+A slice is one denoising step of one image, or a few tokens of an expansion.
 """
 
 import logging
@@ -10,19 +9,18 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import Any, Protocol
 
 from danqing.engine.interface import ImageResult, Progress
-from danqing.engine.messages import Drew, Ended, Outcome
+from danqing.engine.messages import TaskEnded, TaskEvent, TaskOutcome
 from danqing.pictures.raster import Raster
-from danqing.pictures.request import ImageRequest
+from danqing.pictures.request import Expansion, ImageRequest
 
 logger = logging.getLogger(__name__)
 
-
-# So many take about as long as a step.
-TOKENS_PER_TURN = 8
+# They take about as long as a step.
+TOKENS_PER_SLICE = 8
 
 
 class PromptRejected(Exception):
-    """The model cannot draw or rewrite this prompt; the message is safe to show."""
+    """The model cannot draw or expand this prompt; the message is safe to show."""
 
 
 class DenoisedStep(Protocol):
@@ -37,105 +35,113 @@ class DenoisedStep(Protocol):
 
 
 class Painter(Protocol):
-    """A loaded model. What `prefill` returns and what a latent is only the painter knows."""
+    """A loaded model. Only the painter knows what a prefix and a latent are."""
 
     @property
     def description(self) -> str: ...
 
     @property
     def fatal_errors(self) -> tuple[type[Exception], ...]:
-        """Errors that leave the whole process unusable; any other fails one drawing alone."""
+        """Errors that leave the whole process unusable; any other fails one task alone."""
 
-    def prefill(self, request: ImageRequest) -> Any:
-        """Compute what all images of the request share. Raises PromptRejected."""
+    def prefill(self, request: ImageRequest, *, expansion: Expansion | None) -> Any:
+        """Compute the prefix that all images of the request share. Raises PromptRejected."""
 
     def denoise(self, prefix: Any, *, image_index: int) -> Iterator[DenoisedStep]:
         """Draw one image, a step at a time."""
 
     def decode(self, latent: Any, prefix: Any) -> Raster:
-        """Turn the last step's latent into the picture."""
+        """Turn the last step's latent into the image."""
 
     def preview(self, step: Any) -> Raster:
-        """Make a small picture of a running image from one of its steps."""
+        """Make a small version of a running image from one of its steps."""
 
-    def expand(self, prompt: str, *, seed: int) -> Generator[int, None, str]:
-        """Expand the prompt, a token at a time; returns the caption. Raises PromptRejected."""
+    def expand(self, request: ImageRequest) -> Generator[int, None, Expansion]:
+        """Expand the request's prompt, a token at a time. Raises PromptRejected."""
 
 
-# Worth a caption in the end, or nothing.
-_Turns = Generator[Progress | ImageResult | None, None, str | None]
+# Each `next` is one slice; the return value is the expansion, if the task makes one.
+_Slices = Generator[Progress | ImageResult | None, None, Expansion | None]
 
 
 class Interleaver:
-    """Round robin between drawings, and within a drawing between its images."""
+    """Round robin between tasks, and within a task between its images."""
 
     def __init__(self, painter: Painter) -> None:
         self._painter = painter
-        self._turns: dict[int, _Turns] = {}
+        self._slices: dict[int, _Slices] = {}
         self._order: deque[int] = deque()
 
     @property
     def idle(self) -> bool:
-        """Whether there is nothing to draw."""
-        return not self._turns
+        """Whether there is no task."""
+        return not self._slices
 
-    def add(self, draw_id: int, *, request: ImageRequest, image_indexes: Sequence[int]) -> None:
-        """Put a drawing at the end of the round."""
-        self._append(draw_id, _draw(self._painter, request, image_indexes))
+    def add_images(
+        self,
+        task_id: int,
+        *,
+        request: ImageRequest,
+        image_indexes: Sequence[int],
+        expansion: Expansion | None = None,
+    ) -> None:
+        """Put a task that draws images at the end of the round."""
+        self._add(task_id, _draw(self._painter, request, image_indexes, expansion))
 
-    def add_expansion(self, draw_id: int, *, prompt: str, seed: int) -> None:
-        """Put the expansion of a prompt at the end of the round."""
-        self._append(draw_id, _expand(self._painter, prompt, seed))
+    def add_expansion(self, task_id: int, *, request: ImageRequest) -> None:
+        """Put a task that expands a prompt at the end of the round."""
+        self._add(task_id, _expand(self._painter, request))
 
-    def cancel(self, draw_id: int) -> Ended | None:
-        """Drop a drawing at once; None when it is already over."""
-        if self._turns.pop(draw_id, None) is None:
+    def cancel(self, task_id: int) -> TaskEnded | None:
+        """Drop a task at once; None when it is already over."""
+        if self._slices.pop(task_id, None) is None:
             return None
-        self._order.remove(draw_id)
-        return Ended(draw_id=draw_id, outcome=Outcome.CANCELLED)
+        self._order.remove(task_id)
+        return TaskEnded(task_id=task_id, outcome=TaskOutcome.CANCELLED)
 
-    def turn(self) -> Drew | Ended | None:
-        """Work one step for the drawing whose turn it is; None when there is nothing to tell.
-
-        Passes on the painter's fatal errors and no others.
-        """
-        draw_id = self._order.popleft()
+    def run_slice(self) -> TaskEvent | TaskEnded | None:
+        """Run the next slice; None when it has nothing to report. Raises the painter's fatal errors and no others."""
+        task_id = self._order.popleft()
         try:
-            event = next(self._turns[draw_id])
+            event = next(self._slices[task_id])
         except self._painter.fatal_errors:
             raise
         except StopIteration as stop:
-            return self._end(draw_id, Outcome.COMPLETED, caption=stop.value or "")
+            return self._end(TaskEnded(task_id=task_id, outcome=TaskOutcome.COMPLETED, expansion=stop.value))
         except PromptRejected as error:
-            return self._end(draw_id, Outcome.REJECTED, reason=str(error))
+            return self._end(TaskEnded(task_id=task_id, outcome=TaskOutcome.REJECTED, reason=str(error)))
         except Exception as error:
-            logger.exception("drawing failed")
-            return self._end(draw_id, Outcome.FAILED, reason=f"{type(error).__name__}: {error}")
-        self._order.append(draw_id)
-        return None if event is None else Drew(draw_id=draw_id, event=event)
+            logger.exception("a task failed")
+            reason = f"{type(error).__name__}: {error}"
+            return self._end(TaskEnded(task_id=task_id, outcome=TaskOutcome.FAILED, reason=reason))
+        self._order.append(task_id)
+        return None if event is None else TaskEvent(task_id=task_id, event=event)
 
-    def _append(self, draw_id: int, turns: _Turns) -> None:
-        self._turns[draw_id] = turns
-        self._order.append(draw_id)
+    def _add(self, task_id: int, slices: _Slices) -> None:
+        self._slices[task_id] = slices
+        self._order.append(task_id)
 
-    def _end(self, draw_id: int, outcome: Outcome, *, reason: str = "", caption: str = "") -> Ended:
-        del self._turns[draw_id]
-        return Ended(draw_id=draw_id, outcome=outcome, reason=reason, caption=caption)
+    def _end(self, ended: TaskEnded) -> TaskEnded:
+        del self._slices[ended.task_id]
+        return ended
 
 
-def _expand(painter: Painter, prompt: str, seed: int) -> _Turns:
-    tokens = painter.expand(prompt, seed=seed)
+def _expand(painter: Painter, request: ImageRequest) -> _Slices:
+    tokens = painter.expand(request)
     while True:
-        for _ in range(TOKENS_PER_TURN):
+        for _ in range(TOKENS_PER_SLICE):
             try:
                 next(tokens)
             except StopIteration as end:
-                return str(end.value)
+                expansion: Expansion = end.value
+                return expansion
         yield None
 
 
-def _draw(painter: Painter, request: ImageRequest, image_indexes: Sequence[int]) -> _Turns:
-    prefix = painter.prefill(request)
+def _draw(
+    painter: Painter, request: ImageRequest, image_indexes: Sequence[int], expansion: Expansion | None
+) -> _Slices:
+    prefix = painter.prefill(request, expansion=expansion)
     yield None
     images = deque(_draw_image(painter, prefix, request, image_index) for image_index in image_indexes)
     while images:

@@ -1,6 +1,6 @@
-"""Draws in a child process on this machine: keeps one alive, and retries what a crash interrupted.
+"""The local engine: keeps an engine process alive on this machine, and retries tasks that a crash interrupted.
 
-Never imports torch: a crash, an out-of-memory kill or a long kernel of the child leaves HTTP untouched.
+A crash, an out-of-memory kill or a long kernel of the process leaves HTTP untouched.
 """
 
 import asyncio
@@ -10,11 +10,11 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
 from danqing.engine.child import Child, ChildLimits
-from danqing.engine.drawing import ChildDied, Drawing
-from danqing.engine.interface import EngineCrashed, EngineState, EngineStatus, ImageResult, NoCaption, Progress
-from danqing.engine.messages import LoadFailed, Loading, Outcome, Ready
+from danqing.engine.interface import EngineCrashed, EngineState, EngineStatus, ExpansionFailed, ImageResult, Progress
+from danqing.engine.messages import LoadFailed, Loading, Ready, TaskOutcome
+from danqing.engine.task_events import ChildDied, TaskEvents
 from danqing.errors import InvalidRequest, Overloaded, ServiceError
-from danqing.pictures.request import ImageRequest
+from danqing.pictures.request import Expansion, ImageRequest
 
 logger = logging.getLogger(__name__)
 
@@ -23,9 +23,9 @@ _RETRY_AFTER_SECONDS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class LocalLimits:
-    """How patiently the engine restarts its child, and how long a request waits for it.
+    """How often the engine restarts its child, and how long a request waits for it.
 
-    A child that stays ready for `stable_seconds` has earned a fresh back-off.
+    A child that stays ready for `stable_seconds` resets the backoff.
     """
 
     child: ChildLimits = field(default_factory=ChildLimits)
@@ -41,17 +41,17 @@ class LocalEngine:
     """An `Engine` whose model lives in a child process."""
 
     def __init__(self, command: Sequence[str], *, model: str, limits: LocalLimits | None = None) -> None:
-        """`command` starts a drawing process; `model` names the checkpoint until the process describes it better."""
+        """`command` starts an engine process; `model` names the checkpoint until the process describes it better."""
         self._command = command
         self._limits = limits or LocalLimits()
         self._status = EngineStatus(state=EngineState.STOPPED, model=model)
         self._child: Child | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._permanent_fault = ""
-        # Set while waiting longer for the engine would change nothing.
+        # Set while waiting for the engine would change nothing.
         self._settled = asyncio.Event()
         # One at a time: a request that kills its child a second time takes no other suspect with it.
-        self._suspect_turn = asyncio.Lock()
+        self._suspect_lock = asyncio.Lock()
 
     async def start(self) -> None:
         """Begin loading; returns at once."""
@@ -59,7 +59,7 @@ class LocalEngine:
         self._supervisor = asyncio.create_task(self._supervise())
 
     async def stop(self) -> None:
-        """End the child and whatever it still draws."""
+        """End the child and its running tasks."""
         self._move(EngineState.STOPPED)
         if self._child is not None:
             self._child.dismiss()
@@ -69,63 +69,72 @@ class LocalEngine:
                 await self._supervisor
 
     def status(self) -> EngineStatus:
-        """Say where the engine stands now."""
+        """Return where the engine stands now."""
         return self._status
 
     @property
     def child_pid(self) -> int | None:
-        """The id of the drawing process, while there is one."""
+        """The id of the engine process, while there is one."""
         return self._child.pid if self._child else None
 
-    async def generate(self, request: ImageRequest) -> AsyncGenerator[Progress | ImageResult, None]:
+    async def generate(
+        self, request: ImageRequest, *, expansion: Expansion | None = None
+    ) -> AsyncGenerator[Progress | ImageResult, None]:
         """Draw the request's images; after a crash once more from scratch, without repeating delivered images."""
         missing = list(range(request.num_images))
         for begin in (self._begin, self._begin_again):
-            child, drawing = await begin(request, missing)
+            child, task = await begin(request, expansion, missing)
             try:
-                async with contextlib.aclosing(_follow(child, drawing, missing)) as events:
+                async with contextlib.aclosing(_follow(child, task, missing)) as events:
                     async for event in events:
                         yield event
                 return
             except ChildDied as died:
                 if not missing:
                     return
-                logger.warning("a request was interrupted: the drawing process %s", died)
+                logger.warning("a request was interrupted: the engine process %s", died)
         raise EngineCrashed
 
-    async def recaption(self, prompt: str, *, seed: int) -> str:
-        """Rewrite a prompt in detail. A crash is told at once: whoever asks can go on without."""
+    async def expand(self, request: ImageRequest) -> Expansion:
+        """Expand the request's prompt. A crash is not retried: the caller can draw the prompt as it is."""
         child = await self._ready_child(self._limits.ready_wait_seconds)
-        writing = child.write(prompt, seed=seed)
+        task = child.expand(request)
         try:
-            async for _ in writing:
+            async for _ in task:
                 pass
         except ChildDied as died:
-            logger.warning("the rewriting of a prompt was interrupted: the drawing process %s", died)
-            raise EngineCrashed("The drawing process ended unexpectedly.") from died
+            logger.warning("an expansion was interrupted: the engine process %s", died)
+            raise EngineCrashed("The engine process ended unexpectedly.") from died
         finally:
-            child.cancel(writing)
-        if writing.outcome is Outcome.REJECTED:
-            raise NoCaption(writing.reason)
-        if writing.outcome is Outcome.FAILED:
-            logger.error("the rewriting of a prompt failed: %s", writing.reason)
-            raise NoCaption
-        return writing.caption
+            child.cancel(task)
+        ended = task.ended
+        assert ended is not None
+        if ended.outcome is TaskOutcome.REJECTED:
+            raise ExpansionFailed(ended.reason)
+        if ended.expansion is None:
+            logger.error("an expansion failed: %s", ended.reason)
+            raise ExpansionFailed
+        return ended.expansion
 
-    async def _begin(self, request: ImageRequest, missing: Sequence[int]) -> tuple[Child, Drawing]:
+    async def _begin(
+        self, request: ImageRequest, expansion: Expansion | None, missing: Sequence[int]
+    ) -> tuple[Child, TaskEvents]:
         child = await self._ready_child(self._limits.ready_wait_seconds)
-        return child, child.draw(request, image_indexes=missing)
+        return child, child.draw(request, expansion=expansion, image_indexes=missing)
 
-    async def _begin_again(self, request: ImageRequest, missing: Sequence[int]) -> tuple[Child, Drawing]:
-        await self._suspect_turn.acquire()
+    async def _begin_again(
+        self, request: ImageRequest, expansion: Expansion | None, missing: Sequence[int]
+    ) -> tuple[Child, TaskEvents]:
+        lock = self._suspect_lock
+        await lock.acquire()
         try:
             child = await self._ready_child(self._limits.retry_wait_seconds)
-            return child, child.draw(request, image_indexes=missing, on_end=self._suspect_turn.release)
+            return child, child.draw(request, expansion=expansion, image_indexes=missing, on_end=lock.release)
         except Overloaded as error:
-            self._suspect_turn.release()
+            lock.release()
             raise EngineCrashed from error
         except BaseException:
-            self._suspect_turn.release()
+            lock.release()
             raise
 
     async def _ready_child(self, wait_seconds: float) -> Child:
@@ -138,7 +147,7 @@ class LocalEngine:
         return self._child
 
     async def _supervise(self) -> None:
-        """Keep a child alive until the engine is stopped or there is no hope left."""
+        """Keep a child alive until the engine is stopped or has failed for good."""
         num_crashes, backoff_seconds = 0, self._limits.first_backoff_seconds
         while True:
             how, ready_seconds = await self._run_child()
@@ -151,7 +160,7 @@ class LocalEngine:
                 num_crashes, backoff_seconds = 0, self._limits.first_backoff_seconds
             num_crashes += 1
             if ready_seconds == 0 and num_crashes >= self._limits.max_failed_starts:
-                self._move(EngineState.FAILED, f"The drawing process {how}, {num_crashes} times in a row.")
+                self._move(EngineState.FAILED, f"The engine process {how}, {num_crashes} times in a row.")
                 return
             await asyncio.sleep(backoff_seconds)
             backoff_seconds = min(2 * backoff_seconds, self._limits.max_backoff_seconds)
@@ -183,11 +192,11 @@ class LocalEngine:
             how = await child.run()
         finally:
             how = load_fault or how
-            # In this order: whoever wakes up because of the death must not find the dead child ready.
+            # In this order: a reader that wakes up because of the death must not find the dead child ready.
             self._child = None
             if self._status.state is not EngineState.STOPPED:
-                self._move(EngineState.RESTARTING, f"The drawing process {how}.")
-                logger.error("the drawing process %s", how)
+                self._move(EngineState.RESTARTING, f"The engine process {how}.")
+                logger.error("the engine process %s", how)
             child.abandon(how)
         return how, clock() - ready_at if ready_at is not None else 0
 
@@ -199,17 +208,19 @@ class LocalEngine:
             self._settled.set()
 
 
-async def _follow(child: Child, drawing: Drawing, missing: list[int]) -> AsyncGenerator[Progress | ImageResult, None]:
-    """Pass a drawing's events on, striking delivered images off `missing`. Raises ChildDied."""
+async def _follow(child: Child, task: TaskEvents, missing: list[int]) -> AsyncGenerator[Progress | ImageResult, None]:
+    """Pass a task's events on, striking delivered images off `missing`. Raises ChildDied."""
     try:
-        async for event in drawing:
+        async for event in task:
             if isinstance(event, ImageResult):
                 missing.remove(event.image_index)
             yield event
     finally:
-        child.cancel(drawing)
-    if drawing.outcome is Outcome.REJECTED:
-        raise InvalidRequest(drawing.reason, param="prompt")
-    if drawing.outcome is Outcome.FAILED:
-        logger.error("drawing failed: %s", drawing.reason)
+        child.cancel(task)
+    ended = task.ended
+    assert ended is not None
+    if ended.outcome is TaskOutcome.REJECTED:
+        raise InvalidRequest(ended.reason, param="prompt")
+    if ended.outcome is TaskOutcome.FAILED:
+        logger.error("drawing failed: %s", ended.reason)
         raise ServiceError("The model could not draw this request.")

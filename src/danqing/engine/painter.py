@@ -1,11 +1,11 @@
-"""The painter: the model's pipeline as the interleaver wants it, requests in, rasters out.
+"""The painter: the model's pipeline behind the interleaver's protocol, requests in, rasters out.
 
-The only module of the engine that reaches torch; the worker imports it when it loads the model.
+The only module of the engine that imports torch; the worker imports it when it loads the model.
 """
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -19,19 +19,19 @@ from danqing.hunyuan_image3.pipeline import Pipeline, Prefix, TextToImage
 from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.sampler import DenoiseStep
 from danqing.pictures.raster import Raster
-from danqing.pictures.request import ImageRequest
+from danqing.pictures.request import Expansion, ImageRequest
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A request and its text, read by the model."""
+    """A request and its prefix."""
 
     request: ImageRequest
     prefix: Prefix
 
 
 class PipelinePainter:
-    """The native HunyuanImage-3.0 pipeline as the interleaver wants it."""
+    """The native HunyuanImage-3.0 pipeline behind the interleaver's protocol."""
 
     # After such an error the accelerator refuses all further work of this process.
     fatal_errors: tuple[type[Exception], ...] = (torch.AcceleratorError,)
@@ -55,13 +55,14 @@ class PipelinePainter:
 
     @property
     def description(self) -> str:
-        """Say in words which checkpoint draws, and how."""
+        """The checkpoint in words: its name, size, precision and device."""
         return self._pipeline.description
 
-    def prefill(self, request: ImageRequest) -> Prepared:
-        """Compute the request's text prefix. Raises PromptRejected."""
+    def prefill(self, request: ImageRequest, *, expansion: Expansion | None) -> Prepared:
+        """Compute the text prefix of the request and its expansion. Raises PromptRejected."""
         # Fields of the same name pass as they are, so that a new one needs no line here.
-        shared = {field.name: getattr(request, field.name) for field in fields(TextToImage)}
+        values = asdict(request) | ({} if expansion is None else _given(expansion))
+        shared = {field.name: values[field.name] for field in fields(TextToImage) if field.name in values}
         with _rejections():
             return Prepared(request, self._pipeline.prefill(TextToImage(**shared)))
 
@@ -70,17 +71,30 @@ class PipelinePainter:
         return self._pipeline.denoise(prepared.prefix, seed=prepared.request.image_seed(image_index))
 
     def decode(self, latent: Tensor, prepared: Prepared) -> Raster:
-        """Turn a finished latent into a picture of exactly the size asked for."""
+        """Turn a finished latent into an image of exactly the requested size."""
         return _raster(self._pipeline.decode(latent, prepared.prefix))
 
     def preview(self, step: DenoiseStep) -> Raster:
-        """Turn a running step into a small picture of what the image is heading for."""
+        """Turn a running step into a small version of the image it is heading for."""
         return _raster(self._pipeline.preview(step))
 
-    def expand(self, prompt: str, *, seed: int) -> Generator[int, None, str]:
-        """Expand the prompt, a token at a time; returns the caption. Raises PromptRejected."""
+    def expand(self, request: ImageRequest) -> Generator[int, None, Expansion]:
+        """Expand the request's prompt, a token at a time. Raises PromptRejected."""
         with _rejections():
-            return (yield from self._pipeline.expand_by_token(prompt, seed=seed))
+            written = yield from self._pipeline.expand_by_token(
+                request.prompt, seed=request.seed, choose_size=request.width_px is None
+            )
+        return Expansion(
+            caption=written.caption or request.prompt,
+            thought=written.thought,
+            width_px=written.bucket.width_px if written.bucket else None,
+            height_px=written.bucket.height_px if written.bucket else None,
+        )
+
+
+def _given(expansion: Expansion) -> dict[str, object]:
+    """The expansion's texts, and its size where the model chose one."""
+    return {name: value for name, value in asdict(expansion).items() if value is not None}
 
 
 @contextmanager
@@ -91,6 +105,6 @@ def _rejections() -> Iterator[None]:
         raise PromptRejected(str(error)) from error
 
 
-def _raster(picture_HWC: NDArray[np.uint8]) -> Raster:
-    height_px, width_px, _ = picture_HWC.shape
-    return Raster(width_px=width_px, height_px=height_px, rgb=picture_HWC.tobytes())
+def _raster(image_HWC: NDArray[np.uint8]) -> Raster:
+    height_px, width_px, _ = image_HWC.shape
+    return Raster(width_px=width_px, height_px=height_px, rgb=image_HWC.tobytes())

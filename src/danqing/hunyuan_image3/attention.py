@@ -1,7 +1,7 @@
 """Grouped-query attention over a cached prefix, the same for text and image.
 
 Letters: B branches, T tokens of this step, L cached tokens, H key-value heads, G query heads per key-value head,
-d head size, D hidden size.
+C condition tokens before the image, d head size, D hidden size.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,9 @@ from danqing.hunyuan_image3.config import ModelConfig
 from danqing.hunyuan_image3.kv_cache import KvCache
 from danqing.hunyuan_image3.linear import Linear, linear
 from danqing.hunyuan_image3.rope import Rotation, rotate
+
+# Of one head at a time, on a CPU; 4 MiB in float32.
+MAX_SCORES = 1 << 20
 
 
 class RmsNorm(nn.Module):
@@ -30,30 +33,45 @@ class RmsNorm(nn.Module):
         return self.weight * wide.to(x.dtype)
 
 
-def attend(query_HGTd: Tensor, key_HLd: Tensor, value_HLd: Tensor, *, mask_TL: Tensor | None = None) -> Tensor:
-    """Softmax attention, [H, G, T, d]; `mask_TL` is True where a key is seen.
+def attend(query_HGTd: Tensor, key_HLd: Tensor, value_HLd: Tensor, *, causal: bool = False) -> Tensor:
+    """Softmax attention, [H, G, T, d]; `causal`: the tokens are the last T keys, and see none after themselves.
 
     The query heads of a group are laid end to end, so that keys and values are read in place instead of being
     repeated for each of them.
     """
     H, G, T, d = query_HGTd.shape
     query_HQd = query_HGTd.reshape(H, G * T, d)
-    mask_QL = None if mask_TL is None else mask_TL.repeat(G, 1)
     if query_HQd.device.type == "cpu":
         # One head at a time keeps the scores small; the fused kernel reaches a third of this speed on a CPU.
+        hidden_QT = _later(T, T, device=query_HQd.device).repeat(G, 1) if causal else None
         heads = zip(query_HQd * d**-0.5, key_HLd, value_HLd, strict=True)
-        out = torch.stack([_attend_head(query, key, value, mask_QL) for query, key, value in heads])
+        out = torch.stack([_attend_head(query, key, value, hidden_QT) for query, key, value in heads])
     else:
+        seen_QL = ~_later(T, key_HLd.shape[1], device=query_HQd.device).repeat(G, 1) if causal else None
         # The fused kernels want a batch axis.
-        out = F.scaled_dot_product_attention(query_HQd[None], key_HLd[None], value_HLd[None], attn_mask=mask_QL)[0]
+        out = F.scaled_dot_product_attention(query_HQd[None], key_HLd[None], value_HLd[None], attn_mask=seen_QL)[0]
     return out.view(H, G, T, d)
 
 
-def _attend_head(query_Qd: Tensor, key_Ld: Tensor, value_Ld: Tensor, mask_QL: Tensor | None) -> Tensor:
+def _later(num_tokens: int, num_keys: int, *, device: torch.device) -> Tensor:
+    """Which keys come after each of the last tokens, bool [T, L]."""
+    return torch.ones(num_tokens, num_keys, dtype=torch.bool, device=device).triu(num_keys - num_tokens + 1)
+
+
+def _attend_head(query_Qd: Tensor, key_Ld: Tensor, value_Ld: Tensor, hidden_QT: Tensor | None) -> Tensor:
+    # In blocks of queries: the system hands out larger scores page by page, which takes as long as computing them.
+    num_rows = max(1, MAX_SCORES // len(key_Ld))
+    queries = query_Qd.split(num_rows)
+    hidden = [None] * len(queries) if hidden_QT is None else hidden_QT.split(num_rows)
+    value_dL = value_Ld.T.contiguous()
+    return torch.cat([_attend_rows(*rows, key_Ld, value_dL) for rows in zip(queries, hidden, strict=True)])
+
+
+def _attend_rows(query_Qd: Tensor, hidden_QT: Tensor | None, key_Ld: Tensor, value_dL: Tensor) -> Tensor:
     score_QL = linear(query_Qd, key_Ld)
-    if mask_QL is not None:
-        score_QL = score_QL.masked_fill(~mask_QL, float("-inf"))
-    return linear(score_QL.softmax(-1), value_Ld.T.contiguous())
+    if hidden_QT is not None:
+        score_QL[:, -hidden_QT.shape[1] :].masked_fill_(hidden_QT, float("-inf"))
+    return linear(score_QL.softmax(-1), value_dL)
 
 
 class Attention(nn.Module):
@@ -64,6 +82,7 @@ class Attention(nn.Module):
         self.num_kv_heads = config.num_kv_heads
         self.group_size = config.num_query_heads // config.num_kv_heads
         self.head_size = config.head_size
+        self.num_condition_tokens = config.num_condition_tokens
         num_rows = config.num_kv_heads * (self.group_size + 2) * config.head_size
         self.qkv_proj = Linear(config.hidden_size, num_rows)
         self.o_proj = Linear(config.num_query_heads * config.head_size, config.hidden_size)
@@ -89,18 +108,18 @@ class Attention(nn.Module):
         """Causal attention of new text tokens to the cache and to themselves."""
         query, key, value = self.project(x_1TD, rotation)
         keys, values = cache.write(layer_index, key[0], value[0])
-        T, L = x_1TD.shape[1], keys.shape[1]
-        seen_TL = torch.ones(T, L, dtype=torch.bool, device=x_1TD.device).tril(L - T)
-        return self.merge(attend(query[0], keys, values, mask_TL=seen_TL)[None])
+        return self.merge(attend(query[0], keys, values, causal=True)[None])
 
     def image(self, x_BTD: Tensor, rotation: Rotation, caches: Sequence[KvCache], layer_index: int) -> Tensor:
-        """One `<timestep>` token, which sees the prefix and itself, then image tokens, which see everything."""
+        """Condition tokens, which see the prefix, those before them and themselves; then image tokens, which see
+        everything."""
         query, key, value = self.project(x_BTD, rotation)
-        outs = []
+        outs, C = [], self.num_condition_tokens
         for b, cache in enumerate(caches):
             keys, values = cache.write(layer_index, key[b], value[b])
-            seen = cache.length + 1
-            time = attend(query[b, :, :, :1], keys[:, :seen], values[:, :seen])
-            image = attend(query[b, :, :, 1:], keys, values)
-            outs.append(torch.cat([time, image], dim=2))
+            seen = cache.length + C
+            # A single token sees all of its keys and needs no mask.
+            conditions = attend(query[b, :, :, :C], keys[:, :seen], values[:, :seen], causal=C > 1)
+            image = attend(query[b, :, :, C:], keys, values)
+            outs.append(torch.cat([conditions, image], dim=2))
         return self.merge(torch.stack(outs))

@@ -9,7 +9,7 @@ class CheckpointError(ValueError):
 
 
 class UnsupportedDevice(ValueError):
-    """The device cannot compute in the number type asked for; the message says what it takes."""
+    """The device cannot compute in the requested precision; the message says what it takes."""
 
 
 class CaptionError(ValueError):

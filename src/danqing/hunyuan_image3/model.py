@@ -1,7 +1,7 @@
 """The whole network under the checkpoint's names, and its three uses: reading text, predicting the velocity, and
 finding the next token.
 
-Letters: B branches, T text tokens, N image tokens, C latent channels, D hidden size, V vocabulary.
+Letters: B branches, T text tokens, N image tokens, C latent channels, S condition tokens, D hidden size, V vocabulary.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from danqing.hunyuan_image3.config import ModelConfig
 from danqing.hunyuan_image3.kv_cache import KvCache
 from danqing.hunyuan_image3.patch_embed import FinalLayer, PatchEmbed, TimeEmbedder
 from danqing.hunyuan_image3.rope import Rotation, image_positions, rotation, text_positions
+from danqing.hunyuan_image3.sampler import Conditions
 from danqing.hunyuan_image3.transformer import Transformer, new_cache
 from danqing.hunyuan_image3.vae import Vae
 
@@ -23,10 +24,15 @@ PREFILL_TOKENS = 512
 
 @dataclass(frozen=True)
 class Branch:
-    """One branch of guidance: its text prefix, read once, and the turns of the `<timestep>` and image tokens."""
+    """One branch of guidance: its text prefix, read once, and the rotation of the condition and image tokens."""
 
     cache: KvCache
     rotation: Rotation
+
+
+def told_guidance(guidance_scale: float) -> Tensor:
+    """What a distilled network is told: 1000 times the scale, rounded to bfloat16 as it was in training; [1]."""
+    return torch.tensor([1000 * guidance_scale], dtype=torch.bfloat16).float()
 
 
 class HunyuanImage3(nn.Module):
@@ -40,6 +46,10 @@ class HunyuanImage3(nn.Module):
         self.patch_embed = PatchEmbed(config)
         self.final_layer = FinalLayer(config)
         self.timestep_emb = TimeEmbedder(config.hidden_size)
+        if config.cfg_distilled:
+            self.guidance_emb = TimeEmbedder(config.hidden_size)
+        if config.use_meanflow:
+            self.timestep_r_emb = TimeEmbedder(config.hidden_size)
         self.time_embed = TimeEmbedder(config.hidden_size)
         self.time_embed_2 = TimeEmbedder(config.hidden_size)
         self.vae = Vae(config.vae)
@@ -60,8 +70,8 @@ class HunyuanImage3(nn.Module):
         """Append text to the sequence in `cache`; returns the last layer's output for its last piece, [1, T, D]."""
         ids = torch.tensor(token_ids, device=self.device)
         for piece in ids.split(PREFILL_TOKENS):
-            turn = self._rotation(text_positions(cache.length, cache.length + len(piece)))
-            hidden = self.model.text(piece, turn, cache)
+            rotation_Td = self._rotation(text_positions(cache.length, cache.length + len(piece)))
+            hidden = self.model.text(piece, rotation_Td, cache)
         return hidden
 
     def next_token_logits(self, hidden_1TD: Tensor) -> Tensor:
@@ -70,26 +80,34 @@ class HunyuanImage3(nn.Module):
 
     def branch(self, prefix_ids: Sequence[int], *, height: int, width: int) -> Branch:
         """Read a prefix and prepare the steps of an image of `height` x `width` tokens after it."""
-        num_image_tokens = height * width
-        cache = self.new_cache(len(prefix_ids) + 1 + num_image_tokens)
+        image = len(prefix_ids) + self.config.num_condition_tokens
+        cache = self.new_cache(image + height * width)
         self.read(prefix_ids, cache)
-        time = len(prefix_ids)
-        positions = [text_positions(time, time + 1), image_positions(time + 1, height=height, width=width)]
+        positions = [text_positions(len(prefix_ids), image), image_positions(image, height=height, width=width)]
         return Branch(cache, self._rotation(torch.cat(positions)))
 
-    def velocity(self, latent_1CHW: Tensor, t: Tensor, branches: Sequence[Branch]) -> Tensor:
-        """Predicted d(latent)/d(sigma) of every branch at t = 1000 sigma, float32 [B, C, H, W]."""
+    def velocity(self, latent_1CHW: Tensor, conditions: Conditions, branches: Sequence[Branch]) -> Tensor:
+        """Predicted d(latent)/d(sigma) of every branch, float32 [B, C, H, W]."""
         B, p = len(branches), self.config.patch_size
         height, width = latent_1CHW.shape[2] // p, latent_1CHW.shape[3] // p
-        t = t.to(self.device).reshape(1)
+        t = conditions.t.to(self.device).reshape(1)
         tokens = self.patch_embed(latent_1CHW.to(self.dtype), self.time_embed(t))
-        x = torch.cat([self.timestep_emb(t)[:, None], tokens], dim=1).expand(B, -1, -1)
+        x = torch.cat([self.condition_tokens(conditions), tokens], dim=1).expand(B, -1, -1)
         x = self.model.image(
             x, Rotation.stack([branch.rotation for branch in branches]), [branch.cache for branch in branches]
         )
         out: Tensor = self.final_layer(x, self.time_embed_2(t).expand(B, -1), height=height, width=width)
         return out.float()
 
+    def condition_tokens(self, conditions: Conditions) -> Tensor:
+        """The embeddings at `<timestep> [<guidance>] [<timestep_r>]`, [1, S, D]."""
+        embedded = [self.timestep_emb(conditions.t.to(self.device).reshape(1))]
+        if self.config.cfg_distilled:
+            embedded.append(self.guidance_emb(told_guidance(conditions.guidance_scale).to(self.device)))
+        if self.config.use_meanflow:
+            embedded.append(self.timestep_r_emb(conditions.next_t.to(self.device).reshape(1)))
+        return torch.stack(embedded, dim=1)
+
     def _rotation(self, positions_T2: Tensor) -> Rotation:
-        turn = rotation(positions_T2, head_size=self.config.head_size, base=self.config.rope_base)
-        return Rotation(turn.cos_Td.to(self.device), turn.sin_Td.to(self.device))
+        rotation_Td = rotation(positions_T2, head_size=self.config.head_size, base=self.config.rope_base)
+        return Rotation(rotation_Td.cos_Td.to(self.device), rotation_Td.sin_Td.to(self.device))

@@ -69,8 +69,8 @@ class Experts(nn.Module):
             if len(tokens)
         ]
         # Back to token order by the inverse permutation: summing in place would depend on thread order.
-        place = torch.empty_like(order).scatter_(0, order, torch.arange(T * K, device=order.device))
-        out_TKD = torch.cat(outs).index_select(0, place).view(T, K, -1)
+        position = torch.empty_like(order).scatter_(0, order, torch.arange(T * K, device=order.device))
+        out_TKD = torch.cat(outs).index_select(0, position).view(T, K, -1)
         return torch.bmm(weight_TK[:, None, :].to(out_TKD.dtype), out_TKD)[:, 0]
 
 

@@ -15,30 +15,37 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from danqing.hunyuan_image3.checkpoint_folder import check_folder, checkpoint_name
-from danqing.hunyuan_image3.config import parse_generation_config, parse_model_config, read_json
-from danqing.hunyuan_image3.errors import CaptionError, PromptTooLong
+from danqing.hunyuan_image3.config import parse_model_config
+from danqing.hunyuan_image3.errors import CaptionError
+from danqing.hunyuan_image3.generation_config import parse_generation_config
+from danqing.hunyuan_image3.json_fields import read_json
 from danqing.hunyuan_image3.model import Branch
 from danqing.hunyuan_image3.precision import Precision, check_support, fastest_precision
-from danqing.hunyuan_image3.prompt_template import Prompt, PromptTemplate
+from danqing.hunyuan_image3.prompt_reading import CHECKPOINTS_OWN, PromptReading, PromptSettings
+from danqing.hunyuan_image3.prompt_template import Prompt, PromptTemplate, check_length
 from danqing.hunyuan_image3.resolution import Bucket, Buckets
-from danqing.hunyuan_image3.sampler import DenoiseStep, denoise, schedule, start_noise
-from danqing.hunyuan_image3.text import continue_text
+from danqing.hunyuan_image3.sampler import Conditions, DenoiseStep, denoise, schedule, start_noise
+from danqing.hunyuan_image3.text_stage import Expansion, TextStage
 from danqing.hunyuan_image3.tokenizer import Tokenizer
-from danqing.hunyuan_image3.weights import load_model
+from danqing.hunyuan_image3.weights import holds_fp8_experts, load_model
 
 Pixels = npt.NDArray[np.uint8]  # [H, W, 3]
-MAX_CAPTION_TOKENS = 512
 PREVIEW_SIDE_PX = 512
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextToImage:
-    """One request. Without a size the model chooses the aspect ratio."""
+    """One request. Without a size the model chooses the aspect ratio.
+
+    `thought` and `caption` are what the model wrote about the prompt in an expansion, unchanged.
+    """
 
     prompt: str
     num_inference_steps: int
     guidance_scale: float
     negative_prompt: str = ""
+    thought: str | None = None
+    caption: str | None = None
     width_px: int | None = None
     height_px: int | None = None
 
@@ -61,6 +68,7 @@ class Pipeline:
         *,
         precision: Precision,
         device: torch.device,
+        prompt_settings: PromptSettings,
         on_progress: Callable[[int, int], None] | None,
     ) -> None:
         check_folder(folder)
@@ -68,10 +76,23 @@ class Pipeline:
         self.generation = parse_generation_config(read_json(folder / "generation_config.json"))
         self.tokenizer = Tokenizer.from_file(folder / "tokenizer.json")
         self.template = PromptTemplate(
-            self.tokenizer, name=self.generation.template, base_size_px=self.config.base_size_px
+            self.tokenizer,
+            name=self.generation.template,
+            base_size_px=self.config.base_size_px,
+            condition_tokens=self.config.condition_tokens,
         )
-        self.buckets = Buckets(base_size_px=self.config.base_size_px, pixels_per_token=self.config.pixels_per_token)
+        self.reading = PromptReading(folder, self.generation, prompt_settings)
+        self.buckets = Buckets.of_checkpoint(self.config, self.tokenizer)
+        self.max_length = min(self.config.max_positions, self.generation.max_length or self.config.max_positions)
         self.model = load_model(folder, self.config, precision=precision, device=device, on_progress=on_progress)
+        self.text_stage = TextStage(
+            self.model,
+            self.tokenizer,
+            self.template,
+            buckets=self.buckets,
+            sampling=self.generation.sampling,
+            max_length=self.max_length,
+        )
         num_parameters = sum(parameter.numel() for parameter in self.model.parameters())
         self.description = f"{checkpoint_name(folder)} ({_count(num_parameters)} parameters, {precision}, {device})"
 
@@ -82,6 +103,7 @@ class Pipeline:
         *,
         precision: Precision | None = None,
         device: str = "cpu",
+        prompt_settings: PromptSettings = CHECKPOINTS_OWN,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> "Pipeline":
         """Load a checkpoint folder; without a `precision`, in the device's fastest one that loses nothing.
@@ -89,24 +111,25 @@ class Pipeline:
         Raises CheckpointError naming the file or key, and UnsupportedDevice.
         """
         where = torch.device(device)
-        chosen = precision or fastest_precision(where)
+        chosen = precision or fastest_precision(where, stored_fp8=holds_fp8_experts(folder))
         check_support(chosen, where)
-        return cls(folder, precision=chosen, device=where, on_progress=on_progress)
+        return cls(folder, precision=chosen, device=where, prompt_settings=prompt_settings, on_progress=on_progress)
 
     @torch.inference_mode()
     def prefill(self, request: TextToImage) -> Prefix:
-        """Read the text. Guidance 1 needs one branch; a negative prompt takes the place of `<cfg>`.
+        """Read the text, and choose a size where the request has none.
 
-        Raises PromptTooLong.
+        A distilled checkpoint and guidance 1 need one branch; a negative prompt takes the place of `<cfg>` in the
+        other. Raises PromptTooLong.
         """
-        prompt = Prompt(text=request.prompt)
-        bucket = self._bucket(request)
+        prompt, bucket = self._prompt(request), self._bucket(request)
         prefixes = [self.template.image_prefix(prompt, bucket)]
-        if request.guidance_scale != 1:
+        if request.guidance_scale != 1 and not self.config.cfg_distilled:
             prefixes.append(self.template.unconditional_prefix(prompt, bucket, negative=request.negative_prompt))
         height, width = (side // self.config.pixels_per_token for side in (bucket.height_px, bucket.width_px))
         for prefix in prefixes:
-            self._check_length(len(prefix) + 1 + height * width)
+            num_tokens = len(prefix) + self.config.num_condition_tokens + height * width
+            check_length(num_tokens, max_length=self.max_length)
         branches = [self.model.branch(prefix, height=height, width=width) for prefix in prefixes]
         return Prefix(request, bucket, branches)
 
@@ -121,7 +144,7 @@ class Pipeline:
         ).to(self.model.device)
         sigmas = schedule(request.num_inference_steps, shift=self.generation.flow_shift)
         steps = denoise(
-            lambda latent, t: self.model.velocity(latent, t, self._branches_at(t, prefix)),
+            lambda latent, at: self.model.velocity(latent, at, self._branches_at(at, prefix)),
             noise,
             sigmas=sigmas,
             guidance_scale=request.guidance_scale,
@@ -134,84 +157,71 @@ class Pipeline:
                 return
             yield step
 
-    def _branches_at(self, t: Tensor, prefix: Prefix) -> Sequence[Branch]:
-        """The branches that count at t = 1000 sigma: where guidance is off, the conditional one alone."""
-        return prefix.branches if t > 1000 * self.generation.guidance_min_sigma else prefix.branches[:1]
+    def _branches_at(self, conditions: Conditions, prefix: Prefix) -> Sequence[Branch]:
+        """The branches that count at this time: where guidance is off, the conditional one alone."""
+        return prefix.branches if conditions.t > 1000 * self.generation.guidance_min_sigma else prefix.branches[:1]
 
     @torch.inference_mode()
     def decode(self, latent: Tensor, prefix: Prefix) -> Pixels:
         """A finished latent as a picture: the bucket's own size, or exactly the size asked for, centre-cropped."""
-        picture = self._picture(latent)
+        image = self._image(latent)
         width_px, height_px = prefix.request.width_px, prefix.request.height_px
-        if width_px and height_px and picture.size != (width_px, height_px):
-            picture = ImageOps.fit(picture, (width_px, height_px), Image.Resampling.LANCZOS)
-        return np.asarray(picture)
+        if width_px and height_px and image.size != (width_px, height_px):
+            image = ImageOps.fit(image, (width_px, height_px), Image.Resampling.LANCZOS)
+        return np.asarray(image)
 
     @torch.inference_mode()
     def preview(self, step: DenoiseStep) -> Pixels:
         """The picture that a running image is heading for, at most 512 pixels a side."""
-        picture = self._picture(step.clean_latent)
-        picture.thumbnail((PREVIEW_SIDE_PX, PREVIEW_SIDE_PX), Image.Resampling.BILINEAR)
-        return np.asarray(picture)
+        image = self._image(step.clean_latent)
+        image.thumbnail((PREVIEW_SIDE_PX, PREVIEW_SIDE_PX), Image.Resampling.BILINEAR)
+        return np.asarray(image)
 
     @torch.inference_mode()
-    def choose_bucket(self, prompt: str) -> Bucket:
-        """The model's own answer to the size question, in text mode."""
-        question = self.template.size_question(Prompt(text=prompt))
-        self._check_length(len(question))
-        logits = self.model.next_token_logits(self.model.read(question, self.model.new_cache(len(question))))
-        answers = [self.tokenizer.image_ratio(bucket.ratio_index) for bucket in self.buckets.usable]
-        return self.buckets.usable[int(logits[answers].argmax())]
+    def choose_bucket(self, request: TextToImage) -> Bucket:
+        """The model's own choice of size. Raises PromptTooLong."""
+        return self.text_stage.choose_bucket(self._prompt(request))
 
-    def expand(self, prompt: str, *, seed: int) -> str:
-        """The model's own detailed caption of a prompt. Raises CaptionError, PromptTooLong."""
-        tokens = self.expand_by_token(prompt, seed=seed)
+    def expand(self, prompt: str, *, seed: int, choose_size: bool = False) -> Expansion:
+        """What the model writes about a prompt, the same for the same seed, and the size it then chooses if wanted.
+
+        Raises CaptionError, PromptTooLong.
+        """
+        tokens = self.expand_by_token(prompt, seed=seed, choose_size=choose_size)
         while True:
             try:
                 next(tokens)
             except StopIteration as end:
-                return str(end.value)
+                expansion: Expansion = end.value
+                return expansion
 
     @torch.inference_mode()
-    def expand_by_token(self, prompt: str, *, seed: int) -> Generator[int, None, str]:
+    def expand_by_token(self, prompt: str, *, seed: int, choose_size: bool = False) -> Generator[int, None, Expansion]:
         """The same, a token at a time; dropping the generator cancels."""
-        if not self.generation.recaption:
-            raise CaptionError("This checkpoint has not learned to rewrite prompts.")
-        prefix = self.template.recaption_prefix(prompt)
-        self._check_length(len(prefix) + 1)
-        text = continue_text(
-            self.model,
-            prefix,
-            # Any special token ends the text, so that none is left out of the caption unseen.
-            stop_ids=self.tokenizer.special_ids,
-            max_new_tokens=min(MAX_CAPTION_TOKENS, self.config.max_positions - len(prefix)),
-            sampling=self.generation.sampling,
-            seed=seed,
+        if not self.generation.expands:
+            raise CaptionError("This checkpoint has not learned to expand prompts.")
+        return (
+            yield from self.text_stage.expand(
+                self.reading.to_expand(prompt),
+                task=self.reading.text_task,
+                seed=seed,
+                # With the plain template the caption takes the prompt's place, and the question comes with it.
+                choose_size=choose_size and self.generation.template == "instruct",
+            )
         )
-        token_ids = []
-        for token_id in text:
-            token_ids.append(token_id)
-            yield token_id
-        *caption, end = token_ids
-        if end != self.template.recaption_end_id:
-            raise CaptionError(f"The model did not finish its caption of {len(token_ids)} tokens.")
-        return self.tokenizer.decode(caption).strip()
 
-    def _picture(self, latent: Tensor) -> Image.Image:
+    def _image(self, latent: Tensor) -> Image.Image:
         pixels = self.model.vae.decode(latent.to(self.model.dtype)).float()
         levels = (pixels[0] / 2 + 0.5).clamp(0, 1).mul(255).round().to(torch.uint8)
         return Image.fromarray(levels.permute(1, 2, 0).cpu().contiguous().numpy())
 
+    def _prompt(self, request: TextToImage) -> Prompt:
+        return self.reading.to_draw(request.prompt, thought=request.thought, caption=request.caption)
+
     def _bucket(self, request: TextToImage) -> Bucket:
         if request.width_px is None or request.height_px is None:
-            return self.choose_bucket(request.prompt)
+            return self.choose_bucket(request)
         return self.buckets.nearest(width_px=request.width_px, height_px=request.height_px)
-
-    def _check_length(self, num_tokens: int) -> None:
-        if num_tokens > self.config.max_positions:
-            raise PromptTooLong(
-                f"prompt: it and what follows need {num_tokens} tokens; this checkpoint has {self.config.max_positions}"
-            )
 
 
 def _count(number: int) -> str:

@@ -26,8 +26,13 @@ class Precision(StrEnum):
         return torch.float32 if self is Precision.FLOAT32 else torch.bfloat16
 
 
-def fastest_precision(device: torch.device) -> Precision:
-    """bfloat16 where its matrix products are native, float32 elsewhere; never one that loses accuracy to rounding."""
+def fastest_precision(device: torch.device, *, stored_fp8: bool = False) -> Precision:
+    """bfloat16 where its matrix products are native, float32 elsewhere: nothing is rounded that is not rounded yet.
+
+    Experts that are stored in fp8 stay as they are where the device has products in it.
+    """
+    if stored_fp8 and supports_fp8(device):
+        return Precision.FP8
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:

@@ -12,6 +12,18 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
+class Conditions:
+    """What a step tells the network: the time t = 1000 sigma, that of the next step, and the guidance scale.
+
+    Checkpoints that are not distilled read t alone.
+    """
+
+    t: Tensor
+    next_t: Tensor
+    guidance_scale: float
+
+
+@dataclass(frozen=True)
 class DenoiseStep:
     """After `step` of `num_steps` (from 1): the running latent and the picture it is heading for, [1, C, H, W]."""
 
@@ -43,12 +55,13 @@ def guide(velocity_BCHW: Tensor, *, guidance_scale: float) -> Tensor:
 
 
 def denoise(
-    predict: Callable[[Tensor, Tensor], Tensor], noise: Tensor, *, sigmas: Tensor, guidance_scale: float
+    predict: Callable[[Tensor, Conditions], Tensor], noise: Tensor, *, sigmas: Tensor, guidance_scale: float
 ) -> Iterator[DenoiseStep]:
-    """Walk from noise to picture. `predict(latent, t)` returns each branch's velocity at t = 1000 sigma."""
+    """Walk from noise to picture. `predict(latent, conditions)` returns each branch's velocity."""
     latent, num_steps = noise, len(sigmas) - 1
     for i, (sigma, following) in enumerate(itertools.pairwise(sigmas)):
-        velocity = guide(predict(latent, 1000 * sigma), guidance_scale=guidance_scale)
+        conditions = Conditions(1000 * sigma, 1000 * following, guidance_scale)
+        velocity = guide(predict(latent, conditions), guidance_scale=guidance_scale)
         clean = latent - sigma * velocity
         latent = latent + velocity * (following - sigma)
         yield DenoiseStep(i + 1, num_steps, latent, clean)

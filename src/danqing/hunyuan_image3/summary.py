@@ -11,13 +11,10 @@ from pathlib import Path
 import torch
 
 from danqing.hunyuan_image3.checkpoint_folder import check_folder
-from danqing.hunyuan_image3.config import (
-    GenerationConfig,
-    ModelConfig,
-    parse_generation_config,
-    parse_model_config,
-    read_json,
-)
+from danqing.hunyuan_image3.config import ModelConfig, parse_model_config
+from danqing.hunyuan_image3.facts import CheckpointFacts, read_facts
+from danqing.hunyuan_image3.generation_config import GenerationConfig, parse_generation_config
+from danqing.hunyuan_image3.json_fields import read_json
 from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.hunyuan_image3.prompt_template import PromptTemplate
 from danqing.hunyuan_image3.resolution import Bucket, Buckets
@@ -34,6 +31,7 @@ class CheckpointSummary:
     `stored_parameters` counts by dtype.
     """
 
+    facts: CheckpointFacts
     config: ModelConfig
     generation: GenerationConfig
     num_parameters: int
@@ -51,19 +49,25 @@ def summarise(folder: Path) -> CheckpointSummary:
     config = parse_model_config(read_json(folder / "config.json"))
     generation = parse_generation_config(read_json(folder / "generation_config.json"))
     tokenizer = Tokenizer.from_file(folder / "tokenizer.json")
-    PromptTemplate(tokenizer, name=generation.template, base_size_px=config.base_size_px)
+    PromptTemplate(
+        tokenizer,
+        name=generation.template,
+        base_size_px=config.base_size_px,
+        condition_tokens=config.condition_tokens,
+    )
     with torch.device("meta"):
         model = HunyuanImage3(config)
     places = Places(model)
     stored: Counter[str] = Counter()
     for tensor in stored_tensors(folder):
         value = torch.empty(tensor.shape, device="meta")
-        places.fill(tensor.key, value)
+        places.fill(tensor.key, value, scale=tensor.scale)
         stored[tensor.type_name] += value.numel()
     places.finish()
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
     files = list(shards(folder))
     return CheckpointSummary(
+        facts=read_facts(folder),
         config=config,
         generation=generation,
         num_parameters=num_parameters,
@@ -74,7 +78,7 @@ def summarise(folder: Path) -> CheckpointSummary:
         stored_parameters=stored,
         num_files=len(files),
         size_bytes=sum(file.stat().st_size for file in files),
-        buckets=Buckets(base_size_px=config.base_size_px, pixels_per_token=config.pixels_per_token).usable,
+        buckets=Buckets.of_checkpoint(config, tokenizer).usable,
     )
 
 

@@ -3,13 +3,22 @@
 Letters: V vocabulary.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Sequence
 
 import torch
 from torch import Tensor
 
-from danqing.hunyuan_image3.config import TextSampling
+from danqing.hunyuan_image3.generation_config import TextSampling
 from danqing.hunyuan_image3.model import HunyuanImage3
+
+
+def penalise(logits_V: Tensor, seen_ids: Collection[int], *, penalty: float) -> Tensor:
+    """Make tokens that the sequence already holds less likely: positive logits are divided, negative multiplied."""
+    if penalty == 1 or not seen_ids:
+        return logits_V
+    seen = torch.tensor(sorted(seen_ids), device=logits_V.device)
+    theirs = logits_V[seen]
+    return logits_V.index_copy(0, seen, torch.where(theirs > 0, theirs / penalty, theirs * penalty))
 
 
 def pick_token(logits_V: Tensor, *, sampling: TextSampling, generator: torch.Generator) -> int:
@@ -26,25 +35,38 @@ def pick_token(logits_V: Tensor, *, sampling: TextSampling, generator: torch.Gen
     return int(token_V[torch.multinomial(probs_V, 1, generator=generator)])
 
 
-def continue_text(
-    model: HunyuanImage3,
-    token_ids: Sequence[int],
-    *,
-    stop_ids: Collection[int],
-    max_new_tokens: int,
-    sampling: TextSampling,
-    seed: int,
-) -> Iterator[int]:
-    """The tokens that follow `token_ids`, one by one, up to and with the first of `stop_ids`, or up to the limit.
+class TextWriter:
+    """A sequence of at most `capacity` tokens, by turns given and written. The same seed writes the same text."""
 
-    The same seed continues the same way.
-    """
-    generator = torch.Generator("cpu").manual_seed(seed)
-    cache = model.new_cache(len(token_ids) + max_new_tokens)
-    hidden = model.read(token_ids, cache)
-    for _ in range(max_new_tokens):
-        token_id = pick_token(model.next_token_logits(hidden), sampling=sampling, generator=generator)
-        yield token_id
-        if token_id in stop_ids:
-            return
-        hidden = model.read([token_id], cache)
+    def __init__(
+        self, model: HunyuanImage3, token_ids: Iterable[int], *, capacity: int, sampling: TextSampling, seed: int
+    ) -> None:
+        self._model, self._sampling = model, sampling
+        self._generator = torch.Generator("cpu").manual_seed(seed)
+        self._cache = model.new_cache(capacity)
+        self._unread = list(token_ids)
+        self._seen = set(self._unread)
+
+    def append(self, token_ids: Sequence[int]) -> None:
+        """Put tokens at the end of the sequence."""
+        self._unread += token_ids
+        self._seen.update(token_ids)
+
+    def write(self, *, stop_ids: Collection[int], max_new_tokens: int) -> Generator[int, None, list[int]]:
+        """Continue up to and with the first of `stop_ids`, or up to the limit; yields and returns the tokens."""
+        written: list[int] = []
+        while len(written) < max_new_tokens:
+            logits = penalise(self.logits(), self._seen, penalty=self._sampling.repetition_penalty)
+            written.append(pick_token(logits, sampling=self._sampling, generator=self._generator))
+            self.append(written[-1:])
+            yield written[-1]
+            if written[-1] in stop_ids:
+                break
+        return written
+
+    def logits(self) -> Tensor:
+        """The network's logits for the next token, [V]."""
+        if self._unread:
+            self._hidden = self._model.read(self._unread, self._cache)
+            self._unread = []
+        return self._model.next_token_logits(self._hidden)

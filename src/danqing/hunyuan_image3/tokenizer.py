@@ -1,10 +1,12 @@
 """The tokenizer of a checkpoint, from its own `tokenizer.json`: text to token ids and back, and the special tokens."""
 
+import itertools
 from pathlib import Path
 
 from tokenizers import Tokenizer as BpeTokenizer
 
 from danqing.hunyuan_image3.errors import CheckpointError
+from danqing.hunyuan_image3.stand_ins import stand_in
 
 SPECIAL_TOKENS = {
     "start": "<|startoftext|>",
@@ -37,7 +39,7 @@ class Tokenizer:
         try:
             bpe = BpeTokenizer.from_file(str(path))
         except Exception as error:  # the library raises bare Exception
-            raise CheckpointError(f"{path}: cannot be read as a tokenizer: {error}") from None
+            raise CheckpointError(f"{path}: {stand_in(path) or f'cannot be read as a tokenizer: {error}'}") from None
         return cls(bpe)
 
     def special(self, text: str) -> int:
@@ -47,11 +49,6 @@ class Tokenizer:
             raise CheckpointError(f"tokenizer.json: special token {text!r} is missing")
         return int(token_id)
 
-    @property
-    def special_ids(self) -> frozenset[int]:
-        """Ids of all special tokens."""
-        return frozenset(self._bpe.get_added_tokens_decoder())
-
     def image_size(self, base_size_px: int) -> int:
         """Id of `<img_size_B>`."""
         return self.special(f"<img_size_{base_size_px}>")
@@ -59,6 +56,11 @@ class Tokenizer:
     def image_ratio(self, ratio_index: int) -> int:
         """Id of `<img_ratio_R>`."""
         return self.special(f"<img_ratio_{ratio_index}>")
+
+    @property
+    def num_image_ratios(self) -> int:
+        """How many size numbers the vocabulary has tokens for, counted from `<img_ratio_0>` on."""
+        return next(index for index in itertools.count() if self._bpe.token_to_id(f"<img_ratio_{index}>") is None)
 
     def encode(self, text: str) -> list[int]:
         """Ids of plain text, without any automatic special token."""

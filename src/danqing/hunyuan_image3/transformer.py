@@ -1,6 +1,6 @@
 """The decoder: embeddings, layers, final norm. Runs text (causal) and image steps over request-owned caches.
 
-Letters: B branches, T text tokens, N image tokens, D hidden size.
+Letters: B branches, T text tokens, C condition tokens, N image tokens, D hidden size.
 """
 
 from collections.abc import Sequence
@@ -36,6 +36,7 @@ class Transformer(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
+        self.num_condition_tokens = config.num_condition_tokens
         self.wte = nn.Embedding(config.vocabulary_size, config.hidden_size)
         self.layers: Sequence[Layer] = nn.ModuleList(Layer(config, layer) for layer in config.layers)  # type: ignore[assignment]
         self.ln_f = RmsNorm(config.hidden_size, eps=config.rms_norm_eps)
@@ -50,13 +51,13 @@ class Transformer(nn.Module):
         return x
 
     def image(self, x_BTD: Tensor, rotation: Rotation, caches: Sequence[KvCache]) -> Tensor:
-        """One step: `<timestep>` and image tokens of each branch over that branch's prefix; the caches stay as they
-        were. [B, 1 + N, D] -> the image tokens, [B, N, D]."""
+        """One step: condition and image tokens of each branch over that branch's prefix; the caches stay as they
+        were. [B, C + N, D] -> the image tokens, [B, N, D]."""
         x = x_BTD
         for i, layer in enumerate(self.layers):
             x = x + layer.self_attn.image(layer.input_layernorm(x), rotation, caches, i)
             x = layer.feed(x)
-        return x[:, 1:]
+        return x[:, self.num_condition_tokens :]
 
 
 def new_cache(config: ModelConfig, *, capacity: int, dtype: torch.dtype, device: torch.device) -> KvCache:

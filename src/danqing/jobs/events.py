@@ -1,4 +1,4 @@
-"""What happens to a running job, told to everybody who listens. Lives in memory; the database keeps the outcome.
+"""Events of running jobs, published to their listeners. They live in memory; the database keeps the outcome.
 
 For one event loop; not for several threads.
 """
@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
-from danqing.errors import RateLimitExceeded
+from danqing.errors import RateLimitExceeded, ServiceError
 from danqing.jobs.job import Finished, ImageDone, JobEvent, StepDone
 
 MAX_LISTENERS = 32
@@ -17,7 +17,7 @@ MAX_BUFFERED_EVENTS = 64
 
 
 class JobChannel:
-    """The events of one job. Who comes late first gets the latest step of each image and every image so far."""
+    """The events of one job. A late listener first gets the latest step of each image and every finished image."""
 
     def __init__(self, *, account_id: str) -> None:
         self.account_id = account_id
@@ -25,11 +25,13 @@ class JobChannel:
         self._images: dict[int, ImageDone] = {}
         self._finished: Finished | None = None
         self._closed = False
+        self._error: ServiceError | None = None
         self._listeners: set[_Listener] = set()
 
     def publish(self, event: JobEvent) -> None:
         """Tell every listener; Finished closes the channel."""
-        assert not self._closed, "an event after the end"
+        if self._closed:
+            return  # A run that is being stopped may still finish an image.
         match event:
             case StepDone():
                 self._latest_steps[event.image_index] = self._with_last_preview(event)
@@ -41,14 +43,18 @@ class JobChannel:
         for listener in self._listeners:
             listener.add(event)
 
-    def abandon(self) -> None:
-        """End the channel without an outcome: another process has the job now."""
+    def abandon(self, error: ServiceError | None = None) -> None:
+        """End the channel without an outcome: listeners find it in the database, or get the error."""
         self._closed = True
+        self._error = error
         for listener in self._listeners:
             listener.wake()
 
     async def follow(self) -> AsyncGenerator[JobEvent, None]:
-        """Yield events up to Finished, or up to where the channel was abandoned. Raises RateLimitExceeded."""
+        """Yield events up to Finished, or up to where the channel was abandoned.
+
+        Raises RateLimitExceeded, and the error that the channel was abandoned with.
+        """
         if len(self._listeners) >= MAX_LISTENERS:
             raise RateLimitExceeded(f"At most {MAX_LISTENERS} listeners may follow a job.", retry_after_seconds=1)
         listener = _Listener([*self._latest_steps.values(), *self._images.values()])
@@ -59,6 +65,8 @@ class JobChannel:
             while True:
                 while listener.events:
                     yield listener.events.popleft()
+                if self._error is not None:
+                    raise self._error
                 if self._closed:
                     return
                 await listener.wait()

@@ -1,7 +1,4 @@
-"""What a job is: the values that go in, the record that comes out, and the events in between.
-
-Plain immutable values. Knows nothing of the database, the engine, or HTTP.
-"""
+"""Jobs as values: the submission that goes in, the record and result that come out, the events in between."""
 
 import secrets
 from collections.abc import Mapping
@@ -31,7 +28,7 @@ class JobStatus(StrEnum):
 
 
 class Origin(StrEnum):
-    """Which door a request came through."""
+    """How a request came in."""
 
     API = "api"
     PLAYGROUND = "playground"
@@ -42,7 +39,8 @@ class Submission:
     """A request as the edge hands it over.
 
     `body_fingerprint` tells two bodies under one idempotency key apart; `path` is the route the key counts for.
-    `respond_async` says that the caller holds the job's id and will come back for it.
+    `inline_images` asks for bytes beside the links when the job is read later; `respond_async` says that the caller
+    got the job's id and will come back for it.
     """
 
     request: ImageRequest
@@ -55,14 +53,14 @@ class Submission:
     idempotency_key: str | None = None
     warnings: tuple[str, ...] = ()
     webhook_url: str | None = None
-    deliver_inline: bool = False
+    inline_images: bool = False
     respond_async: bool = False
-    job_id: str = field(default_factory=lambda: new_job_id())
+    job_id: str = field(default_factory=lambda: sample_job_id())
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobImage:
-    """One delivered picture; `path` is its key in the image store. A flagged picture is black."""
+    """One finished image; `path` is its key in the image store. A flagged image is black."""
 
     image_index: int
     seed: int
@@ -72,6 +70,17 @@ class JobImage:
     content_type: str
     flagged: bool
     revised_prompt: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobResult:
+    """What a run of a job came to: the stored images, and how they came about."""
+
+    images: tuple[JobImage, ...]
+    engine: str
+    safety: Mapping[str, object]
+    warnings: tuple[str, ...]
+    expanded_prompt: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,20 +112,20 @@ class Job:
     client_request_id: str | None = None
     idempotency_key: str | None = None
     webhook_url: str | None = None
-    deliver_inline: bool = False
+    inline_images: bool = False
     respond_async: bool = False
     num_attempts: int = 0
     replayed: bool = False
 
     @property
     def collectable(self) -> bool:
-        """Whether anybody can still fetch the result after the connection of the request is gone."""
+        """Whether the result can still be fetched after the connection of the request is gone."""
         return self.respond_async or self.idempotency_key is not None or self.webhook_url is not None
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepDone:
-    """Step `step` of `num_steps` (counted from 1) of one image is done; `preview_png` is a small picture, if asked."""
+    """Step `step` of `num_steps`, counted from 1, of one image is done; `preview_png` is a small image, on request."""
 
     image_index: int
     step: int
@@ -126,14 +135,15 @@ class StepDone:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageDone:
-    """One picture is stored and can be fetched."""
+    """One image is stored and can be fetched. `so_far` is the result of a job that is not finished."""
 
     image: JobImage
+    so_far: JobResult | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """The job is over, well or not; always the last event."""
+    """The job is over, with success or without; always the last event."""
 
     job: Job
 
@@ -141,6 +151,6 @@ class Finished:
 JobEvent = StepDone | ImageDone | Finished
 
 
-def new_job_id() -> str:
-    """Draw an unguessable id of 21 letters and digits."""
+def sample_job_id() -> str:
+    """Return a random id of 21 letters and digits that nobody can guess."""
     return "".join(secrets.choice(_ID_ALPHABET) for _ in range(JOB_ID_LENGTH))

@@ -1,6 +1,7 @@
-"""How a job's status may change, and that credits move with it: each function is one transaction's work.
+"""The moves of a job from status to status, and of its credits with it.
 
-Knows nothing of queues, engines or time: the caller brings the connection and the clock's reading.
+Each function works inside the caller's transaction, at the moment that the caller's clock shows. An image that is
+handed out before the job's end is charged however the job ends; a job that ends without one costs nothing.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,18 +12,21 @@ from typing import Any
 from sqlalchemy import Connection
 
 from danqing.accounts import credits
+from danqing.accounts.api_keys import is_live, lock_live_key
 from danqing.accounts.pricing import Price
 from danqing.errors import Cancelled, IdempotencyConflict, IdempotencyMismatch, NotFound, ServiceError
 from danqing.jobs import deliveries, queries
-from danqing.jobs.job import Job, JobImage, JobStatus, Submission
+from danqing.jobs.job import Job, JobImage, JobResult, JobStatus, Submission
 
+DEAD_KEY = "The API key of this job was revoked or disabled before it was drawn."
 IDEMPOTENCY_LIFETIME = timedelta(hours=24)
-# The first try and, after a crash of the process that worked on it, one more.
-MAX_ATTEMPTS = 2
+# The first attempt and, after a crash of the process that worked on it, one more.
+MAX_JOB_ATTEMPTS = 2
 
 # Every move a job may make. A finished job makes none, which is why its hold settles once.
 ALLOWED_MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
-    JobStatus.QUEUED: frozenset({JobStatus.QUEUED, JobStatus.GENERATING, JobStatus.ERROR, JobStatus.CANCELLED}),
+    # A job that was taken over may be completed while it waits: by the images that its first attempt handed out.
+    JobStatus.QUEUED: frozenset(JobStatus),
     JobStatus.GENERATING: frozenset({JobStatus.QUEUED, JobStatus.COMPLETED, JobStatus.ERROR, JobStatus.CANCELLED}),
     JobStatus.COMPLETED: frozenset(),
     JobStatus.ERROR: frozenset(),
@@ -36,21 +40,10 @@ class LostJob(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
-    """Who works on a job, and until when nobody else may take it over."""
+    """The process that works on a job, and until when no other may take it over."""
 
     owner: str
     expires_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drawing:
-    """What drawing a job brought: the stored images, and how they came about."""
-
-    images: tuple[JobImage, ...]
-    engine: str
-    safety: Mapping[str, object]
-    warnings: tuple[str, ...]
-    expanded_prompt: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +57,8 @@ class Recovered:
 def find_replay(conn: Connection, submission: Submission, *, now: datetime) -> Job | None:
     """Find the job that the submission's idempotency key already stands for.
 
-    A failed or cancelled job has freed its key: trying again is what the key is for.
-    Raises IdempotencyMismatch for another body, IdempotencyConflict while the first request still waits for its answer.
+    A failed or cancelled job has freed its key for retries.
+    Raises IdempotencyMismatch for another body, IdempotencyConflict while the first request is still running.
     """
     if submission.idempotency_key is None:
         return None
@@ -98,8 +91,11 @@ def submit(
 ) -> Job:
     """Hold the credits and write the job, or find the one of the same idempotency key.
 
-    Raises InsufficientCredits, SpendLimitReached, IdempotencyMismatch, IdempotencyConflict.
+    Raises InvalidApiKey for a key that was revoked or disabled meanwhile, InsufficientCredits, SpendLimitReached,
+    IdempotencyMismatch, IdempotencyConflict.
     """
+    # Submissions with one API key come one after the other, so that each sees the idempotency keys of those before it.
+    lock_live_key(conn, submission.api_key_id)
     replay = find_replay(conn, submission, now=now)
     if replay is not None:
         return replay
@@ -119,59 +115,57 @@ def submit(
 
 
 def start(conn: Connection, job: Job, *, lease: Lease, now: datetime) -> Job:
-    """Begin to draw. Raises LostJob."""
+    """Begin an attempt, or cancel a job whose API key was revoked or disabled meanwhile. Raises LostJob."""
+    if not is_live(conn, job.api_key_id):
+        return cancel(conn, job.id, now=now, reason=Cancelled(DEAD_KEY))
     values = {"started_at": now, "num_attempts": job.num_attempts + 1, "lease_expires_at": lease.expires_at}
     return _move(conn, job.id, JobStatus.GENERATING, owner=lease.owner, values=values)
 
 
-def succeed(conn: Connection, job: Job, drawing: Drawing, *, lease_owner: str, now: datetime) -> Job:
-    """Complete the job and charge for the images that there are. Raises LostJob."""
-    image_credits = job.price_credits // job.request.num_images
-    charged_credits = image_credits * len(drawing.images)
+def succeed(conn: Connection, job: Job, result: JobResult, *, lease_owner: str, now: datetime) -> Job:
+    """Complete the job and charge for the images of its result. Raises LostJob."""
     return _finish(
         conn,
-        job.id,
+        job,
         JobStatus.COMPLETED,
         lease_owner=lease_owner,
         now=now,
-        charged_credits=charged_credits,
-        images=[asdict(image) for image in drawing.images],
-        engine=drawing.engine,
-        safety=dict(drawing.safety),
-        warnings=list(drawing.warnings),
-        expanded_prompt=drawing.expanded_prompt,
+        num_images=len(result.images),
+        **_result_values(result),
     )
+
+
+def hand_out(conn: Connection, job_id: str, image: JobImage, *, so_far: JobResult, lease_owner: str) -> None:
+    """Note that an image is handed out before the job's end. Raises LostJob: then it must not be."""
+    job = queries.lock_job(conn, job_id)
+    if job is None:
+        raise LostJob(job_id)
+    if image in job.images:
+        return
+    values = _result_values(replace(so_far, images=(*job.images, image)))
+    generating = [JobStatus.GENERATING]
+    if queries.move_job(conn, job_id, from_statuses=generating, lease_owner=lease_owner, values=values) is None:
+        raise LostJob(job_id)
 
 
 def fail(conn: Connection, job: Job, error: ServiceError, *, lease_owner: str | None, now: datetime) -> Job:
-    """End the job with an error and release its hold. Raises LostJob."""
-    return _finish(
-        conn,
-        job.id,
-        JobStatus.ERROR,
-        lease_owner=lease_owner,
-        now=now,
-        error_code=error.code,
-        error_message=error.message,
-    )
+    """End the job with an error and release its hold, or complete it by the images handed out. Raises LostJob."""
+    return _end_early(conn, job.id, JobStatus.ERROR, error, lease_owner=lease_owner, now=now)
 
 
-def cancel(conn: Connection, job_id: str, *, now: datetime) -> Job:
-    """End the job at its owner's wish, whichever process works on it, and release its hold. Raises LostJob."""
-    reason = Cancelled()
-    return _finish(
-        conn,
-        job_id,
-        JobStatus.CANCELLED,
-        lease_owner=None,
-        now=now,
-        error_code=reason.code,
-        error_message=reason.message,
-    )
+def cancel(conn: Connection, job_id: str, *, now: datetime, reason: Cancelled | None = None) -> Job:
+    """End the job at its owner's request, whichever process works on it, as `fail` does. Raises LostJob."""
+    return _end_early(conn, job_id, JobStatus.CANCELLED, reason or Cancelled(), lease_owner=None, now=now)
+
+
+def cancel_dead_keys(conn: Connection, job_ids: Collection[str], *, now: datetime) -> list[Job]:
+    """Cancel those of the jobs that wait in the queue and whose API key was revoked or disabled."""
+    dead = queries.find_jobs_of_dead_keys(conn, job_ids)
+    return [cancel(conn, job_id, now=now, reason=Cancelled(DEAD_KEY)) for job_id in dead]
 
 
 def hand_back(conn: Connection, job: Job, *, lease_owner: str, now: datetime) -> Job:
-    """Let any process take the job over at once, as if it had not been tried here. Raises LostJob."""
+    """Let any process take the job over at once, as if there had been no attempt here. Raises LostJob."""
     num_attempts = job.num_attempts - (job.status is JobStatus.GENERATING)
     values = {"started_at": None, "num_attempts": num_attempts, "lease_expires_at": now - timedelta(microseconds=1)}
     return _move(conn, job.id, JobStatus.QUEUED, owner=lease_owner, values=values)
@@ -180,15 +174,15 @@ def hand_back(conn: Connection, job: Job, *, lease_owner: str, now: datetime) ->
 def recover(conn: Connection, *, lease: Lease, at_work: Collection[str], now: datetime, limit: int) -> Recovered:
     """Take over, or end, at most `limit` jobs whose owner has not renewed its lease, but none that we are `at_work` on.
 
-    A job is tried once more. One whose result nobody could collect, because its connection died with its owner,
-    ends instead: drawing it would charge for a picture that nobody gets. Forgets old idempotency keys as well.
+    A job gets one more attempt. A job whose result cannot be collected, because its connection died with its owner,
+    ends instead: drawing it would charge for images that nobody gets. Forgets old idempotency keys as well.
     """
     queries.delete_idempotency_keys(conn, created_before=now - IDEMPOTENCY_LIFETIME)
     requeued, failed = [], []
     lost = queries.lock_lost_jobs(conn, now=now, without=at_work, limit=limit)
     # Every process settles in the order of accounts, so that two of them never wait for each other.
     for job in sorted(lost, key=lambda job: (job.account_id, job.created_at)):
-        if job.collectable and job.num_attempts < MAX_ATTEMPTS:
+        if job.collectable and job.num_attempts < MAX_JOB_ATTEMPTS:
             taken = {"lease_owner": lease.owner, "lease_expires_at": lease.expires_at, "started_at": None}
             requeued.append(_move(conn, job.id, JobStatus.QUEUED, owner=None, values=taken))
         else:
@@ -222,14 +216,14 @@ def _new_job(submission: Submission, *, price: Price, safety: Mapping[str, objec
         client_request_id=submission.client_request_id,
         idempotency_key=submission.idempotency_key,
         webhook_url=submission.webhook_url,
-        deliver_inline=submission.deliver_inline,
+        inline_images=submission.inline_images,
         respond_async=submission.respond_async,
     )
 
 
 def _remember(conn: Connection, submission: Submission, *, idempotency_key: str, now: datetime) -> None:
     key = {"api_key_id": submission.api_key_id, "path": submission.path, "idempotency_key": idempotency_key}
-    # What it stood for is too old, or failed: `find_replay` has let it pass.
+    # The job that it stood for is too old, or failed: `find_replay` has let it pass.
     queries.delete_idempotency_key(conn, **key)
     remembered = {
         **key,
@@ -237,9 +231,7 @@ def _remember(conn: Connection, submission: Submission, *, idempotency_key: str,
         "body_fingerprint": submission.body_fingerprint,
         "created_at": now,
     }
-    if not queries.insert_idempotency_key(conn, remembered):
-        # Another process took the key after we looked.
-        raise IdempotencyConflict(retry_after_seconds=1)
+    queries.insert_idempotency_key(conn, remembered)
 
 
 def _move(conn: Connection, job_id: str, to_status: JobStatus, *, owner: str | None, values: Mapping[str, Any]) -> Job:
@@ -251,20 +243,59 @@ def _move(conn: Connection, job_id: str, to_status: JobStatus, *, owner: str | N
     return job
 
 
+def _end_early(
+    conn: Connection, job_id: str, to_status: JobStatus, error: ServiceError, *, lease_owner: str | None, now: datetime
+) -> Job:
+    job = queries.lock_job(conn, job_id)
+    if job is None:
+        raise LostJob(job_id)
+    if not job.images:
+        values = {"error_code": error.code, "error_message": error.message}
+        return _finish(conn, job, to_status, lease_owner=lease_owner, now=now, num_images=0, **values)
+    warnings = [*job.warnings, missing_images_warning(job, num_images=len(job.images), reason=error.message)]
+    return _finish(
+        conn,
+        job,
+        JobStatus.COMPLETED,
+        lease_owner=lease_owner,
+        now=now,
+        num_images=len(job.images),
+        warnings=warnings,
+    )
+
+
+def missing_images_warning(job: Job, *, num_images: int, reason: str) -> str:
+    """Return the warning of a job that ended with so many images, fewer than were asked for."""
+    num_missing = job.request.num_images - num_images
+    return f"{num_missing} of the images failed and are not charged. {reason}".strip()
+
+
+def _result_values(result: JobResult) -> dict[str, Any]:
+    images = sorted(result.images, key=lambda image: image.image_index)
+    return {
+        "images": [asdict(image) for image in images],
+        "engine": result.engine,
+        "safety": dict(result.safety),
+        "warnings": list(result.warnings),
+        "expanded_prompt": result.expanded_prompt,
+    }
+
+
 def _finish(
     conn: Connection,
-    job_id: str,
+    job: Job,
     to_status: JobStatus,
     *,
     lease_owner: str | None,
     now: datetime,
-    charged_credits: int = 0,
+    num_images: int,
     **values: Any,
 ) -> Job:
+    charged_credits = job.price_credits // job.request.num_images * num_images
     values |= {"charged_credits": charged_credits, "finished_at": now, "lease_owner": None, "lease_expires_at": None}
-    job = _move(conn, job_id, to_status, owner=lease_owner, values=values)
-    settled = credits.settle(conn, hold_id=job_id, captured_credits=charged_credits, now=now)
-    assert settled, f"the hold of unfinished job {job_id} was settled"
-    if job.webhook_url is not None:
-        deliveries.schedule(conn, job, now=now)
-    return job
+    finished = _move(conn, job.id, to_status, owner=lease_owner, values=values)
+    settled = credits.settle(conn, hold_id=job.id, captured_credits=charged_credits, now=now)
+    assert settled, f"the hold of unfinished job {job.id} was settled"
+    if finished.webhook_url is not None:
+        deliveries.schedule(conn, finished, now=now)
+    return finished

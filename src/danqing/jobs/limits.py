@@ -1,4 +1,4 @@
-"""Every bound of the job system, as plain values. Knows nothing of where they come from."""
+"""The limits of the job system."""
 
 from dataclasses import dataclass
 

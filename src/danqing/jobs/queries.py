@@ -1,4 +1,4 @@
-"""The SQL of jobs, and of the reports that join them with the ledger. Decides nothing."""
+"""The SQL of jobs, their idempotency keys and their webhooks. The rules are in the modules that call it."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
-from danqing.accounts.tables import holds, settlements, transfers
+from danqing.accounts.tables import api_keys
 from danqing.jobs.job import Job, JobImage, JobStatus, Origin
 from danqing.jobs.tables import idempotency_keys, jobs, webhook_deliveries
 from danqing.pictures.request import ImageRequest
@@ -34,6 +33,12 @@ def find_job(conn: Connection, job_id: str) -> Job | None:
     return None if row is None else job_from_row(row)
 
 
+def lock_job(conn: Connection, job_id: str) -> Job | None:
+    """Read a job and let no other transaction change it until this one ends."""
+    row = conn.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
+    return None if row is None else job_from_row(row)
+
+
 def move_job(
     conn: Connection, job_id: str, *, from_statuses: Collection[JobStatus], lease_owner: str | None, values: Values
 ) -> Job | None:
@@ -43,6 +48,18 @@ def move_job(
         condition = and_(condition, jobs.c.lease_owner == lease_owner)
     row = conn.execute(update(jobs).where(condition).values(values).returning(*jobs.c)).one_or_none()
     return None if row is None else job_from_row(row)
+
+
+def find_jobs_of_dead_keys(conn: Connection, job_ids: Collection[str]) -> list[str]:
+    """Read which of the jobs are queued under a revoked or disabled key, and keep other transactions from moving them.
+
+    In the order of accounts, like all that settles several jobs.
+    """
+    dead = or_(api_keys.c.disabled, api_keys.c.revoked_at.is_not(None))
+    queued = and_(jobs.c.id.in_(job_ids), jobs.c.status == JobStatus.QUEUED)
+    found = select(jobs.c.id).join(api_keys, api_keys.c.prefix == jobs.c.api_key_id).where(queued, dead)
+    found = found.order_by(jobs.c.account_id, jobs.c.created_at).with_for_update(of=jobs)
+    return list(conn.execute(found).scalars())
 
 
 def renew_leases(
@@ -61,10 +78,9 @@ def lock_lost_jobs(conn: Connection, *, now: datetime, without: Collection[str],
     return [job_from_row(row) for row in conn.execute(oldest)]
 
 
-def insert_idempotency_key(conn: Connection, values: Values) -> bool:
-    """Remember which job a key stands for; False when it stands for another already."""
-    dialect = sqlite if conn.dialect.name == "sqlite" else postgresql
-    return conn.execute(dialect.insert(idempotency_keys).values(values).on_conflict_do_nothing()).rowcount == 1
+def insert_idempotency_key(conn: Connection, values: Values) -> None:
+    """Remember which job a key stands for."""
+    conn.execute(insert(idempotency_keys).values(values))
 
 
 def find_idempotency_key(conn: Connection, *, api_key_id: str, path: str, idempotency_key: str) -> Row[Any] | None:
@@ -99,95 +115,57 @@ def insert_delivery(conn: Connection, values: Values) -> None:
     conn.execute(insert(webhook_deliveries).values(values))
 
 
-def lock_due_deliveries(conn: Connection, *, now: datetime, limit: int) -> list[Row[Any]]:
-    """Read webhooks whose time has come, and keep other processes from doing the same."""
-    due = webhook_deliveries.c.next_attempt_at <= now
-    oldest = select(webhook_deliveries).where(due).order_by(webhook_deliveries.c.next_attempt_at).limit(limit)
-    return list(conn.execute(oldest.with_for_update(skip_locked=True)))
+def lock_due_deliveries(
+    conn: Connection,
+    *,
+    now: datetime,
+    without_accounts: Collection[str],
+    without_receivers: Collection[str],
+    max_per_account: int,
+    max_per_receiver: int,
+    limit: int,
+) -> list[Row[Any]]:
+    """Read due webhooks with their account, and keep other processes from doing the same.
+
+    The oldest of each receiver, and of these the oldest of each account: a backlog of one hides no other.
+    """
+    deliveries = webhook_deliveries
+    due = deliveries.c.next_attempt_at <= now
+    age = (deliveries.c.next_attempt_at, deliveries.c.id)
+    # Deliveries from before the column was there count each by itself.
+    receiver = func.coalesce(func.nullif(deliveries.c.receiver, ""), deliveries.c.id)
+    receiver_rank = func.row_number().over(partition_by=receiver, order_by=age).label("receiver_rank")
+    by_receiver = (
+        select(deliveries.c.id, deliveries.c.next_attempt_at, jobs.c.account_id, receiver_rank)
+        .join(jobs, jobs.c.id == deliveries.c.job_id)
+        .where(due, deliveries.c.receiver.not_in(without_receivers), jobs.c.account_id.not_in(without_accounts))
+        .subquery()
+    )
+    oldest = (by_receiver.c.next_attempt_at, by_receiver.c.id)
+    account_rank = func.row_number().over(partition_by=by_receiver.c.account_id, order_by=oldest).label("account_rank")
+    by_account = (
+        select(by_receiver.c.id, by_receiver.c.account_id, account_rank)
+        .where(by_receiver.c.receiver_rank <= max_per_receiver)
+        .subquery()
+    )
+    chosen = (
+        select(deliveries, by_account.c.account_id)
+        .join(by_account, by_account.c.id == deliveries.c.id)
+        .where(due, by_account.c.account_rank <= max_per_account)
+        .order_by(by_account.c.account_rank, deliveries.c.next_attempt_at)
+        .limit(limit)
+    )
+    return list(conn.execute(chosen.with_for_update(of=deliveries, skip_locked=True)))
+
+
+def find_delivery(conn: Connection, job_id: str) -> Row[Any] | None:
+    """Read the webhook of a job."""
+    return conn.execute(select(webhook_deliveries).where(webhook_deliveries.c.job_id == job_id)).one_or_none()
 
 
 def update_delivery(conn: Connection, delivery_id: str, values: Values) -> None:
     """Write how a webhook stands."""
     conn.execute(update(webhook_deliveries).where(webhook_deliveries.c.id == delivery_id).values(values))
-
-
-def list_jobs(
-    conn: Connection,
-    *,
-    account_id: str,
-    created_from: datetime,
-    statuses: Collection[JobStatus],
-    limit: int,
-    offset: int,
-) -> list[Job]:
-    """Read an account's jobs, newest first."""
-    chosen = and_(jobs.c.account_id == account_id, jobs.c.created_at >= created_from, jobs.c.status.in_(statuses))
-    page = select(jobs).where(chosen).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit).offset(offset)
-    return [job_from_row(row) for row in conn.execute(page)]
-
-
-def count_jobs(conn: Connection, *, account_id: str, created_from: datetime, statuses: Collection[JobStatus]) -> int:
-    """Count what `list_jobs` would list without a limit."""
-    chosen = and_(jobs.c.account_id == account_id, jobs.c.created_at >= created_from, jobs.c.status.in_(statuses))
-    return conn.execute(select(func.count()).select_from(jobs).where(chosen)).scalar_one()
-
-
-def sum_jobs(conn: Connection, *, account_id: str, created_from: datetime) -> list[Row[Any]]:
-    """Count jobs and sum their charges by model and status."""
-    totals = select(
-        jobs.c.model,
-        jobs.c.status,
-        func.count().label("num_requests"),
-        func.sum(jobs.c.charged_credits).label("charged_credits"),
-    )
-    chosen = and_(jobs.c.account_id == account_id, jobs.c.created_at >= created_from)
-    by_model = totals.where(chosen).group_by(jobs.c.model, jobs.c.status).order_by(jobs.c.model, jobs.c.status)
-    return list(conn.execute(by_model))
-
-
-def list_transfers(
-    conn: Connection,
-    *,
-    account_id: str,
-    kinds: Collection[str],
-    created_from: datetime | None,
-    created_to: datetime | None,
-    before: tuple[datetime, str] | None,
-    limit: int,
-) -> list[Row[Any]]:
-    """Read transfers of some kinds, newest first, with the model of their job; `before` is the last row seen."""
-    page = select(transfers, jobs.c.model).outerjoin(jobs, jobs.c.id == transfers.c.hold_id)
-    page = page.where(transfers.c.account_id == account_id, transfers.c.kind.in_(kinds))
-    if created_from is not None:
-        page = page.where(transfers.c.created_at >= created_from)
-    if created_to is not None:
-        page = page.where(transfers.c.created_at < created_to)
-    if before is not None:
-        created_at, transfer_id = before
-        page = page.where(
-            or_(
-                transfers.c.created_at < created_at,
-                and_(transfers.c.created_at == created_at, transfers.c.id < transfer_id),
-            )
-        )
-    return list(conn.execute(page.order_by(transfers.c.created_at.desc(), transfers.c.id.desc()).limit(limit)))
-
-
-def compare_jobs_with_holds(conn: Connection) -> list[Row[Any]]:
-    """Give every job, and every hold without one, with what the ledger says about it."""
-    columns = (
-        func.coalesce(jobs.c.id, holds.c.id).label("id"),
-        jobs.c.status,
-        jobs.c.price_credits,
-        jobs.c.charged_credits,
-        holds.c.amount_credits,
-        settlements.c.captured_credits,
-    )
-    with_job = select(*columns).outerjoin(holds, holds.c.id == jobs.c.id)
-    with_job = with_job.outerjoin(settlements, settlements.c.hold_id == holds.c.id)
-    without = select(*columns).select_from(holds).outerjoin(jobs, jobs.c.id == holds.c.id)
-    without = without.outerjoin(settlements, settlements.c.hold_id == holds.c.id).where(jobs.c.id.is_(None))
-    return [*conn.execute(with_job), *conn.execute(without)]
 
 
 def job_from_row(row: Row[Any]) -> Job:

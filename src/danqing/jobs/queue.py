@@ -1,18 +1,26 @@
-"""Which job is next: a bounded queue that takes turns between accounts. Knows jobs only as ids with an owner.
+"""The queue of jobs: bounded, fair between accounts, with an estimate of how long a refused caller should wait.
 
-For one event loop; not for several threads.
+Jobs are ids with an account here. For one event loop; not for several threads.
 """
 
 import asyncio
-from collections import OrderedDict, deque
+import math
+from collections import Counter, OrderedDict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from danqing.errors import Overloaded, RateLimitExceeded
+
+# Clients give up on a longer Retry-After.
+MAX_RETRY_AFTER_SECONDS = 120
+# How much the latest job counts in the average duration.
+DURATION_WEIGHT = 0.2
 
 
 class FairQueue:
     """First come, first served within an account; one job of each account in turn between them.
 
-    A place is reserved before the job is written, so that a full queue refuses before anything is held.
+    A slot is reserved before the job is written, so that a full queue refuses before any credits are held.
     """
 
     def __init__(self, *, max_jobs: int, max_jobs_per_account: int) -> None:
@@ -20,7 +28,7 @@ class FairQueue:
         self._max_jobs_per_account = max_jobs_per_account
         # The account whose turn it is comes first.
         self._waiting: OrderedDict[str, deque[str]] = OrderedDict()
-        self._reserved: dict[str, int] = {}
+        self._reserved: Counter[str] = Counter()
         self._not_empty = asyncio.Event()
 
     def __len__(self) -> int:
@@ -28,15 +36,16 @@ class FairQueue:
 
     @property
     def num_free(self) -> int:
-        """How many more places can be reserved."""
-        return self._max_jobs - len(self) - sum(self._reserved.values())
+        """How many more slots can be reserved."""
+        return self._max_jobs - len(self) - self._reserved.total()
 
-    def reserve(self, account_id: str, *, retry_after_seconds: int) -> None:
-        """Take a place for a job to come.
+    @contextmanager
+    def slot(self, account_id: str, *, retry_after_seconds: int) -> Iterator[None]:
+        """Reserve a slot for the job that is written meanwhile; `put` it before the end.
 
         Raises RateLimitExceeded when the account has its share already, Overloaded when the queue is full.
         """
-        num_own = len(self._waiting.get(account_id, ())) + self._reserved.get(account_id, 0)
+        num_own = len(self._waiting.get(account_id, ())) + self._reserved[account_id]
         if num_own >= self._max_jobs_per_account:
             raise RateLimitExceeded(
                 f"This account has {num_own} requests waiting, the most it may have.",
@@ -44,16 +53,16 @@ class FairQueue:
             )
         if self.num_free <= 0:
             raise Overloaded(retry_after_seconds=retry_after_seconds)
-        self._reserved[account_id] = self._reserved.get(account_id, 0) + 1
-
-    def give_up(self, account_id: str) -> None:
-        """Return a reserved place that no job will take."""
-        self._reserved[account_id] -= 1
-        if not self._reserved[account_id]:
-            del self._reserved[account_id]
+        self._reserved[account_id] += 1
+        try:
+            yield
+        finally:
+            self._reserved[account_id] -= 1
+            # Accounts come and go; only those with a reserved slot are remembered.
+            self._reserved += Counter()
 
     def put(self, job_id: str, *, account_id: str) -> None:
-        """Let a job wait. Whoever reserved a place for it gives that up first."""
+        """Let a job wait, whether or not a slot is free: a job that is written must not be lost."""
         self._waiting.setdefault(account_id, deque()).append(job_id)
         self._not_empty.set()
 
@@ -77,3 +86,20 @@ class FairQueue:
         if not job_ids:
             del self._waiting[account_id]
         return True
+
+
+class WaitEstimate:
+    """How long the queue takes, from the durations of the latest jobs."""
+
+    def __init__(self, *, max_concurrent_jobs: int) -> None:
+        self._max_concurrent_jobs = max_concurrent_jobs
+        self._job_seconds = 1.0
+
+    def job_took(self, seconds: float) -> None:
+        """Count the time that a job spent in the engine."""
+        self._job_seconds += DURATION_WEIGHT * (seconds - self._job_seconds)
+
+    def retry_after_seconds(self, *, num_ahead: int) -> int:
+        """Return when a caller with so many jobs ahead may hope for a slot."""
+        seconds = num_ahead * self._job_seconds / self._max_concurrent_jobs
+        return max(1, min(MAX_RETRY_AFTER_SECONDS, math.ceil(seconds)))

@@ -1,21 +1,22 @@
-"""Draws one job: expands and checks its prompt, follows the engine, checks, encodes and stores each image.
+"""The run of a job: expands and checks its prompt, follows the engine, checks, encodes and stores each image.
 
-Knows nothing of the database: what comes out is a Drawing or an error, and no file without a Drawing.
+It ends with a JobResult or an error. The files that the job does not name in the end are discarded by its worker.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import aclosing
 from dataclasses import replace
 
 from danqing.engine.interface import ImageResult, Progress
 from danqing.errors import ModerationBlocked, ServiceError
-from danqing.jobs.job import ImageDone, Job, JobEvent, JobImage, StepDone
-from danqing.jobs.lifecycle import Drawing
+from danqing.jobs.job import ImageDone, Job, JobEvent, JobImage, JobResult, StepDone
+from danqing.jobs.lifecycle import missing_images_warning
 from danqing.jobs.ports import JobParts
 from danqing.pictures.encoding import Provenance, encode, encode_preview
 from danqing.pictures.raster import Raster, blackened
+from danqing.prompts.expander import ExpandedPrompt
 
 logger = logging.getLogger(__name__)
 
@@ -32,70 +33,85 @@ class JobRunner:
         self._request = job.request
         self._parts = parts
         self._publish = publish
-        self._images: list[JobImage] = []
+        # An earlier attempt may have handed out some.
+        self._images = list(job.images)
         self._failures: list[ServiceError] = []
         self._warnings = list(job.warnings)
         self._safety = dict(job.safety)
-        self._expanded_prompt: str | None = None
+        self._expanded = ExpandedPrompt(prompt=job.request.prompt)
 
-    async def draw(self) -> Drawing:
-        """Draw until the images are stored. Cancelling ends the engine's work within one step.
+    @property
+    def has_images(self) -> bool:
+        """Whether any image is stored."""
+        return bool(self._images)
+
+    async def run(self) -> JobResult:
+        """Draw and store the images. Cancelling ends the engine's work within one step.
 
         An image that fails among several is left out with a warning; when none is left, its error is raised.
         """
-        try:
-            await self._expand()
-            await self._follow_engine()
-            if not self._images:
-                raise self._failures[0] if self._failures else ServiceError("The engine drew nothing.")
-            return self._drawing()
-        except BaseException:
-            await self.discard()
-            raise
-
-    async def discard(self) -> None:
-        """Delete what was stored: nobody will be charged for it, so nobody gets it."""
         for image in self._images:
+            self._publish(ImageDone(image=image, so_far=self._result()))
+        await self._expand()
+        await self._follow_engine()
+        if not self._images:
+            raise self._failures[0] if self._failures else ServiceError("The engine drew nothing.")
+        num_images = len(self._images)
+        if num_images < self._request.num_images:
+            reason = "; ".join(error.message for error in self._failures)
+            self._warnings.append(missing_images_warning(self._job, num_images=num_images, reason=reason))
+        return self._result()
+
+    async def discard(self, *, keep: Collection[JobImage]) -> None:
+        """Delete the stored images but those to keep."""
+        for image in self._images:
+            if image in keep:
+                continue
             try:
                 await self._parts.store.delete(image.path)
             except Exception:
-                # The store's own clean-up takes it when its lifetime is over.
+                # The store's clean-up deletes it when its lifetime is over.
                 logger.warning("could not delete %s of job %s", image.path, self._job.id, exc_info=True)
 
     async def _expand(self) -> None:
         if not self._request.enable_prompt_expansion:
             return
-        prompt = self._request.prompt
-        expanded = await self._parts.expander.expand(prompt, seed=self._request.seed)
-        if expanded.warning is not None:
+        expanded = await self._parts.expander.expand(self._request)
+        # An earlier attempt may have had the same warning.
+        if expanded.warning is not None and expanded.warning not in self._warnings:
             self._warnings.append(expanded.warning)
-        if expanded.prompt == prompt:
-            return
+        thought = expanded.expansion.thought if expanded.expansion else None
         switched_off = not self._request.enable_safety_checker
-        verdict = await self._parts.prompt_check.check(expanded.prompt, essential_only=switched_off)
-        if not verdict.allowed:
-            raise ModerationBlocked(verdict.reason)
-        self._expanded_prompt = expanded.prompt
+        for text in (expanded.caption, thought):
+            if text is None or text == self._request.prompt:
+                continue
+            verdict = await self._parts.prompt_check.check(
+                text, negative_prompt=self._request.negative_prompt, essential_only=switched_off
+            )
+            if not verdict.allowed:
+                raise ModerationBlocked(verdict.reason)
+        self._expanded = expanded
 
     async def _follow_engine(self) -> None:
-        request = replace(self._request, prompt=self._expanded_prompt or self._request.prompt)
-        seen: set[int] = set()
+        request = replace(self._request, prompt=self._expanded.prompt)
+        expansion = self._expanded.expansion
+        seen = {image.image_index for image in self._images}
         # The engine draws on while finished images are checked, encoded and stored.
-        async with asyncio.TaskGroup() as deliveries:
+        async with asyncio.TaskGroup() as finishing:
             try:
-                async with aclosing(self._parts.engine.generate(request)) as events:
+                async with aclosing(self._parts.engine.generate(request, expansion=expansion)) as events:
                     async for event in events:
                         if isinstance(event, Progress):
-                            await self._tell_progress(event)
+                            await self._publish_step(event)
                         elif event.image_index not in seen:
                             # An engine that had to start again draws the same images again.
                             seen.add(event.image_index)
-                            deliveries.create_task(self._deliver(event))
+                            finishing.create_task(self._finish_image(event))
             except ServiceError as error:
-                # What is drawn already can still be delivered.
+                # Images that are drawn already are still finished.
                 self._failures.append(error)
 
-    async def _tell_progress(self, progress: Progress) -> None:
+    async def _publish_step(self, progress: Progress) -> None:
         preview = progress.preview
         self._publish(
             StepDone(
@@ -106,14 +122,14 @@ class JobRunner:
             )
         )
 
-    async def _deliver(self, result: ImageResult) -> None:
+    async def _finish_image(self, result: ImageResult) -> None:
         try:
             image = await self._store(result, *await self._checked(result.raster))
         except ServiceError as error:
             self._failures.append(error)
             return
         self._images.append(image)
-        self._publish(ImageDone(image=image))
+        self._publish(ImageDone(image=image, so_far=self._result()))
 
     async def _checked(self, raster: Raster) -> tuple[Raster, bool]:
         if not self._request.enable_safety_checker:
@@ -140,23 +156,24 @@ class JobRunner:
             height_px=raster.height_px,
             content_type=encoded.content_type,
             flagged=flagged,
-            revised_prompt=self._expanded_prompt,
+            revised_prompt=self._revised_prompt,
         )
 
     @property
+    def _revised_prompt(self) -> str | None:
+        caption = self._expanded.caption
+        return caption if caption != self._request.prompt else None
+
+    @property
     def _model(self) -> str:
-        # Asked for once there is a picture: a model that is still loading has a name and no description.
+        # Read once there is an image: a model that is still loading has a name and no description.
         return self._parts.engine.status().model
 
-    def _drawing(self) -> Drawing:
-        num_missing = self._request.num_images - len(self._images)
-        if num_missing:
-            reasons = "; ".join(error.message for error in self._failures)
-            self._warnings.append(f"{num_missing} of the images failed and are not charged. {reasons}".strip())
-        return Drawing(
-            images=tuple(sorted(self._images, key=lambda image: image.image_index)),
+    def _result(self) -> JobResult:
+        return JobResult(
+            images=tuple(self._images),
             engine=self._model,
-            safety=self._safety,
+            safety=dict(self._safety),
             warnings=tuple(self._warnings),
-            expanded_prompt=self._expanded_prompt,
+            expanded_prompt=self._revised_prompt,
         )

@@ -1,11 +1,12 @@
-"""Everything the edge may do with jobs. Joins the database and the dispatcher; knows nothing of HTTP.
+"""The job service: takes submissions, runs them, and tells their callers how they are going.
 
 Database work happens in threads; the event loop never waits for a disk.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator
+from contextlib import aclosing, suppress
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -13,21 +14,25 @@ from sqlalchemy import Connection
 from danqing.accounts.pricing import Price
 from danqing.database import Database
 from danqing.errors import ModerationBlocked, NotFound, Overloaded
-from danqing.jobs import lifecycle
-from danqing.jobs.dispatcher import Dispatcher
+from danqing.jobs import deliveries, lifecycle
+from danqing.jobs.deliveries import WebhookState
 from danqing.jobs.job import Finished, ImageDone, Job, JobEvent, Submission
+from danqing.jobs.leases import Heartbeat, LeaseTerms
 from danqing.jobs.lifecycle import LostJob
 from danqing.jobs.limits import JobLimits
+from danqing.jobs.local_jobs import LocalJobs
+from danqing.jobs.outcomes import Outcomes
 from danqing.jobs.ports import JobParts
 from danqing.jobs.runner import CHECK_IS_OFF
-from danqing.jobs.webhook_targets import require_webhook_url
+from danqing.jobs.webhook_targets import WebhookTargets
+from danqing.jobs.workers import Workers
 
 # How often to look at a job that another process works on.
 REMOTE_POLL_SECONDS = 0.5
 
 
 class JobService:
-    """Takes submissions, runs them, and tells how they are going."""
+    """The interface of the job system to HTTP and the command line."""
 
     def __init__(
         self,
@@ -37,36 +42,74 @@ class JobService:
         limits: JobLimits,
         price: Price,
         clock: Callable[[], datetime],
+        webhook_targets: WebhookTargets | None = None,
     ) -> None:
-        """Hold the parts; nothing runs before `start`."""
+        """Connect the parts; nothing runs before `start`. By default, webhooks go to public addresses alone."""
         self._database = database
-        self._parts = parts
+        self._prompt_check = parts.prompt_check
         self._price = price
         self._clock = clock
-        self._dispatcher = Dispatcher(database, parts=parts, limits=limits, clock=clock)
+        self._webhook_targets = webhook_targets or WebhookTargets()
+        self._lease_terms = LeaseTerms(lease_seconds=limits.lease_seconds, clock=clock)
+        self._local_jobs = LocalJobs(limits=limits, observer=parts.observer)
+        self._outcomes = Outcomes(
+            database, local_jobs=self._local_jobs, lease_owner=self._lease_terms.owner, clock=clock
+        )
+        self._heartbeat = Heartbeat(
+            database,
+            local_jobs=self._local_jobs,
+            outcomes=self._outcomes,
+            lease_terms=self._lease_terms,
+            observer=parts.observer,
+            limits=limits,
+            clock=clock,
+        )
+        self._workers = Workers(
+            database,
+            local_jobs=self._local_jobs,
+            outcomes=self._outcomes,
+            lease_terms=self._lease_terms,
+            parts=parts,
+            limits=limits,
+            clock=clock,
+        )
+        self._draining: asyncio.Task[None] | None = None
+        self._accepting = False
 
     @property
     def accepting(self) -> bool:
         """Whether `submit` takes jobs: started and not draining."""
-        return self._dispatcher.accepting
+        return self._accepting
 
     @property
     def num_queued(self) -> int:
         """Jobs waiting in this process."""
-        return len(self._dispatcher.queue)
+        return len(self._local_jobs.queue)
 
     @property
     def num_running(self) -> int:
         """Jobs in the engine from this process."""
-        return self._dispatcher.num_running
+        return self._local_jobs.num_running
 
     async def start(self) -> None:
         """Recover what a former process left behind and begin to work. The engine is started by `app`."""
-        await self._dispatcher.start()
+        await self._heartbeat.start()
+        self._accepting = True
+        self._workers.start()
+
+    async def heartbeat(self) -> None:
+        """Renew leases, end overdue jobs, recover lost ones. Happens by itself, several times within a lease."""
+        await self._heartbeat.beat()
 
     async def drain(self, timeout_seconds: float) -> None:
-        """Take no new jobs, let the present ones finish, and settle or hand back what does not make it in time."""
-        await self._dispatcher.drain(timeout_seconds)
+        """Shut down gracefully: take no new jobs, let the present ones finish, and settle or hand back the rest.
+
+        A second call waits for the first.
+        """
+        self._accepting = self._heartbeat.recovering = False
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._drain(timeout_seconds), name="jobs-drain")
+        await asyncio.shield(self._draining)
 
     async def submit(self, submission: Submission) -> Job:
         """Check the prompt, hold the credits, write and queue the job; the same idempotency key finds the same job.
@@ -77,7 +120,7 @@ class JobService:
         Overloaded (the queue is full, or the service is draining).
         """
         if submission.webhook_url is not None:
-            require_webhook_url(submission.webhook_url)
+            self._webhook_targets.require_url(submission.webhook_url)
         if submission.idempotency_key is not None:
             replay = await self._database.run_read(
                 lambda conn: lifecycle.find_replay(conn, submission, now=self._clock())
@@ -85,39 +128,41 @@ class JobService:
             if replay is not None:
                 return replay
         safety = await self._check_prompt(submission)
-        retry_after_seconds = self._dispatcher.retry_after_seconds
-        if not self.accepting:
-            raise Overloaded(retry_after_seconds=retry_after_seconds)
-        self._dispatcher.queue.reserve(submission.account_id, retry_after_seconds=retry_after_seconds)
-        writing = asyncio.ensure_future(self._write_and_enqueue(submission, safety))
+        submission = await self._check_webhook_host(submission)
+        writing = asyncio.create_task(self._write_and_enqueue(submission, safety))
         try:
             return await asyncio.shield(writing)
         except asyncio.CancelledError:
             await self._withdraw(writing)
             raise
 
-    async def subscribe(self, job_id: str, *, account_id: str) -> AsyncGenerator[JobEvent, None]:
-        """Tell what happens to the job until Finished; who comes late gets the latest step and every image first.
+    async def subscribe(
+        self, job_id: str, *, account_id: str, hand_out: bool = False
+    ) -> AsyncGenerator[JobEvent, None]:
+        """Yield the job's events up to Finished; a late listener first gets the latest step of each image.
 
+        Images come with `hand_out` alone: those that are handed out are charged however the job ends.
         Raises NotFound at the first step for a job of another account.
         """
-        told: set[int] = set()
+        given: set[int] = set()
         while True:
-            channel = self._dispatcher.channel(job_id)
+            channel = self._local_jobs.channel(job_id)
             if channel is not None and channel.account_id == account_id:
                 async with aclosing(channel.follow()) as events:
                     async for event in events:
-                        if isinstance(event, ImageDone):
-                            told.add(event.image.image_index)
-                        yield event
                         if isinstance(event, Finished):
+                            for last in _last_events(event.job, hand_out=hand_out, given=given):
+                                yield last
                             return
+                        if isinstance(event, ImageDone):
+                            if not hand_out or not await self._outcomes.hand_out(job_id, event):
+                                continue
+                            given.add(event.image.image_index)
+                        yield event
             job = await self.get(job_id, account_id=account_id)
             if job.status.finished:
-                for image in job.images:
-                    if image.image_index not in told:
-                        yield ImageDone(image=image)
-                yield Finished(job=job)
+                for last in _last_events(job, hand_out=hand_out, given=given):
+                    yield last
                 return
             await asyncio.sleep(REMOTE_POLL_SECONDS)
 
@@ -136,8 +181,15 @@ class JobService:
             raise NotFound(f"There is no job {job_id!r}.")
         return job
 
+    async def webhook_state(self, job: Job) -> WebhookState | None:
+        """Return what became of the job's webhook; None for a job without one."""
+        return await self._database.run_read(lambda conn: deliveries.state(conn, job))
+
     async def cancel(self, job_id: str, *, account_id: str) -> Job:
-        """Stop the job within one denoising step and release its hold; a finished job is returned as it is."""
+        """Stop the job within one denoising step and release its hold; a finished job is returned as it is.
+
+        A job that has handed out images is completed by them, and charged for them.
+        """
         job = await self.get(job_id, account_id=account_id)
         if job.status.finished:
             return job
@@ -145,39 +197,68 @@ class JobService:
             job = await self._database.run_write(lambda conn: lifecycle.cancel(conn, job_id, now=self._clock()))
         except LostJob:
             return await self.get(job_id, account_id=account_id)
-        self._dispatcher.end(job)
+        self._local_jobs.end(job)
         return job
+
+    async def abandon(self, job: Job) -> None:
+        """Cancel a job whose caller has left, unless it is over or its result can still be collected."""
+        if not job.collectable and self._local_jobs.find(job.id) is not None:
+            await self._outcomes.cancel(job)
+
+    async def _drain(self, timeout_seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                await self._local_jobs.wait_until_empty()
+        await self._workers.stop()
+        # All at once: while the database is away, each by itself would wait for it.
+        await asyncio.gather(*(self._outcomes.leave(job) for job in self._local_jobs.all()))
+        await self._workers.discard_leftovers()
+        await self._heartbeat.stop()
 
     async def _check_prompt(self, submission: Submission) -> dict[str, object]:
         request = submission.request
         switched_off = not request.enable_safety_checker
-        verdict = await self._parts.prompt_check.check(request.prompt, essential_only=switched_off)
+        verdict = await self._prompt_check.check(
+            request.prompt, negative_prompt=request.negative_prompt, essential_only=switched_off
+        )
         if not verdict.allowed:
             raise ModerationBlocked(verdict.reason, param="prompt")
         if switched_off:
             return {"enabled": False, "prompt_check": CHECK_IS_OFF}
         return {"enabled": True, "prompt_check": verdict.checker}
 
+    async def _check_webhook_host(self, submission: Submission) -> Submission:
+        if submission.webhook_url is None:
+            return submission
+        warning = await self._webhook_targets.require_host(submission.webhook_url)
+        return submission if warning is None else replace(submission, warnings=(*submission.warnings, warning))
+
     async def _write_and_enqueue(self, submission: Submission, safety: dict[str, object]) -> Job:
-        with self._dispatcher.writing(submission.job_id):
-            try:
-                job = await self._database.run_write(lambda conn: self._write(conn, submission, safety))
-            except BaseException:
-                self._dispatcher.queue.give_up(submission.account_id)
-                raise
-            if job.replayed:
-                self._dispatcher.queue.give_up(submission.account_id)
-            else:
-                self._dispatcher.enqueue(job)
+        retry_after_seconds = self._local_jobs.retry_after_seconds
+        if not self._accepting:
+            raise Overloaded(retry_after_seconds=retry_after_seconds)
+        with (
+            self._local_jobs.queue.slot(submission.account_id, retry_after_seconds=retry_after_seconds),
+            self._local_jobs.writing(submission.job_id),
+        ):
+            job = await self._database.run_write(lambda conn: self._write(conn, submission, safety))
+            if not job.replayed:
+                self._local_jobs.add(job)
             return job
 
     def _write(self, conn: Connection, submission: Submission, safety: dict[str, object]) -> Job:
-        lease, now = self._dispatcher.lease(), self._clock()
+        lease, now = self._lease_terms.lease(), self._clock()
         return lifecycle.submit(conn, submission, price=self._price, safety=safety, lease=lease, now=now)
 
-    async def _withdraw(self, writing: "asyncio.Future[Job]") -> None:
+    async def _withdraw(self, writing: "asyncio.Task[Job]") -> None:
         await asyncio.wait([writing])
         if writing.exception() is None:
-            job = writing.result()
-            if not job.collectable:
-                await self.cancel(job.id, account_id=job.account_id)
+            await self.abandon(writing.result())
+
+
+def _last_events(job: Job, *, hand_out: bool, given: Collection[int]) -> Iterator[JobEvent]:
+    """Yield the images that a listener has not been given yet, if it wants any, and the end."""
+    for image in job.images if hand_out else ():
+        if image.image_index not in given:
+            yield ImageDone(image=image)
+    yield Finished(job=job)

@@ -41,7 +41,7 @@ jobs = Table(
     Column("client_request_id", String(128)),
     Column("idempotency_key", String(255)),
     Column("webhook_url", Text),
-    Column("deliver_inline", Boolean, nullable=False),
+    Column("inline_images", Boolean, nullable=False),
     Column("respond_async", Boolean, nullable=False),
     Column("num_attempts", Integer, nullable=False),
     # Set while the job is unfinished: the process that works on it, and until when nobody else may.
@@ -63,12 +63,14 @@ idempotency_keys = Table(
     Index(None, "created_at"),
 )
 
-# Webhooks still to be sent, or sent, or given up; written in the transaction that finishes the job.
+# Webhooks that are due, sent or given up; written in the transaction that finishes the job.
 webhook_deliveries = Table(
     "webhook_deliveries",
     metadata,
     Column("id", String(64), primary_key=True),
     Column("job_id", ForeignKey("jobs.id"), nullable=False),
+    # Host and port of the URL: senders are fair between receivers.
+    Column("receiver", String(300), nullable=False, server_default=""),
     Column("status", String(16), nullable=False),
     Column("num_attempts", Integer, nullable=False),
     Column("next_attempt_at", UtcDateTime),

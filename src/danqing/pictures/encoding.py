@@ -1,6 +1,6 @@
-"""Encoding to PNG or JPEG, with the IPTC mark of machine-made media. The same raster and seed give the same bytes.
+"""Image files: PNG and JPEG with the IPTC mark of machine-made media, never with the prompt.
 
-The prompt is never written into the file.
+The same raster, model and seed give the same bytes.
 """
 
 import io
@@ -13,10 +13,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from danqing.pictures.raster import Raster
+from danqing.pictures.request import OUTPUT_COMPRESSION
 
 # Higher levels cost several times the time for a few per cent of the size.
 PNG_COMPRESS_LEVEL = 4
-DEFAULT_JPEG_QUALITY = 95
 # Pillow's documentation warns of more: it disables parts of the compression for nothing visible.
 MAX_JPEG_QUALITY = 95
 
@@ -33,7 +33,7 @@ class Provenance:
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedImage:
-    """A file's bytes and what to call them."""
+    """The bytes of a file, its media type, and the ending of its name."""
 
     data: bytes
     content_type: str
@@ -43,7 +43,7 @@ class EncodedImage:
 def encode(
     raster: Raster, *, output_format: str, output_compression: int | None, provenance: Provenance
 ) -> EncodedImage:
-    """Encode as "png" (lossless, `output_compression` has no meaning) or "jpeg" (its quality, 0 to 100)."""
+    """Encode as "png" or as "jpeg". `output_compression` is the quality of a JPEG; a PNG is lossless and ignores it."""
     xmp = _xmp(provenance)
     buffer = io.BytesIO()
     image = _image(raster)
@@ -53,13 +53,13 @@ def encode(
         image.save(buffer, "PNG", pnginfo=info, compress_level=PNG_COMPRESS_LEVEL)
         return EncodedImage(data=buffer.getvalue(), content_type="image/png", extension="png")
     assert output_format == "jpeg", f"no encoder for {output_format!r}"
-    quality = DEFAULT_JPEG_QUALITY if output_compression is None else min(output_compression, MAX_JPEG_QUALITY)
+    quality = OUTPUT_COMPRESSION.default if output_compression is None else min(output_compression, MAX_JPEG_QUALITY)
     image.save(buffer, "JPEG", quality=quality, xmp=xmp.encode())
     return EncodedImage(data=buffer.getvalue(), content_type="image/jpeg", extension="jpg")
 
 
 def encode_preview(raster: Raster) -> bytes:
-    """Encode a small picture as PNG, quickly."""
+    """Encode as PNG with little effort, for a small raster that is looked at once."""
     buffer = io.BytesIO()
     _image(raster).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

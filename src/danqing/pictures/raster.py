@@ -1,4 +1,4 @@
-"""Raw pixels of an image, before encoding."""
+"""Rasters: images as raw pixels, before encoding."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,11 @@ class Raster:
     width_px: int
     height_px: int
     rgb: bytes
+
+    def __post_init__(self) -> None:
+        """Raise ValueError when the bytes do not fit the size."""
+        if len(self.rgb) != 3 * self.width_px * self.height_px:
+            raise ValueError(f"{len(self.rgb)} bytes are not an image of {self.width_px}x{self.height_px}")
 
 
 def blackened(raster: Raster) -> Raster:

@@ -1,4 +1,4 @@
-"""The request for images: one record with its ranges, defaults and seeds.
+"""The request for images: one record with its ranges, defaults and seeds, and the expansion of its prompt.
 
 The API, the command line, the jobs and the engines share it. A job stores it as it is, so a new field needs a default.
 """
@@ -12,7 +12,7 @@ Number = TypeVar("Number", int, float)
 
 @dataclass(frozen=True)
 class Range(Generic[Number]):
-    """The numbers that a field takes, both ends included, and its documented default."""
+    """The numbers that a field takes, both ends included, and the one used when it is left out."""
 
     least: Number
     most: Number
@@ -25,6 +25,8 @@ NUM_IMAGES = Range(1, 4, default=1)
 NUM_INFERENCE_STEPS = Range(1, 50, default=28)
 GUIDANCE_SCALE = Range(1.0, 20.0, default=7.5)
 OUTPUT_FORMATS = ("jpeg", "png")
+# The quality of a JPEG.
+OUTPUT_COMPRESSION = Range(0, 100, default=95)
 MAX_SEED = 2**63 - 1
 # Sampled seeds stay within 32 bits: short enough to note down, and exact in every JSON parser.
 MAX_SAMPLED_SEED = 2**32 - 1
@@ -34,8 +36,8 @@ MAX_SAMPLED_SEED = 2**32 - 1
 class ImageRequest:
     """A validated request for `num_images` images.
 
-    `seed` lies within 1..MAX_SEED. `width_px` and `height_px` are delivered exactly; both are None when the model
-    chooses. `output_compression` is the quality of a JPEG, 0 to 100. `preview_every_steps` 0 means no previews.
+    `seed` lies within 1..MAX_SEED. `width_px` and `height_px` are the exact size of the result; both are None when the
+    model chooses. `output_compression` None means the default quality. `preview_every_steps` 0 means no previews.
     """
 
     prompt: str
@@ -58,8 +60,22 @@ class ImageRequest:
         return fold_seed(self.seed + image_index)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Expansion:
+    """What the drawing model made of a request's prompt.
+
+    `caption` is the richer prompt, `thought` the reasoning before it, which is never shown. The size is the model's
+    choice for a request without one.
+    """
+
+    caption: str
+    thought: str | None = None
+    width_px: int | None = None
+    height_px: int | None = None
+
+
 def fold_seed(seed: int) -> int:
-    """Map an integer from 1 up onto 1..MAX_SEED; those in the range stay as they are."""
+    """Map any positive integer onto 1..MAX_SEED; integers in that range map to themselves."""
     return 1 + (seed - 1) % MAX_SEED
 
 

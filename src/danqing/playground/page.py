@@ -1,4 +1,4 @@
-"""Serves the page at `/`; the page itself asks /v1 like any client."""
+"""The playground at `/`: its routes. The page itself calls the public API like any client."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ STATIC_FOLDER = Path(__file__).parent / "static"
 
 
 def playground_router(*, megapixel_credits: int) -> APIRouter:
-    """The routes of the page, which says the price before it asks for a picture."""
+    """Return the routes of the page, with the price that it shows before it submits a request."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/playground/price.json")

@@ -1,7 +1,6 @@
-"""Serves the API reference at `/docs`: Swagger UI over /openapi.json, from an installed package.
+"""The API reference at `/docs`: Swagger UI over /openapi.json, from an installed package.
 
-FastAPI's own page loads it from another host, which a machine without the internet cannot reach, and which would learn
-who reads it.
+FastAPI's own page loads Swagger UI from another host. That fails offline, and tells the host who reads the page.
 """
 
 from importlib.resources import files
@@ -17,7 +16,7 @@ SWAGGER_FILES = ("swagger-ui-bundle.js", "swagger-ui.css")
 
 
 def reference_router() -> APIRouter:
-    """The routes of the page."""
+    """Return the routes of the page."""
     swagger_folder = Path(str(files(SWAGGER_PACKAGE))) / "static"
     paths = [*REFERENCE_FOLDER.iterdir(), *(swagger_folder / name for name in SWAGGER_FILES)]
     return page_router(paths, page="/docs", parts="/docs")

@@ -1,6 +1,5 @@
-"""A page made of files: their headers, and when a browser keeps its copy. Knows no page's content."""
+"""Static pages: routes for their files, security headers, and browser caching by ETag."""
 
-import hashlib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from danqing.errors import NotFound
+from danqing.etags import etag_of, names_etag
 
 INDEX = "index.html"
 MEDIA_TYPES = {
@@ -17,7 +17,7 @@ MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-# Nothing from elsewhere, nothing inline. Pictures may also be blobs, which is how the pages keep them.
+# Nothing from other hosts, nothing inline. Pictures may be blobs: the pages keep them that way.
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -33,9 +33,8 @@ CONTENT_SECURITY_POLICY = "; ".join(
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
-    # The browser keeps the files and asks each time whether they are still the ones.
+    # The browser keeps a copy and revalidates it every time.
     "Cache-Control": "no-cache",
 }
 
@@ -50,11 +49,11 @@ class StaticFile:
 
 
 def page_router(paths: Iterable[Path], *, page: str, parts: str) -> APIRouter:
-    """Serve the index among the files at the path `page`, and the others by their names below `parts`."""
+    """Serve `index.html` at the path `page`, and the other files by name below `parts`."""
     files = {path.name: _read(path) for path in paths if path.suffix in MEDIA_TYPES}
     index = files.pop(INDEX)
     router = APIRouter(include_in_schema=False)
-    router.add_api_route(page, _sender(index), methods=["GET", "HEAD"])
+    router.add_api_route(page, _sender(index))
 
     @router.get(f"{parts}/{{name}}")
     async def part(name: str, request: Request) -> Response:
@@ -67,14 +66,13 @@ def page_router(paths: Iterable[Path], *, page: str, parts: str) -> APIRouter:
 
 def _read(path: Path) -> StaticFile:
     content = path.read_bytes()
-    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    return StaticFile(content=content, media_type=MEDIA_TYPES[path.suffix], etag=etag)
+    return StaticFile(content=content, media_type=MEDIA_TYPES[path.suffix], etag=etag_of(content))
 
 
 def _sender(file: StaticFile) -> Callable[[Request], Awaitable[Response]]:
     async def send(request: Request) -> Response:
         headers = {**HEADERS, "ETag": file.etag}
-        if file.etag in request.headers.get("if-none-match", ""):
+        if names_etag(request.headers.get("if-none-match", ""), file.etag):
             return Response(status_code=304, headers=headers)
         return Response(file.content, media_type=file.media_type, headers=headers)
 

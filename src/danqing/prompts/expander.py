@@ -1,53 +1,61 @@
-"""What a rewritten prompt is, and the answer of a server that cannot rewrite. Knows nothing of models or HTTP."""
+"""Prompt expansion: its protocol, its result, and the expander of a server without one."""
 
 import unicodedata
 from dataclasses import dataclass
 from typing import Protocol
 
-from danqing.pictures.request import MAX_PROMPT_CHARACTERS
+from danqing.pictures.request import MAX_PROMPT_CHARACTERS, Expansion, ImageRequest
 
 
-class BadAnswer(Exception):
-    """What was answered is no prompt; the message is safe to show."""
+class BadExpansion(Exception):
+    """The text is not a prompt; the message is safe to show."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExpandedPrompt:
-    """`prompt` is the text to draw; `warning` says why it is still the old one, if it is."""
+    """The text to draw, and the drawing model's own `expansion` of it, if there is one.
+
+    `warning` explains why the prompt is drawn as given.
+    """
 
     prompt: str
+    expansion: Expansion | None = None
     warning: str | None = None
+
+    @property
+    def caption(self) -> str:
+        """The expanded prompt, or the prompt as given if it was not expanded."""
+        return self.prompt if self.expansion is None else self.expansion.caption
 
 
 class PromptExpander(Protocol):
-    """Rewrites a short prompt into a richer one; the same prompt and seed give the same text."""
+    """Expands prompts; the same request gives the same text."""
 
-    async def expand(self, prompt: str, *, seed: int) -> ExpandedPrompt:
-        """Rewrite the prompt. Never raises for a failure of its own: it returns the prompt with a warning."""
+    async def expand(self, request: ImageRequest) -> ExpandedPrompt:
+        """Expand the request's prompt. A failed expansion raises nothing: it returns the prompt with a warning."""
 
 
 class NoExpander:
-    """Leaves every prompt as it is and says so."""
+    """Returns every prompt as given, with a warning."""
 
-    async def expand(self, prompt: str, *, seed: int) -> ExpandedPrompt:
-        """Return the prompt with the warning."""
-        del seed
-        return as_given(prompt, reason="There is no prompt expander here.")
+    async def expand(self, request: ImageRequest) -> ExpandedPrompt:
+        """Return the prompt as given."""
+        return as_given(request.prompt, reason="This server has no prompt expander.")
 
 
 def as_given(prompt: str, *, reason: str) -> ExpandedPrompt:
-    """The prompt, and a warning that it is still the old one; `reason` is a sentence."""
+    """Return the prompt with a warning that it was not expanded; `reason` is a sentence."""
     return ExpandedPrompt(prompt=prompt, warning=f"enable_prompt_expansion: the prompt was drawn as given. {reason}")
 
 
 def on_one_line(text: str) -> str:
-    """Only what may stand in a prompt: no control characters, nothing that cannot be encoded."""
+    """Return the text without line breaks, control characters and characters that cannot be encoded."""
     clean = "".join(" " if unicodedata.category(char) in ("Cc", "Cs") else char for char in text)
     return " ".join(clean.split())
 
 
 def checked_length(text: str) -> str:
-    """The same text. Raises BadAnswer when it is empty or too long for a prompt."""
+    """Return the text. Raises BadExpansion if it is empty or too long for a prompt."""
     if not text or len(text) > MAX_PROMPT_CHARACTERS:
-        raise BadAnswer(f"The answer has {len(text)} characters; 1 to {MAX_PROMPT_CHARACTERS} are allowed.")
+        raise BadExpansion(f"The expansion has {len(text)} characters; 1 to {MAX_PROMPT_CHARACTERS} are allowed.")
     return text

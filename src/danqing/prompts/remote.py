@@ -1,7 +1,4 @@
-"""Prompt expansion by any OpenAI-compatible chat endpoint. Whatever goes wrong there becomes a warning, never silence.
-
-Knows nothing of jobs; the text it returns is checked by whoever asked.
-"""
+"""Prompt expansion by any OpenAI-compatible chat endpoint. Every failure becomes a warning."""
 
 import asyncio
 import json
@@ -11,26 +8,27 @@ from typing import Any
 
 import httpx
 
-from danqing.prompts.expander import BadAnswer, ExpandedPrompt, as_given, checked_length, on_one_line
+from danqing.pictures.request import ImageRequest
+from danqing.prompts.expander import BadExpansion, ExpandedPrompt, as_given, checked_length, on_one_line
 
 logger = logging.getLogger(__name__)
 
-NUM_ATTEMPTS = 2
-MAX_ANSWER_BYTES = 65_536
-MAX_ANSWER_TOKENS = 400
-# Of larger seeds some endpoints make floating-point numbers.
+MAX_EXPANSION_ATTEMPTS = 2
+MAX_COMPLETION_BYTES = 65_536
+MAX_COMPLETION_TOKENS = 400
+# Some endpoints convert larger seeds to floating point.
 MAX_SENT_SEED = 2**31 - 1
 
 INSTRUCTIONS = (
     "You rewrite prompts for an image generator. Keep the subject, every object, number, colour, place and any text"
     " in quotes exactly; add concrete visual detail: composition, light, material, style. Write one paragraph of at"
-    " most 120 words in the language of the prompt. Answer with the rewritten prompt alone."
+    " most 120 words in the language of the prompt. Reply with the rewritten prompt alone."
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChatEndpoint:
-    """Where to ask: `base_url` such as http://localhost:11434/v1; `timeout_seconds` bounds each attempt."""
+    """A chat endpoint. `base_url` looks like http://localhost:11434/v1; `timeout_seconds` bounds each attempt."""
 
     base_url: str
     model: str
@@ -39,27 +37,27 @@ class ChatEndpoint:
 
 
 class RemoteExpander:
-    """Asks a chat model, with temperature 0 and the job's seed, so that the same request reads the same."""
+    """Asks a chat model, with temperature 0 and the job's seed, so that equal requests get equal text."""
 
     def __init__(self, endpoint: ChatEndpoint, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         """`transport` replaces the network."""
         self._endpoint = endpoint
         self._transport = transport
 
-    async def expand(self, prompt: str, *, seed: int) -> ExpandedPrompt:
-        """Rewrite the prompt; for any failure return it as it is, with the warning."""
+    async def expand(self, request: ImageRequest) -> ExpandedPrompt:
+        """Return the expanded prompt, or after any failure the prompt as given with a warning."""
         reason = ""
-        for _ in range(NUM_ATTEMPTS):
+        for _ in range(MAX_EXPANSION_ATTEMPTS):
             try:
-                # The client's own time-outs bound each read, not the whole of a trickling answer.
+                # The client's own timeouts bound each read, not a whole response that trickles in.
                 async with asyncio.timeout(self._endpoint.timeout_seconds):
-                    return ExpandedPrompt(prompt=await self._ask(prompt, seed=seed))
-            except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, BadAnswer) as error:
+                    return ExpandedPrompt(prompt=await self._ask(request.prompt, seed=request.seed))
+            except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, BadExpansion) as error:
                 reason = str(error) or type(error).__name__
                 logger.warning("prompt expansion failed: %s", reason)
                 if isinstance(error, httpx.HTTPStatusError) and error.response.status_code < 500:
                     break
-        return as_given(prompt, reason="The expander failed.")
+        return as_given(request.prompt, reason="The expander failed.")
 
     async def _ask(self, prompt: str, *, seed: int) -> str:
         endpoint = self._endpoint
@@ -69,7 +67,7 @@ class RemoteExpander:
             "messages": [{"role": "system", "content": INSTRUCTIONS}, {"role": "user", "content": prompt}],
             "seed": 1 + (seed - 1) % MAX_SENT_SEED,
             "temperature": 0,
-            "max_tokens": MAX_ANSWER_TOKENS,
+            "max_tokens": MAX_COMPLETION_TOKENS,
         }
         timeout = httpx.Timeout(endpoint.timeout_seconds)
         async with (
@@ -77,24 +75,24 @@ class RemoteExpander:
             client.stream("POST", f"{endpoint.base_url.rstrip('/')}/chat/completions", json=body) as response,
         ):
             response.raise_for_status()
-            return _read_answer(await _read_limited(response))
+            return _parse_completion(await _read_limited(response))
 
 
 async def _read_limited(response: httpx.Response) -> bytes:
     data = b""
     async for chunk in response.aiter_bytes():
         data += chunk
-        if len(data) > MAX_ANSWER_BYTES:
-            raise BadAnswer(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
+        if len(data) > MAX_COMPLETION_BYTES:
+            raise BadExpansion(f"the response is larger than {MAX_COMPLETION_BYTES} bytes")
     return data
 
 
-def _read_answer(data: bytes) -> str:
+def _parse_completion(data: bytes) -> str:
     try:
-        answer: Any = json.loads(data)
-        text = answer["choices"][0]["message"]["content"]
+        completion: Any = json.loads(data)
+        text = completion["choices"][0]["message"]["content"]
     except (ValueError, LookupError, TypeError, RecursionError):
-        raise BadAnswer("the answer is not a chat completion") from None
+        raise BadExpansion("the response is not a chat completion") from None
     if not isinstance(text, str):
-        raise BadAnswer("the answer holds no text")
+        raise BadExpansion("the response holds no text")
     return checked_length(on_one_line(text).strip('"“” '))

@@ -1,26 +1,22 @@
-"""The process that holds the picture classifier: `python -m danqing.safety.classifier_worker SOURCE`. Needs the extra
-`safety`.
+"""The image classifier's process: `python -m danqing.safety.classifier_worker SOURCE`. Needs the extra `safety`.
 
-Reads pictures from standard input and writes one JSON line for each to standard output. It is a process of its own for
-the same reasons as the one that draws: the server never imports torch, and outlives whatever happens here.
+A process of its own for the same reasons as the engine's: the server never imports torch, and survives its crashes.
 """
 
 import json
-import os
-import struct
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import torch
 from huggingface_hub import snapshot_download
 from PIL import Image
 from transformers import AutoModelForImageClassification
 
-# Width, height; then three bytes a pixel.
-HEADER = struct.Struct(">II")
-# What published classifiers of this kind call the pictures that they are there to find.
+from danqing.child_process import become_child
+from danqing.safety.classifier_messages import COMMANDS, REPORTS, LoadFailed, Ready, Scored
+
+# The names that published classifiers of this kind give to images that must be flagged.
 FLAGGED_LABELS = ("nsfw", "porn", "hentai", "explicit", "unsafe")
 DEFAULT_MEAN_STD = (0.5, 0.5, 0.5)
 DEFAULT_SIDE_PX = 224
@@ -30,7 +26,7 @@ class Classifier:
     """An image classifier in the published layout: `config.json`, `preprocessor_config.json`, weights."""
 
     def __init__(self, folder: Path) -> None:
-        """Load it. Raises ValueError when none of its labels is one to flag."""
+        """Load it. Raises ValueError when it has none of FLAGGED_LABELS."""
         self._model = AutoModelForImageClassification.from_pretrained(folder, local_files_only=True).eval()
         labels = {index: str(label).lower() for index, label in self._model.config.id2label.items()}
         self._flagged_indices = [int(index) for index, label in labels.items() if label in FLAGGED_LABELS]
@@ -39,7 +35,7 @@ class Classifier:
         self._preprocessing = json.loads((folder / "preprocessor_config.json").read_text())
 
     def score(self, image: Image.Image) -> float:
-        """Give the probability that the picture must be flagged."""
+        """Return the probability that the image must be flagged."""
         with torch.inference_mode():
             logits = self._model(pixel_values=self._pixels(image)).logits[0]
         return float(logits.softmax(-1)[self._flagged_indices].sum())
@@ -56,27 +52,19 @@ class Classifier:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Say {"ready": true} or {"error": …}, then answer pictures until the input ends."""
-    # What libraries print must not mix with our answers.
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    """Report Ready or LoadFailed, then score images until the input ends."""
+    reports = become_child()
     source = arguments[0]
     try:
         classifier = Classifier(Path(source) if Path(source).is_dir() else Path(snapshot_download(source)))
-    except Exception as error:  # whatever it is, the server must hear it
-        print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=answers)
+    except Exception as error:  # the server must hear of every kind
+        REPORTS.send(LoadFailed(reason=f"{type(error).__name__}: {error}"), reports)
         return
-    print(json.dumps({"ready": True}), file=answers)
-    while (image := _read_image(sys.stdin.buffer)) is not None:
-        print(json.dumps({"score": classifier.score(image)}), file=answers)
-
-
-def _read_image(stream: BinaryIO) -> Any:
-    header = stream.read(HEADER.size)
-    if len(header) < HEADER.size:
-        return None
-    width_px, height_px = HEADER.unpack(header)
-    return Image.frombytes("RGB", (width_px, height_px), stream.read(3 * width_px * height_px))
+    REPORTS.send(Ready(), reports)
+    while (command := COMMANDS.read(sys.stdin.buffer)) is not None:
+        raster = command.raster
+        image = Image.frombytes("RGB", (raster.width_px, raster.height_px), raster.rgb)
+        REPORTS.send(Scored(score=classifier.score(image)), reports)
 
 
 if __name__ == "__main__":

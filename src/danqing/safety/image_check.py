@@ -1,33 +1,34 @@
-"""Judges finished pictures, or says that nobody does. Knows nothing of what happens to a flagged picture."""
+"""The protocol of image checks, and the check of a server that has none."""
 
 from typing import Protocol
 
-from danqing.safety.verdict import NO_CHECKER, ImageVerdict, Picture
+from danqing.pictures.raster import Raster
+from danqing.safety.verdict import NO_CHECKER, ImageVerdict
 
 
 class ImageCheck(Protocol):
-    """Judges a picture before it is delivered."""
+    """Judges an image before it is delivered."""
 
     async def start(self) -> None:
-        """Make ready; raises when that is impossible."""
+        """Load the check; raises when that is impossible."""
 
     async def stop(self) -> None:
-        """Give back what `start` took."""
+        """Release what `start` took."""
 
-    async def check(self, raster: Picture) -> ImageVerdict:
-        """Say whether the picture must be blacked out."""
+    async def check(self, raster: Raster) -> ImageVerdict:
+        """Return whether the image must be blacked out."""
 
 
 class NoImageCheck:
-    """Looks at nothing and says so: for a checkpoint that ships no classifier."""
+    """Passes every image and names no checker."""
 
     async def start(self) -> None:
-        """Nothing to make ready."""
+        """Nothing to load."""
 
     async def stop(self) -> None:
-        """Nothing to give back."""
+        """Nothing to release."""
 
-    async def check(self, raster: Picture) -> ImageVerdict:
-        """Pass the picture, naming no checker."""
+    async def check(self, raster: Raster) -> ImageVerdict:
+        """Pass the image."""
         del raster
         return ImageVerdict(flagged=False, checker=NO_CHECKER)

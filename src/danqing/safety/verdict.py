@@ -1,7 +1,6 @@
-"""What a check says about a prompt or a picture, and who must be able to say it. Knows no rule and no model."""
+"""The verdicts of the checks on prompts and images."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 NO_CHECKER = "none"
 
@@ -17,20 +16,7 @@ class PromptVerdict:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageVerdict:
-    """`checker` names what looked at the picture, "none" if nothing did."""
+    """`checker` names the check, "none" if there was none."""
 
     flagged: bool
     checker: str
-
-
-class Picture(Protocol):
-    """An RGB picture: 8 bits a channel, row-major."""
-
-    @property
-    def width_px(self) -> int: ...
-
-    @property
-    def height_px(self) -> int: ...
-
-    @property
-    def rgb(self) -> bytes: ...

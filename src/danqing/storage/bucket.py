@@ -1,6 +1,6 @@
-"""Pictures in an S3-compatible bucket, for several servers or hosts. Needs the extra `s3`.
+"""An image store in an S3-compatible bucket, for several servers or hosts. Needs the extra `s3`.
 
-Knows nothing of jobs or HTTP. The bucket writes an object whole or not at all, so nothing unfinished is ever seen.
+A bucket writes an object completely or not at all, so no reader sees an unfinished image.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from obstore.exceptions import BaseError
 from obstore.store import ObjectStore, from_url
 
 from danqing.errors import NotFound, Overloaded
-from danqing.storage.image_store import PATH_PREFIX, StoredImage, check_alive, describe_path, is_expired, new_path
+from danqing.storage.image_store import PATH_PREFIX, StoredImage, check_alive, describe_path, is_expired, sample_path
 
 RETRY_TIMEOUT = timedelta(seconds=30)
 MAX_RETRIES = 3
@@ -21,7 +21,7 @@ PROBE_PATH = "probe"
 
 def open_bucket(url: str) -> ObjectStore:
     """Prepare access to `s3://bucket/prefix`; credentials and endpoint come from the usual `AWS_*` variables."""
-    # Options of the client given here would hide those variables; its own time-out is 30 seconds.
+    # Client options passed here would hide those variables. The client's default timeout is 30 seconds.
     return from_url(url, retry_config={"max_retries": MAX_RETRIES, "retry_timeout": RETRY_TIMEOUT})
 
 
@@ -29,22 +29,22 @@ class BucketImageStore:
     """An `ImageStore` in a bucket."""
 
     def __init__(self, bucket: ObjectStore, *, lifetime: timedelta | None, clock: Callable[[], datetime]) -> None:
-        """Use `bucket`; `lifetime` None keeps pictures for ever."""
+        """Use `bucket`; images never expire if `lifetime` is None."""
         self._bucket = bucket
         self._lifetime = lifetime
         self._clock = clock
 
     async def start(self) -> None:
-        """Nothing: a bucket has no folders to make."""
+        """Do nothing: a bucket needs no folders."""
 
     async def put(self, data: bytes, *, content_type: str, extension: str) -> str:
-        """Store durably and return the path. Raises Overloaded when the bucket does not take it."""
-        path = new_path(self._clock(), extension=extension)
+        """Store durably and return the path. Raises Overloaded when the bucket refuses."""
+        path = sample_path(self._clock(), extension=extension)
         await self._put(path, data, content_type=content_type)
         return path
 
     async def find(self, path: str) -> StoredImage:
-        """Describe a picture. Raises NotFound, Gone after its lifetime, or Overloaded."""
+        """Describe an image. Raises NotFound, Gone after its lifetime, or Overloaded."""
         check_alive(path, now=self._clock(), lifetime=self._lifetime)
         stored_at, expires_at, content_type = describe_path(path, lifetime=self._lifetime)
         try:
@@ -58,7 +58,7 @@ class BucketImageStore:
         )
 
     async def read(self, path: str, *, start: int = 0, num_bytes: int | None = None) -> bytes:
-        """Read a picture or a piece of it. Raises NotFound, Gone after its lifetime, or Overloaded."""
+        """Read an image or a range of it. Raises NotFound, Gone after its lifetime, or Overloaded."""
         check_alive(path, now=self._clock(), lifetime=self._lifetime)
         try:
             if num_bytes is not None:
@@ -71,7 +71,7 @@ class BucketImageStore:
             raise _unreachable() from error
 
     async def delete(self, path: str) -> None:
-        """Remove a picture; a missing one is no error."""
+        """Delete an image; a missing one is no error."""
         describe_path(path, lifetime=None)
         try:
             await obstore.delete_async(self._bucket, path)
@@ -79,7 +79,7 @@ class BucketImageStore:
             return
 
     async def delete_expired(self) -> int:
-        """Remove every picture whose lifetime is over; return how many there were."""
+        """Delete every expired image; return their number."""
         expired = []
         async for page in obstore.list(self._bucket, PATH_PREFIX):
             for entry in page:
@@ -91,7 +91,7 @@ class BucketImageStore:
         return len(expired)
 
     async def check_writable(self) -> None:
-        """Raise Overloaded unless a picture could be stored now."""
+        """Raise Overloaded unless the bucket accepts a write."""
         await self._put(PROBE_PATH, b"x", content_type="text/plain")
 
     async def _put(self, path: str, data: bytes, *, content_type: str) -> None:

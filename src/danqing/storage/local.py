@@ -1,7 +1,4 @@
-"""Pictures as files in a local folder: written under a temporary name, flushed to the disk, then renamed.
-
-Knows nothing of jobs or HTTP.
-"""
+"""An image store in a local folder. Files are written under a temporary name, flushed to disk, then renamed."""
 
 import asyncio
 import errno
@@ -13,36 +10,39 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from danqing.errors import NotFound, Overloaded
-from danqing.storage.image_store import PATH_PREFIX, StoredImage, check_alive, describe_path, is_expired, new_path
+from danqing.storage.image_store import PATH_PREFIX, StoredImage, check_alive, describe_path, is_expired, sample_path
 
 UNFINISHED_FOLDER = "unfinished"
 NO_ROOM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 NO_ROOM_RETRY_SECONDS = 60
 LEFTOVER_SECONDS = 3600
+# A link is the only way to a picture for everybody but the server's own user.
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
 
 
 class LocalImageStore:
-    """An `ImageStore` in a folder that one or several server processes share."""
+    """An `ImageStore` in a folder that one or more server processes share."""
 
     def __init__(self, root: Path, *, lifetime: timedelta | None, clock: Callable[[], datetime]) -> None:
-        """Use `root`; `lifetime` None keeps pictures for ever. Nothing is created before `start`."""
+        """Use `root`; images never expire if `lifetime` is None. `start` creates the folders."""
         self._root = root
         self._lifetime = lifetime
         self._clock = clock
 
     async def start(self) -> None:
-        """Make the folders."""
+        """Create the folders."""
         await asyncio.to_thread(self._start)
 
     async def put(self, data: bytes, *, content_type: str, extension: str) -> str:
         """Store durably and return the path. Raises Overloaded when there is no room."""
-        path = new_path(self._clock(), extension=extension)
+        path = sample_path(self._clock(), extension=extension)
         assert describe_path(path, lifetime=None)[2] == content_type
         await asyncio.to_thread(self._write, path, data)
         return path
 
     async def find(self, path: str) -> StoredImage:
-        """Describe a picture. Raises NotFound, or Gone after its lifetime."""
+        """Describe an image. Raises NotFound, or Gone after its lifetime."""
         check_alive(path, now=self._clock(), lifetime=self._lifetime)
         stored_at, expires_at, content_type = describe_path(path, lifetime=self._lifetime)
         try:
@@ -54,7 +54,7 @@ class LocalImageStore:
         )
 
     async def read(self, path: str, *, start: int = 0, num_bytes: int | None = None) -> bytes:
-        """Read a picture or a piece of it. Raises NotFound, or Gone after its lifetime."""
+        """Read an image or a range of it. Raises NotFound, or Gone after its lifetime."""
         check_alive(path, now=self._clock(), lifetime=self._lifetime)
         try:
             return await asyncio.to_thread(_read, self._root / path, start, num_bytes)
@@ -62,27 +62,30 @@ class LocalImageStore:
             raise NotFound("There is no such file.") from None
 
     async def delete(self, path: str) -> None:
-        """Remove a picture; a missing one is no error."""
+        """Delete an image; a missing one is no error."""
         describe_path(path, lifetime=None)
         await asyncio.to_thread((self._root / path).unlink, missing_ok=True)
 
     async def delete_expired(self) -> int:
-        """Remove every picture whose lifetime is over and what a crash left unfinished; return how many pictures."""
+        """Delete every expired image, and the unfinished files of a crash; return the number of images."""
         return await asyncio.to_thread(self._delete_expired)
 
     async def check_writable(self) -> None:
-        """Raise Overloaded unless a picture could be stored now."""
+        """Raise Overloaded unless the folder accepts a write."""
         await asyncio.to_thread(self._write_probe)
 
     def _start(self) -> None:
-        (self._root / PATH_PREFIX).mkdir(parents=True, exist_ok=True)
-        (self._root / UNFINISHED_FOLDER).mkdir(exist_ok=True)
+        self._root.parent.mkdir(parents=True, exist_ok=True)
+        files = self._root / PATH_PREFIX
+        # One by one: `mkdir` gives its mode to the last folder alone.
+        for folder in (self._root, files.parent, files, self._root / UNFINISHED_FOLDER):
+            folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
 
     def _write(self, path: str, data: bytes) -> None:
         target = self._root / path
         unfinished = self._root / UNFINISHED_FOLDER / target.name
         try:
-            target.parent.mkdir(exist_ok=True)
+            target.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
             _write_durably(unfinished, data)
             unfinished.replace(target)
             _flush_folder(target.parent)
@@ -109,11 +112,11 @@ class LocalImageStore:
         return num_deleted
 
     def _delete_leftovers(self) -> None:
-        oldest_at_work = self._clock().timestamp() - LEFTOVER_SECONDS
+        oldest_in_use = self._clock().timestamp() - LEFTOVER_SECONDS
         for leftover in (self._root / UNFINISHED_FOLDER).iterdir():
-            # A younger one may still be being written; one that is gone was finished meanwhile.
+            # A newer file may still be in use; a missing one was finished meanwhile.
             with suppress(FileNotFoundError):
-                if leftover.stat().st_mtime < oldest_at_work:
+                if leftover.stat().st_mtime < oldest_in_use:
                     leftover.unlink()
 
 
@@ -124,14 +127,18 @@ def _read(file: Path, start: int, num_bytes: int | None) -> bytes:
 
 
 def _write_durably(file: Path, data: bytes) -> None:
-    with file.open("wb") as stream:
+    with open(file, "wb", opener=_private_opener) as stream:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
 
 
+def _private_opener(path: str, flags: int) -> int:
+    return os.open(path, flags, FILE_MODE)
+
+
 def _flush_folder(folder: Path) -> None:
-    # The rename itself survives a power cut only once the folder is on the disk.
+    # The rename survives a power cut only once the folder is flushed.
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,5 +1,7 @@
 """API keys: secrets, prefixes, scopes, spend limits."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,6 +14,8 @@ from danqing.accounts.accounts import create_account
 from danqing.accounts.api_keys import KeyKind, KeyPatch, SpendLimit
 from danqing.accounts.spend_limits import Retention
 from danqing.errors import InvalidApiKey, InvalidRequest, MissingScope, NotFound, SpendLimitReached
+
+DAILY_DOLLAR = SpendLimit(retention=Retention.DAY, threshold_usd=Decimal(1))
 
 
 def test_a_key_is_32_hex_digits_and_its_prefix_the_first_eight(key):
@@ -104,6 +108,35 @@ def test_a_bad_value_is_refused_by_name(database, key, clock, change, param):
     assert refusal.value.param == param
 
 
+def test_no_change_of_a_key_undoes_another_one_at_the_same_moment(database, key, clock):
+    changes = [{"disabled": True}, {"name": "renamed"}, {"scopes": ()}, {"limit": DAILY_DOLLAR}]
+    begin = threading.Barrier(len(changes))
+
+    def patch(change):
+        begin.wait(60)
+        _patch(database, clock, key, **change)
+
+    with ThreadPoolExecutor(len(changes)) as callers:
+        list(callers.map(patch, changes))
+    with database.read() as conn:
+        changed = api_keys.get_key(conn, key.api_key.prefix, account_id="acme", now=clock())
+    assert (changed.disabled, changed.name, changed.scopes, changed.limit) == (True, "renamed", (), DAILY_DOLLAR)
+
+
+def test_a_management_key_never_draws(database, key, clock):
+    with database.write() as conn:
+        manager = api_keys.create_key(conn, account_id="acme", name="m", kind=KeyKind.MANAGEMENT, now=clock())
+        with pytest.raises(InvalidRequest) as refusal:
+            api_keys.create_key(
+                conn, account_id="acme", name="m", kind=KeyKind.MANAGEMENT, scopes=("model:image",), now=clock()
+            )
+    assert (manager.api_key.scopes, refusal.value.param) == ((), "scopes")
+    with pytest.raises(InvalidRequest):
+        _patch(database, clock, manager, scopes=("model:image",))
+    with pytest.raises(MissingScope):
+        api_keys.require_scope(replace(manager.api_key, scopes=("model:image",)), "model:image")
+
+
 def test_a_missing_scope_is_named(key):
     api_keys.require_scope(key.api_key, api_keys.IMAGE_SCOPE)
     with pytest.raises(MissingScope, match="model:image"):
@@ -154,10 +187,12 @@ def _authenticate(database, clock, secret):
 
 
 def _patch(database, clock, key, **changes):
-    present = KeyPatch(name="first", disabled=False, scopes=(api_keys.IMAGE_SCOPE,), limit=None)
-    patch = replace(present, **changes)
+    def change(present):
+        patch = KeyPatch(name=present.name, disabled=present.disabled, scopes=present.scopes, limit=present.limit)
+        return replace(patch, **changes)
+
     with database.write() as conn:
-        return api_keys.patch_key(conn, key.api_key.prefix, account_id="acme", patch=patch, now=clock())
+        return api_keys.change_key(conn, key.api_key.prefix, account_id="acme", change=change, now=clock())
 
 
 def _grant(database, clock):

@@ -1,6 +1,8 @@
 """The first start, and accounts."""
 
 import base64
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -23,6 +25,24 @@ def test_a_later_start_makes_nothing(database, clock):
     with database.write() as conn:
         bootstrap(conn, starting_credits=10, now=clock())
         assert bootstrap(conn, starting_credits=10, now=clock()) is None
+        assert credits.balance(conn, DEFAULT_ACCOUNT_ID).available_credits == 10
+
+
+def test_of_several_servers_at_their_first_start_one_makes_the_account_and_all_start(database, clock):
+    begin = threading.Barrier(4)
+
+    def start(_):
+        with database.write() as conn:
+            if conn.dialect.name == "postgresql":
+                # Each has its snapshot of the empty database before any goes on.
+                assert list_accounts(conn) == []
+                begin.wait(60)
+            return bootstrap(conn, starting_credits=10, now=clock())
+
+    with ThreadPoolExecutor(4) as servers:
+        starts = list(servers.map(start, range(4)))
+    assert [first is not None for first in starts].count(True) == 1
+    with database.read() as conn:
         assert credits.balance(conn, DEFAULT_ACCOUNT_ID).available_credits == 10
 
 

@@ -28,11 +28,11 @@ def key_limits(seconds):
 
 
 def test_a_fresh_key_has_its_whole_limit(key_limits):
-    assert key_limits.peek("a") == RateState(limit=6, remaining=6, window_seconds=60, reset_seconds=0)
+    assert key_limits.peek("a") == RateState(name="requests", limit=6, remaining=6, window_seconds=60, reset_seconds=0)
 
 
 def test_each_request_takes_one_and_the_reset_moves_away(key_limits):
-    assert key_limits.take("a") == RateState(limit=6, remaining=5, window_seconds=60, reset_seconds=10)
+    assert key_limits.take("a") == RateState(name="requests", limit=6, remaining=5, window_seconds=60, reset_seconds=10)
     assert key_limits.take("a").remaining == 4
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,30 +11,31 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from unit.api.calls import MODEL
 
+from danqing.accounts.api_keys import KeyKind, create_key
+from danqing.api.connections import server_options
 from danqing.app import create_app, prepare
-from danqing.engine.interface import EngineState, EngineStatus, ImageResult, NoCaption, Progress
+from danqing.engine.interface import EngineState, EngineStatus, ExpansionFailed, ImageResult, Progress
 from danqing.errors import ServiceError
 from danqing.pictures.raster import Raster
-from danqing.pictures.request import ImageRequest
+from danqing.pictures.request import Expansion, ImageRequest
 from danqing.settings import Settings
-
-MODEL = "hunyuan/hunyuan-image-v3-text-to-image"
-PATH = "/v1/images/generations"
 
 
 @dataclass
 class FakeEngine:
     """Draws grey at once. `gate` closed: every step waits; `error` set: raised after the first step.
 
-    `caption`: what every prompt is rewritten as, followed by the seed; an exception is raised instead.
+    `caption`: the expansion of every prompt, followed by the seed; an exception is raised instead.
     """
 
     error: ServiceError | None = None
     state: EngineState = EngineState.READY
     requests: list[ImageRequest] = field(default_factory=list)
+    expansions: list[Expansion | None] = field(default_factory=list)
     num_closed: int = 0
-    caption: str | Exception = field(default_factory=lambda: NoCaption("It draws only."))
+    caption: str | Exception = field(default_factory=lambda: ExpansionFailed("It draws only."))
 
     def __post_init__(self) -> None:
         self.gate = asyncio.Event()
@@ -51,8 +52,11 @@ class FakeEngine:
     def status(self) -> EngineStatus:
         return EngineStatus(state=self.state, model="fake (draws grey)", detail="on purpose")
 
-    async def generate(self, request: ImageRequest) -> AsyncGenerator[Progress | ImageResult, None]:
+    async def generate(
+        self, request: ImageRequest, *, expansion: Expansion | None = None
+    ) -> AsyncGenerator[Progress | ImageResult, None]:
         self.requests.append(request)
+        self.expansions.append(expansion)
         try:
             for image_index in range(request.num_images):
                 for step in range(1, request.num_inference_steps + 1):
@@ -68,10 +72,10 @@ class FakeEngine:
             self.num_closed += 1
             self.closed.set()
 
-    async def recaption(self, prompt: str, *, seed: int) -> str:
+    async def expand(self, request: ImageRequest) -> Expansion:
         if isinstance(self.caption, Exception):
             raise self.caption
-        return f"{self.caption} {seed}"
+        return Expansion(caption=f"{self.caption} {request.seed}")
 
     def _progress(self, request: ImageRequest, image_index: int, step: int) -> Progress:
         due = request.preview_every_steps and step % request.preview_every_steps == 0
@@ -134,10 +138,36 @@ async def client(anonymous: httpx.AsyncClient, key: str) -> httpx.AsyncClient:
 
 
 @pytest.fixture
+async def manager(client: httpx.AsyncClient, app: FastAPI) -> httpx.AsyncClient:
+    """The client with a management key."""
+    services = app.state.services
+    created = await services.database.run_write(
+        lambda conn: create_key(conn, account_id="default", name="boss", now=services.clock(), kind=KeyKind.MANAGEMENT)
+    )
+    client.headers["Authorization"] = f"Bearer {created.secret}"
+    return client
+
+
+@pytest.fixture
+def nothing_is_drawn(engine: FakeEngine) -> Iterator[None]:
+    """Fails the test if the engine was asked to draw."""
+    yield
+    assert engine.requests == []
+
+
+@pytest.fixture
 async def server_url(app: FastAPI) -> AsyncIterator[str]:
     """The same application behind a real socket."""
     async with serve(app) as url:
         yield url
+
+
+@pytest.fixture
+async def http(server_url: str, key: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client with a key, over a real socket."""
+    headers = {"Authorization": f"Bearer {key}"}
+    async with httpx.AsyncClient(base_url=server_url, headers=headers, timeout=20) as client:
+        yield client
 
 
 @pytest.fixture
@@ -152,8 +182,9 @@ def body() -> Callable[..., dict[str, object]]:
 
 
 @asynccontextmanager
-async def serve(app: FastAPI) -> AsyncIterator[str]:
-    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None))
+async def serve(app: FastAPI, *, max_connections: int = 100) -> AsyncIterator[str]:
+    options = server_options(max_connections)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_config=None, access_log=False, **options))
     serving = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)

@@ -3,8 +3,7 @@
 from datetime import timedelta
 
 import pytest
-
-PATH = "/v1/images/generations"
+from unit.api.calls import PATH
 
 
 @pytest.fixture

@@ -1,14 +1,14 @@
-"""The generation endpoint, from a request to the picture behind the link."""
+"""The generation endpoint, from a request to the image behind the link."""
 
-import base64
+import asyncio
 import io
 
-import httpx
 import pytest
 from PIL import Image
 from sqlalchemy import event
+from unit.api.calls import PATH
 
-PATH = "/v1/images/generations"
+from danqing.engine.interface import EngineCrashed
 
 
 async def test_the_documented_request_gets_a_link_to_a_picture_of_the_documented_size(client, engine):
@@ -35,46 +35,6 @@ async def test_the_documented_request_gets_a_link_to_a_picture_of_the_documented
     assert Image.open(io.BytesIO(picture.content)).size == (1280, 768)
 
 
-async def test_the_headers_name_the_request_and_its_cost(client, body):
-    response = await client.post(
-        PATH, json=body(), headers={"X-Client-Request-Id": "mine:1.2-3_4", "Origin": "http://x"}
-    )
-    assert len(response.headers["x-inference-id"]) == 21
-    assert response.headers["x-request-id"] == response.headers["x-inference-id"]
-    assert response.headers["x-client-request-id"] == "mine:1.2-3_4"
-    assert response.headers["x-aimlapi-credits-used"] == "210000"
-    assert response.headers["x-aimlapi-usd-spent"] == "0.105000000"
-    assert response.headers["x-ratelimit-limit-requests"] == "6000"
-    assert response.headers["RateLimit-Policy"] == '"requests";q=6000;w=60'
-    exposed = {name.strip().lower() for name in response.headers["Access-Control-Expose-Headers"].split(",")}
-    assert {"x-inference-id", "x-request-id", "x-client-request-id", "x-aimlapi-credits-used"} <= exposed
-    assert response.headers["Access-Control-Allow-Origin"] == "*"
-
-
-async def test_a_client_request_id_of_another_form_is_dropped_in_silence(client, body):
-    for odd in ("a b", "x" * 129, "ä"):
-        response = await client.post(PATH, json=body(), headers=[(b"X-Client-Request-Id", odd.encode())])
-        assert response.status_code == 200
-        assert "x-client-request-id" not in response.headers
-
-
-@pytest.mark.parametrize("path", ["/images/generations", "/images/generations/", "/v1/images/generations/"])
-async def test_the_other_spellings_of_the_path_work(client, body, path):
-    assert (await client.post(path, json=body())).status_code == 200
-
-
-async def test_sync_mode_fills_both_fields_with_the_bytes(client, body):
-    (image,) = (await client.post(PATH, json=body(sync_mode=True))).json()["data"]
-    assert image["url"] == f"data:image/png;base64,{image['b64_json']}"
-    assert Image.open(io.BytesIO(base64.b64decode(image["b64_json"]))).size == (64, 64)
-
-
-async def test_b64_json_comes_alone(client, body):
-    (image,) = (await client.post(PATH, json=body(response_format="b64_json"))).json()["data"]
-    assert "url" not in image
-    assert base64.b64decode(image["b64_json"])[:4] == b"\x89PNG"
-
-
 async def test_jpeg_comes_as_jpeg(client, body):
     answer = (await client.post(PATH, json=body(output_format="jpeg", output_compression=80))).json()
     picture = await client.get(answer["data"][0]["url"])
@@ -82,68 +42,7 @@ async def test_jpeg_comes_as_jpeg(client, body):
     assert Image.open(io.BytesIO(picture.content)).format == "JPEG"
 
 
-async def test_openai_names_mean_the_same(client, body, engine):
-    answer = (await client.post(PATH, json=body(n=2, size="128x64", user="u", seed=7))).json()
-    assert [(image["seed"], image["width"], image["height"]) for image in answer["data"]] == [
-        (7, 128, 64),
-        (8, 128, 64),
-    ]
-    assert answer["meta"]["usage"]["credits_used"] == 420_000
-    assert answer["meta"]["warnings"] == []
-
-
-async def test_size_auto_lets_the_model_choose(client, body, engine):
-    assert (await client.post(PATH, json=body(size="auto"))).status_code == 200
-    assert (engine.requests[0].width_px, engine.requests[0].height_px) == (None, None)
-
-
-async def test_numbers_are_json_numbers(client, body, engine):
-    changes = {"num_images": 2.0, "seed": 5.0, "image_size": {"width": 64.0, "height": 80.0}, "guidance_scale": 3}
-    assert (await client.post(PATH, json=body(**changes))).status_code == 200
-    request = engine.requests[0]
-    assert (request.num_images, request.seed, request.width_px, request.height_px) == (2, 5, 64, 80)
-    assert request.guidance_scale == 3.0
-
-
-@pytest.mark.parametrize("exponent", [30, 400, 5000, 20_000])
-async def test_a_seed_of_any_length_is_folded(client, engine, exponent):
-    seed = "1" + "0" * exponent
-    raw = (
-        f'{{"model":"hunyuan/hunyuan-image-v3-text-to-image","prompt":"x","num_inference_steps":1,'
-        f'"image_size":{{"width":64,"height":64}},"seed":{seed}}}'
-    )
-    response = await client.post(PATH, content=raw, headers={"Content-Type": "application/json"})
-    assert response.status_code == 200, response.json()
-    assert engine.requests[0].seed == 1 + (pow(10, exponent, 2**63 - 1) - 1) % (2**63 - 1)
-
-
-async def test_unknown_fields_are_accepted_and_named(client, body):
-    answer = (
-        await client.post(PATH, json=body(num_image=3, image_size={"width": 64, "height": 64, "depth": 1}))
-    ).json()
-    assert answer["meta"]["warnings"] == [
-        "num_image: unknown field, ignored",
-        "image_size.depth: unknown field, ignored",
-    ]
-
-
-async def test_what_has_no_effect_is_named(client, body, engine):
-    answer = (await client.post(PATH, json=body(partial_images=2, output_compression=50))).json()
-    assert [warning.partition(":")[0] for warning in answer["meta"]["warnings"]] == [
-        "output_compression",
-        "partial_images",
-    ]
-    assert engine.requests[0].preview_every_steps == 0
-
-
-async def test_a_request_without_a_seed_gets_one_of_its_own(client, body):
-    seeds = {(await client.post(PATH, json=body())).json()["data"][0]["seed"] for _ in range(3)}
-    assert len(seeds) == 3
-
-
 async def test_a_failing_engine_is_a_500_that_costs_nothing(client, body, engine):
-    from danqing.engine.interface import EngineCrashed
-
     engine.error = EngineCrashed()
     response = await client.post(PATH, json=body())
     assert response.status_code == 500
@@ -190,44 +89,42 @@ async def test_a_key_may_be_replayed_under_its_idempotency_key(client, body, eng
     assert (other.status_code, other.json()["error"]["code"]) == (422, "idempotency_mismatch")
 
 
-@pytest.mark.parametrize("settings", [{"requests_per_minute": 1}], indirect=True)
-async def test_a_key_over_its_rate_is_told_when_to_come_back(client, body):
-    assert (await client.post(PATH, json=body())).status_code == 200
-    response = await client.post(PATH, json=body())
-    assert (response.status_code, response.json()["error"]["code"]) == (429, "rate_limit_exceeded")
-    assert 1 <= int(response.headers["Retry-After"]) <= 120
-    assert response.headers["x-ratelimit-remaining-requests"] == "0"
+async def test_a_refusal_before_the_stream_is_an_ordinary_error(http, body):
+    response = await http.post(PATH, json=body(stream=True, num_images=9))
+    assert (response.status_code, response.json()["error"]["param"]) == (400, "num_images")
 
 
-async def test_the_links_follow_the_address_that_the_client_used(client, body):
-    answer = (await client.post(PATH, json=body())).json()
-    assert httpx.URL(answer["data"][0]["url"]).host == "danqing.test"
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_client_that_hangs_up_frees_the_engine_and_pays_nothing(http, body, engine, stream):
+    engine.gate.clear()
+    request = asyncio.create_task(http.post(PATH, json=body(stream=stream)))
+    await asyncio.wait_for(engine.begun.wait(), 5)
+    request.cancel()
+    await asyncio.wait_for(engine.closed.wait(), 2)
+    for _ in range(100):
+        logs = (await http.get("/v2/logs")).json()["data"]
+        if logs[0]["status"] == "error":
+            break
+        await asyncio.sleep(0.02)
+    assert (logs[0]["status"], logs[0]["error_code"], logs[0]["cost"]["credits"]) == ("error", "cancelled", 0)
+    assert (await http.get("/v1/billing/balance")).json()["balance"] == 100_000_000
 
 
-@pytest.mark.parametrize(
-    ("prefer", "every_steps"),
-    [
-        ("respond-async, previews=3", 2),
-        ('respond-async; wait=5, Previews="3"', 2),
-        ("respond-async, previews=50", 1),
-        ("respond-async, previews=9999", 1),
-        ("respond-async, previews=0", 0),
-        ("respond-async, previews=many", 0),
-        ("respond-async, previews=-1", 0),
-        ("respond-async, previews", 0),
-        ("previews=3", 0),
-    ],
-)
-async def test_a_job_makes_as_many_previews_as_its_follower_prefers(client, engine, body, prefer, every_steps):
-    answer = await client.post(PATH, json=body(num_inference_steps=8), headers={"Prefer": prefer})
-    job_id = answer.headers["x-inference-id"]
-    await client.get(f"{PATH}/{job_id}/events")
-    assert engine.requests[0].preview_every_steps == every_steps
-
-
-@pytest.mark.parametrize(("header", "origin"), [("playground", "playground"), ("moon", "api"), (None, "api")])
-async def test_the_log_says_which_door_a_request_came_through(client, body, header, origin):
-    headers = {} if header is None else {"X-Danqing-Origin": header}
-    assert (await client.post(PATH, json=body(), headers=headers)).status_code == 200
-    (line,) = (await client.get("/v2/logs?period=1d")).json()["data"]
-    assert line["origin"] == origin
+async def test_a_client_that_hangs_up_with_an_idempotency_key_can_come_back(http, body, engine):
+    engine.gate.clear()
+    headers = {"Idempotency-Key": "k"}
+    request = asyncio.create_task(http.post(PATH, json=body(seed=3), headers=headers))
+    await asyncio.wait_for(engine.begun.wait(), 5)
+    request.cancel()
+    await asyncio.sleep(0.1)
+    in_flight = await http.post(PATH, json=body(seed=3), headers=headers)
+    assert (in_flight.status_code, in_flight.json()["error"]["code"]) == (409, "idempotency_conflict")
+    assert in_flight.headers["x-should-retry"] == "true"
+    engine.gate.set()
+    for _ in range(100):
+        answer = await http.post(PATH, json=body(seed=3), headers=headers)
+        if answer.status_code == 200:
+            break
+        await asyncio.sleep(0.02)
+    assert answer.json()["data"][0]["seed"] == 3
+    assert len(engine.requests) == 1

@@ -13,7 +13,8 @@ from typer.testing import Result
 
 from danqing.cli.doctor import Diagnosis, diagnose
 from danqing.cli.machine import Device, Processor
-from danqing.hunyuan_image3.config import parse_model_config, read_json
+from danqing.hunyuan_image3.config import parse_model_config
+from danqing.hunyuan_image3.json_fields import read_json
 from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.settings import Settings
 
@@ -38,7 +39,7 @@ def test_on_this_machine_it_finds_the_checkpoint_fit_and_changes_nothing(
     monkeypatch.setenv("DANQING_MODEL", str(CHECKPOINT))
     result = run("doctor")
     assert result.exit_code == 0, result.output
-    for part in ("threads", "memory", "GPU", "number type", "pretrain", "This machine can serve"):
+    for part in ("threads", "memory", "GPU", "precision", "pretrain", "This machine can serve"):
         assert part in result.stdout
     assert not (tmp_path / "data").exists()
 
@@ -107,7 +108,7 @@ def test_fp8_on_a_device_without_it_is_a_problem(tmp_path: Path) -> None:
     own, published = _diagnose(tmp_path, H200, CPU, device="cuda", dtype="fp8").fits
     assert (own.dtype, own.device, published.device) == ("fp8", "cuda:0", "cuda:0")
     (problem,) = _diagnose(tmp_path, A100, CPU, device="cuda", dtype="fp8").problems
-    assert problem == "DANQING_DTYPE is fp8, and cuda:0 (NVIDIA A100) cannot multiply it"
+    assert problem == "DANQING_DTYPE is fp8, and cuda:0 (NVIDIA A100) has no fp8 products"
 
 
 def test_a_device_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
@@ -126,11 +127,11 @@ def test_a_checkpoint_too_large_for_its_device_is_a_problem(tmp_path: Path) -> N
     ("settings", "devices", "reason"),
     [
         ({}, [CPU], "cpu multiplies bfloat16 only by emulation"),
-        ({"dtype": "bfloat16"}, [CPU], "DANQING_DTYPE says so"),
+        ({"dtype": "bfloat16"}, [CPU], "set by DANQING_DTYPE"),
         ({"device": "cuda"}, [H200, CPU], "cuda:0 multiplies it natively"),
     ],
 )
-def test_it_says_why_a_number_type_was_chosen(
+def test_it_says_why_a_precision_was_chosen(
     tmp_path: Path, settings: dict[str, str], devices: list[Device], reason: str
 ) -> None:
     assert _diagnose(tmp_path, *devices, **settings).dtype_reason == reason

@@ -1,4 +1,4 @@
-"""`generate` draws with the real engine and a small recorded checkpoint, and refuses bad input before it loads one."""
+"""`generate` draws with the real engine and a tiny checkpoint, and refuses bad input before it loads one."""
 
 import json
 import subprocess
@@ -13,15 +13,20 @@ from typer.testing import Result
 
 Run = Callable[..., Result]
 
-CHECKPOINT = Path(__file__).parents[2] / "data" / "parity" / "pretrain"
-QUICK = ["--model", str(CHECKPOINT), "--steps", "2", "--size", "200x100"]
+
+@pytest.fixture
+def quick(tiny_checkpoint: Path) -> list[str]:
+    """Options of a drawing that takes a moment."""
+    return ["--model", str(tiny_checkpoint), "--steps", "2", "--size", "200x100"]
 
 
-def test_it_draws_files_of_exactly_the_size_asked_for_and_the_same_for_the_same_seed(run: Run, tmp_path: Path) -> None:
-    both = run("generate", "a brown dog", "-o", str(tmp_path / "both.png"), "--seed", "7", "--num-images", "2", *QUICK)
+def test_it_draws_files_of_exactly_the_size_asked_for_and_the_same_for_the_same_seed(
+    run: Run, tmp_path: Path, quick: list[str]
+) -> None:
+    both = run("generate", "a brown dog", "-o", str(tmp_path / "both.png"), "--seed", "7", "--num-images", "2", *quick)
     assert both.exit_code == 0, both.output
     assert both.stdout.split() == [str(tmp_path / "both-1.png"), str(tmp_path / "both-2.png")]
-    second = run("generate", "a brown dog", "-o", str(tmp_path / "second.png"), "--seed", "8", *QUICK)
+    second = run("generate", "a brown dog", "-o", str(tmp_path / "second.png"), "--seed", "8", *quick)
     assert second.exit_code == 0, second.output
     assert (tmp_path / "second.png").read_bytes() == (tmp_path / "both-2.png").read_bytes()
     assert (tmp_path / "both-1.png").read_bytes() != (tmp_path / "both-2.png").read_bytes()
@@ -41,10 +46,10 @@ def test_it_has_the_prompt_rewritten_first_and_draws_what_it_tells(run: Run, tmp
     assert report["revised_prompt"] == "A fat [red] cat in snow."
 
 
-def test_a_checkpoint_that_cannot_rewrite_says_so_and_draws(run: Run, tmp_path: Path) -> None:
-    result = run("generate", "a dog", "-o", str(tmp_path / "dog.png"), "--expand", "--json", *QUICK)
+def test_a_checkpoint_that_cannot_rewrite_says_so_and_draws(run: Run, tmp_path: Path, quick: list[str]) -> None:
+    result = run("generate", "a dog", "-o", str(tmp_path / "dog.png"), "--expand", "--json", *quick)
     assert result.exit_code == 0, result.output
-    assert "has not learned to rewrite prompts" in result.stderr
+    assert "has not learned to expand prompts" in result.stderr
     assert json.loads(result.stdout)["revised_prompt"] is None
     assert (tmp_path / "dog.png").exists()
 
@@ -58,8 +63,8 @@ def test_a_snapshot_in_a_hub_cache_is_named_by_its_repository(run: Run, tmp_path
     assert json.loads(result.stdout)["engine"].startswith("HunyuanImage-3.0 (")
 
 
-def test_the_name_of_the_file_decides_its_format(run: Run, tmp_path: Path) -> None:
-    result = run("generate", "a brown dog", "-o", str(tmp_path / "dog.jpg"), *QUICK)
+def test_the_name_of_the_file_decides_its_format(run: Run, tmp_path: Path, quick: list[str]) -> None:
+    result = run("generate", "a brown dog", "-o", str(tmp_path / "dog.jpg"), *quick)
     assert result.exit_code == 0, result.output
     with Image.open(tmp_path / "dog.jpg") as picture:
         assert picture.format == "JPEG"
@@ -72,8 +77,8 @@ def test_a_broken_checkpoint_is_said_once_and_is_a_failure_of_the_engine(run: Ru
     assert "Traceback" not in result.output
 
 
-def test_a_prompt_longer_than_the_model_reads_is_bad_input(run: Run, tmp_path: Path) -> None:
-    result = run("generate", "丹" * 4000, "-o", str(tmp_path / "x.png"), *QUICK)
+def test_a_prompt_longer_than_the_model_reads_is_bad_input(run: Run, tmp_path: Path, quick: list[str]) -> None:
+    result = run("generate", "丹" * 4000, "-o", str(tmp_path / "x.png"), *quick)
     assert result.exit_code == 2
     assert "prompt" in result.stderr
     assert not (tmp_path / "x.png").exists()
@@ -84,7 +89,7 @@ def test_a_prompt_that_is_not_utf_8_is_bad_input(tmp_path: Path) -> None:
     command = [Path(sys.executable).with_name("danqing"), "generate", b"a dog \xff", "-o", tmp_path / "x.png"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 2, result.stderr
-    assert "PROMPT: must be valid Unicode" in result.stderr
+    assert "PROMPT: Must be valid Unicode" in result.stderr
     assert "Traceback" not in result.stderr
 
 
@@ -110,3 +115,8 @@ def test_bad_input_names_the_option(run: Run, arguments: list[str], name: str) -
     assert result.exit_code == 2
     assert name in result.stderr
     assert "Traceback" not in result.output
+
+
+def test_a_blank_prompt_is_bad_input(run: Run, quick: list[str]) -> None:
+    result = run("generate", " \x0b", *quick)
+    assert (result.exit_code, "PROMPT" in result.stderr) == (2, True)

@@ -53,10 +53,10 @@ def test_a_checkpoint(read: Callable[..., Any]) -> None:
     assert len(summary["buckets"]) == 17
 
 
-def test_drawn_pictures(read: Callable[..., Any], tmp_path: Path) -> None:
-    options = ["--model", str(CHECKPOINT), "--steps", "1", "--size", "200x100", "--num-images", "2", "--seed", "7"]
+def test_drawn_pictures(read: Callable[..., Any], tmp_path: Path, tiny_checkpoint: Path) -> None:
+    options = ["--model", str(tiny_checkpoint), "--steps", "1", "--size", "200x100", "--num-images", "2", "--seed", "7"]
     drawn = read("generate", "a brown dog", "-o", str(tmp_path / "dog.png"), *options)
-    assert drawn["engine"].startswith("pretrain (")
+    assert drawn["engine"].startswith("tiny (")
     assert drawn["pictures"] == [
         {"path": str(tmp_path / f"dog-{number}.png"), "seed": 6 + number, "width_px": 200, "height_px": 100}
         for number in (1, 2)

@@ -20,7 +20,10 @@ def checkpoint(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("name", "patch", "widest", "writing"),
-    [("pretrain", 1, "256x64", "not learned"), ("instruct", 2, "512x128", "native, the likeliest words")],
+    [
+        ("pretrain", 1, "256x64", "not learned"),
+        ("instruct", 2, "512x128", "native by think_recaption, the likeliest words"),
+    ],
 )
 def test_it_describes_a_checkpoint(run: Run, name: str, patch: int, widest: str, writing: str) -> None:
     result = run("model", "info", str(CHECKPOINTS / name))
@@ -40,13 +43,14 @@ def test_it_describes_a_checkpoint(run: Run, name: str, patch: int, widest: str,
         assert part in result.stdout
 
 
-def test_it_says_how_a_checkpoint_writes(run: Run, checkpoint: Path) -> None:
+def test_it_says_how_a_checkpoint_expands_prompts(run: Run, checkpoint: Path) -> None:
     path = checkpoint / "generation_config.json"
     asked = {"recaption": True, "do_sample": True, "temperature": 0.6, "top_k": 1024, "top_p": 0.95}
     path.write_text(json.dumps(json.loads(path.read_text()) | asked))
-    assert "native, by lot: temperature 0.6, top k 1024, top p 0.95" in run("model", "info", str(checkpoint)).stdout
+    shown = run("model", "info", str(checkpoint)).stdout
+    assert "native by recaption, sampled: temperature 0.6, top k 1024, top p 0.95" in shown
     described = json.loads(run("model", "info", str(checkpoint), "--json").stdout)
-    assert described["generation"]["recaption"] is True
+    assert described["generation"]["expands"] is True
 
 
 def test_a_missing_folder_is_named(run: Run, tmp_path: Path) -> None:
@@ -91,3 +95,10 @@ def test_weights_that_do_not_fit_the_configuration_are_named(run: Run, checkpoin
     result = run("model", "info", str(checkpoint))
     assert result.exit_code == 2
     assert "key '" in result.stderr
+
+
+def test_a_distilled_checkpoint_is_said_to_have_one_branch(run: Run) -> None:
+    shown = run("model", "info", str(CHECKPOINTS / "distil")).stdout
+    assert "8 steps, guidance 2.5" in shown
+    assert "distilled: one branch, no negative prompt" in shown
+    assert json.loads(run("model", "info", str(CHECKPOINTS / "distil"), "--json").stdout)["facts"]["distilled"] is True

@@ -1,4 +1,4 @@
-"""A drawing process without torch: the real `main`, with a painter that does what the prompt says.
+"""An engine process without torch: the real `main`, with a painter that does what the prompt says.
 
 Run as `python fake_worker.py --model DIR --device cpu`. DIR must exist; a file `on_load` in it says how loading ends.
 """
@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from danqing.engine.interleaver import PromptRejected
 from danqing.engine.worker import main
 from danqing.hunyuan_image3.errors import CheckpointError
 from danqing.pictures.raster import Raster
-from danqing.pictures.request import ImageRequest
+from danqing.pictures.request import Expansion, ImageRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,8 @@ class AcceleratorLost(Exception):
 class FakePainter:
     """Prompts: `slow`, `crash`, `crash once`, `hang`, `too long`, `bug`, `lost`, `print`; anything else just draws.
 
-    A text repeats the prompt and the seed; its tokens are its letters. `endless` is no caption.
+    A caption repeats the prompt and the seed; its tokens are its letters. `endless` never ends one. An expansion is
+    drawn in the shade of its length.
     """
 
     description = "fake (0 parameters)"
@@ -42,10 +43,10 @@ class FakePainter:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def prefill(self, request: ImageRequest) -> ImageRequest:
+    def prefill(self, request: ImageRequest, *, expansion: Expansion | None) -> ImageRequest:
         if request.prompt == "too long":
             raise PromptRejected("prompt: 9 tokens, at most 8 are allowed")
-        return request
+        return request if expansion is None else replace(request, prompt=expansion.caption, seed=len(expansion.caption))
 
     def denoise(self, request: ImageRequest, *, image_index: int) -> Iterator[FakeStep]:
         for step in range(1, request.num_inference_steps + 1):
@@ -61,7 +62,8 @@ class FakePainter:
     def preview(self, step: FakeStep) -> Raster:
         return Raster(width_px=1, height_px=1, rgb=step.latent * 3)
 
-    def expand(self, prompt: str, *, seed: int) -> Generator[int, None, str]:
+    def expand(self, request: ImageRequest) -> Generator[int, None, Expansion]:
+        prompt, seed = request.prompt, request.seed
         if prompt == "too long":
             raise PromptRejected("prompt: 9 tokens, at most 8 are allowed")
         text = f"{prompt}, in detail {seed}"
@@ -70,7 +72,7 @@ class FakePainter:
             yield ord(letter)
         if text.startswith("endless"):
             raise PromptRejected(f"The model did not finish its caption of {len(text)} tokens.")
-        return text
+        return Expansion(caption=text, thought="letter by letter")
 
     def _misbehave(self, prompt: str, *, step: int, image_index: int) -> None:
         if prompt.startswith("slow"):

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from danqing.engine.child import ChildLimits, worker_command
-from danqing.engine.interface import EngineCrashed, EngineState, ImageResult, NoCaption, Progress
+from danqing.engine.interface import EngineCrashed, EngineState, ExpansionFailed, ImageResult, Progress
 from danqing.engine.local import LocalEngine, LocalLimits
 from danqing.errors import InvalidRequest, Overloaded, ServiceError
-from danqing.pictures.request import ImageRequest
+from danqing.pictures.request import Expansion, ImageRequest
 
 FAKE_WORKER = Path(__file__).with_name("fake_worker.py")
 LIMITS = LocalLimits(
-    child=ChildLimits(load_silence_seconds=20, draw_silence_seconds=20, exit_seconds=5),
+    child=ChildLimits(load_silence_seconds=20, task_silence_seconds=20, exit_seconds=5),
     ready_wait_seconds=20,
     retry_wait_seconds=20,
     first_backoff_seconds=0.01,
@@ -126,7 +126,7 @@ async def test_closing_the_generator_frees_the_engine_within_a_step(start_engine
         await anext(events)
     child = engine._child
     assert child is not None
-    await eventually(lambda: not child._drawings, limit_seconds=2)
+    await eventually(lambda: not child._tasks, limit_seconds=2)
     assert images_of(await draw(engine, request()))
 
 
@@ -194,12 +194,12 @@ async def test_a_lost_accelerator_is_a_crash(start_engine: StartEngine, tmp_path
     assert num_loads(tmp_path) >= 2
 
 
-async def test_the_end_of_a_process_is_told_truly(start_engine: StartEngine, tmp_path: Path) -> None:
+async def test_the_end_of_a_process_is_described_exactly(start_engine: StartEngine, tmp_path: Path) -> None:
     engine = await start_engine(limits=LocalLimits(first_backoff_seconds=5))
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(3):
             await draw(engine, request("lost"))
-    assert engine.status().detail == "The drawing process ended with exit status 1."
+    assert engine.status().detail == "The engine process ended with exit status 1."
 
 
 async def test_a_rejected_prompt_names_the_field_and_costs_no_restart(
@@ -229,33 +229,43 @@ async def test_what_a_library_prints_does_not_reach_the_pipe(start_engine: Start
     assert num_loads(tmp_path) == 1
 
 
-async def test_it_rewrites_a_prompt_the_same_way_for_the_same_seed(start_engine: StartEngine) -> None:
+async def test_it_expands_a_prompt_the_same_way_for_the_same_seed(start_engine: StartEngine) -> None:
     engine = await start_engine()
-    captions = await asyncio.gather(*(engine.recaption("狗 🐕", seed=seed) for seed in (2**63 - 1, 3, 3)))
-    assert captions == [f"狗 🐕, in detail {2**63 - 1}", "狗 🐕, in detail 3", "狗 🐕, in detail 3"]
+    expansions = await asyncio.gather(*(engine.expand(request("狗 🐕", seed=seed)) for seed in (2**63 - 1, 3, 3)))
+    captions = [f"狗 🐕, in detail {2**63 - 1}", "狗 🐕, in detail 3", "狗 🐕, in detail 3"]
+    assert expansions == [Expansion(caption=caption, thought="letter by letter") for caption in captions]
 
 
-async def test_a_text_does_not_wait_for_a_drawing_nor_a_drawing_for_a_text(start_engine: StartEngine) -> None:
+async def test_it_draws_with_the_expansion_also_after_a_crash(start_engine: StartEngine, tmp_path: Path) -> None:
+    engine = await start_engine()
+    expansion = Expansion(caption="crash once")
+    async with aclosing(engine.generate(request(num_images=2), expansion=expansion)) as events:
+        images = images_of([event async for event in events])
+    assert (tmp_path / "crashed").exists()
+    assert [image.raster.rgb[0] for image in images] == [len("crash once"), len("crash once") + 1]
+
+
+async def test_neither_an_expansion_nor_a_drawing_waits_for_the_other(start_engine: StartEngine) -> None:
     engine = await start_engine()
     async with aclosing(engine.generate(request("slow", num_steps=1000))) as long_job:
         await anext(long_job)
         async with asyncio.timeout(5):
-            assert await engine.recaption("a cat", seed=1) == "a cat, in detail 1"
-            long_text = asyncio.ensure_future(engine.recaption(f"slow {'x' * 1000}", seed=1))
+            assert (await engine.expand(request("a cat", seed=1))).caption == "a cat, in detail 1"
+            long_expansion = asyncio.ensure_future(engine.expand(request(f"slow {'x' * 1000}", seed=1)))
             assert images_of(await draw(engine, request(num_steps=3)))
-            assert not long_text.done()
-            long_text.cancel()
+            assert not long_expansion.done()
+            long_expansion.cancel()
 
 
-async def test_giving_up_a_text_frees_the_engine(start_engine: StartEngine) -> None:
+async def test_giving_up_an_expansion_frees_the_engine(start_engine: StartEngine) -> None:
     engine = await start_engine()
     await eventually(lambda: engine.status().state is EngineState.READY)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
-            await engine.recaption("slow", seed=1)
+            await engine.expand(request("slow", seed=1))
     child = engine._child
     assert child is not None
-    await eventually(lambda: not child._drawings, limit_seconds=2)
+    await eventually(lambda: not child._tasks, limit_seconds=2)
 
 
 @pytest.mark.parametrize(
@@ -263,45 +273,45 @@ async def test_giving_up_a_text_frees_the_engine(start_engine: StartEngine) -> N
     [
         ("too long", "prompt: 9 tokens, at most 8 are allowed"),
         ("endless", "The model did not finish its caption of 20 tokens."),
-        ("bug", "The model could not rewrite this prompt."),
+        ("bug", "The model could not expand this prompt."),
     ],
 )
-async def test_a_prompt_that_cannot_be_rewritten_is_told_and_costs_no_restart(
+async def test_a_prompt_that_cannot_be_expanded_is_reported_and_costs_no_restart(
     start_engine: StartEngine, tmp_path: Path, prompt: str, message: str
 ) -> None:
     engine = await start_engine()
-    with pytest.raises(NoCaption) as caught:
-        await engine.recaption(prompt, seed=1)
+    with pytest.raises(ExpansionFailed) as caught:
+        await engine.expand(request(prompt, seed=1))
     assert caught.value.message == message
     assert images_of(await draw(engine, request()))
     assert num_loads(tmp_path) == 1
 
 
 @pytest.mark.parametrize("prompt", ["crash", "lost"])
-async def test_a_crash_while_writing_is_told_and_the_engine_draws_on(
+async def test_a_crash_while_expanding_is_reported_and_the_engine_draws_on(
     start_engine: StartEngine, tmp_path: Path, prompt: str
 ) -> None:
     engine = await start_engine()
     bystander = asyncio.ensure_future(draw(engine, request("slow", num_steps=20)))
     with pytest.raises(EngineCrashed, match="ended unexpectedly"):
-        await engine.recaption(prompt, seed=1)
+        await engine.expand(request(prompt, seed=1))
     assert images_of(await bystander)
     assert num_loads(tmp_path) == 2
 
 
-async def test_a_child_that_hangs_while_writing_is_replaced(start_engine: StartEngine) -> None:
-    limits = LocalLimits(child=ChildLimits(draw_silence_seconds=0.5, exit_seconds=1), first_backoff_seconds=0.01)
+async def test_a_child_that_hangs_while_expanding_is_replaced(start_engine: StartEngine) -> None:
+    limits = LocalLimits(child=ChildLimits(task_silence_seconds=0.5, exit_seconds=1), first_backoff_seconds=0.01)
     engine = await start_engine(limits=limits)
     await eventually(lambda: engine.status().state is EngineState.READY)
     with pytest.raises(EngineCrashed):
-        await engine.recaption("hang", seed=1)
-    assert await engine.recaption("a cat", seed=1)
+        await engine.expand(request("hang", seed=1))
+    assert await engine.expand(request("a cat", seed=1))
 
 
-async def test_an_engine_that_has_failed_rewrites_nothing(start_engine: StartEngine, tmp_path: Path) -> None:
+async def test_an_engine_that_has_failed_expands_nothing(start_engine: StartEngine, tmp_path: Path) -> None:
     engine = await start_engine(folder=tmp_path / "nowhere")
     with pytest.raises(Overloaded):
-        await engine.recaption("a cat", seed=1)
+        await engine.expand(request("a cat", seed=1))
 
 
 async def test_a_missing_checkpoint_is_a_failure_with_its_reason_and_no_restart(
@@ -318,7 +328,7 @@ async def test_crashes_while_loading_are_retried_a_few_times_only(start_engine: 
     (tmp_path / "on_load").write_text("crash")
     engine = await start_engine()
     await eventually(lambda: engine.status().state is EngineState.FAILED)
-    assert engine.status().detail == "The drawing process ended with exit status 3, 3 times in a row."
+    assert engine.status().detail == "The engine process ended with exit status 3, 3 times in a row."
     assert num_loads(tmp_path) == 3
 
 
@@ -357,7 +367,7 @@ async def test_a_child_that_hangs_while_loading_is_replaced(start_engine: StartE
 
 
 async def test_a_child_that_hangs_in_a_job_is_replaced(start_engine: StartEngine, tmp_path: Path) -> None:
-    limits = LocalLimits(child=ChildLimits(draw_silence_seconds=0.5, exit_seconds=1), first_backoff_seconds=0.01)
+    limits = LocalLimits(child=ChildLimits(task_silence_seconds=0.5, exit_seconds=1), first_backoff_seconds=0.01)
     engine = await start_engine(limits=limits)
     await eventually(lambda: engine.status().state is EngineState.READY)
     with pytest.raises(EngineCrashed):
@@ -366,7 +376,7 @@ async def test_a_child_that_hangs_in_a_job_is_replaced(start_engine: StartEngine
 
 
 async def test_an_idle_child_may_be_silent(start_engine: StartEngine, tmp_path: Path) -> None:
-    limits = LocalLimits(child=ChildLimits(draw_silence_seconds=0.1))
+    limits = LocalLimits(child=ChildLimits(task_silence_seconds=0.1))
     engine = await start_engine(limits=limits)
     await draw(engine, request())
     await asyncio.sleep(0.5)
@@ -374,10 +384,8 @@ async def test_an_idle_child_may_be_silent(start_engine: StartEngine, tmp_path: 
     assert num_loads(tmp_path) == 1
 
 
-async def test_too_many_drawings_at_once_are_refused(
-    start_engine: StartEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("danqing.engine.child.MAX_DRAWINGS", 1)
+async def test_too_many_tasks_at_once_are_refused(start_engine: StartEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("danqing.engine.child.MAX_TASKS", 1)
     engine = await start_engine()
     async with aclosing(engine.generate(request("slow", num_steps=1000))) as events:
         await anext(events)
@@ -385,7 +393,7 @@ async def test_too_many_drawings_at_once_are_refused(
             await draw(engine, request())
 
 
-async def test_stopping_ends_the_child_and_whatever_it_draws(start_engine: StartEngine) -> None:
+async def test_stopping_ends_the_child_and_its_tasks(start_engine: StartEngine) -> None:
     engine = await start_engine()
     async with aclosing(engine.generate(request("hang"))) as events:
         drawing = asyncio.ensure_future(anext(events))

@@ -1,29 +1,20 @@
-"""The native pipeline as the interleaver sees it, on a tiny random checkpoint, in this process."""
+"""The native pipeline behind the interleaver, on a tiny random checkpoint, in this process."""
 
 from pathlib import Path
 
 import pytest
-from tiny_checkpoints import config_values, random_model, stored_tensors, write_checkpoint
 
 from danqing.engine.interface import ImageResult
 from danqing.engine.interleaver import Interleaver, PromptRejected
-from danqing.engine.messages import Drew
+from danqing.engine.messages import TaskEvent
 from danqing.engine.painter import PipelinePainter
 from danqing.hunyuan_image3.errors import CheckpointError, UnsupportedDevice
 from danqing.pictures.request import ImageRequest
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    values = config_values(max_position_embeddings=4096)
-    return write_checkpoint(
-        tmp_path_factory.mktemp("checkpoints") / "tiny", values, stored_tensors(random_model(values))
-    )
-
-
-@pytest.fixture(scope="module")
-def painter(checkpoint: Path) -> PipelinePainter:
-    return PipelinePainter.load(checkpoint, device="cpu", dtype=None, on_progress=lambda done, total: None)
+def painter(tiny_checkpoint: Path) -> PipelinePainter:
+    return PipelinePainter.load(tiny_checkpoint, device="cpu", dtype=None, on_progress=lambda done, total: None)
 
 
 def request(
@@ -43,15 +34,15 @@ def request(
 
 
 def pictures(painter: PipelinePainter, *requests: ImageRequest) -> dict[tuple[int, int], bytes]:
-    """Draw the requests at once; the pictures by drawing and image index."""
+    """Draw the requests at once; the images by task and image index."""
     interleaver = Interleaver(painter)
-    for draw_id, asked in enumerate(requests):
-        interleaver.add(draw_id, request=asked, image_indexes=range(asked.num_images))
+    for task_id, asked in enumerate(requests):
+        interleaver.add_images(task_id, request=asked, image_indexes=range(asked.num_images))
     drawn = {}
     while not interleaver.idle:
-        report = interleaver.turn()
-        if isinstance(report, Drew) and isinstance(report.event, ImageResult):
-            drawn[report.draw_id, report.event.image_index] = report.event.raster.rgb
+        report = interleaver.run_slice()
+        if isinstance(report, TaskEvent) and isinstance(report.event, ImageResult):
+            drawn[report.task_id, report.event.image_index] = report.event.raster.rgb
     return drawn
 
 
@@ -66,7 +57,7 @@ def test_a_picture_has_exactly_the_size_asked_for(painter: PipelinePainter) -> N
 
 
 def test_without_a_size_the_model_chooses_one_of_its_own(painter: PipelinePainter) -> None:
-    prepared = painter.prefill(request(size_px=None))
+    prepared = painter.prefill(request(size_px=None), expansion=None)
     (step, *_) = painter.denoise(prepared, image_index=0)
     raster = painter.decode(step.latent, prepared)
     assert (raster.height_px, raster.width_px) in {
@@ -76,7 +67,7 @@ def test_without_a_size_the_model_chooses_one_of_its_own(painter: PipelinePainte
 
 
 def test_a_preview_is_a_whole_picture(painter: PipelinePainter) -> None:
-    (step, *_) = painter.denoise(painter.prefill(request()), image_index=0)
+    (step, *_) = painter.denoise(painter.prefill(request(), expansion=None), image_index=0)
     preview = painter.preview(step)
     assert len(preview.rgb) == 3 * preview.width_px * preview.height_px > 0
 
@@ -104,12 +95,12 @@ def test_after_the_largest_seed_comes_the_first(painter: PipelinePainter) -> Non
 
 def test_a_prompt_that_is_too_long_is_rejected_with_both_numbers(painter: PipelinePainter) -> None:
     with pytest.raises(PromptRejected, match="4096"):
-        painter.prefill(request(prompt="dog " * 5000))
+        painter.prefill(request(prompt="dog " * 5000), expansion=None)
 
 
-def test_a_checkpoint_that_has_not_learned_to_write_says_so(painter: PipelinePainter) -> None:
+def test_a_checkpoint_that_has_not_learned_to_expand_says_so(painter: PipelinePainter) -> None:
     with pytest.raises(PromptRejected, match="has not learned"):
-        next(painter.expand("a dog", seed=1))
+        next(painter.expand(request()))
 
 
 def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
@@ -117,13 +108,13 @@ def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
         PipelinePainter.load(tmp_path / "nowhere", device="cpu", dtype=None, on_progress=lambda done, total: None)
 
 
-def test_fp8_draws_too_and_says_so(checkpoint: Path) -> None:
-    painter = PipelinePainter.load(checkpoint, device="cpu", dtype="fp8", on_progress=lambda done, total: None)
+def test_fp8_draws_too_and_says_so(tiny_checkpoint: Path) -> None:
+    painter = PipelinePainter.load(tiny_checkpoint, device="cpu", dtype="fp8", on_progress=lambda done, total: None)
     assert "fp8, cpu" in painter.description
     drawn = pictures(painter, request())
     assert len(drawn[0, 0]) == 3 * 100 * 60
 
 
-def test_a_device_without_fp8_is_refused_by_the_name_of_the_setting(checkpoint: Path) -> None:
+def test_a_device_without_fp8_is_refused_by_the_name_of_the_setting(tiny_checkpoint: Path) -> None:
     with pytest.raises(UnsupportedDevice, match=r"DANQING_DTYPE is fp8: .*compute capability"):
-        PipelinePainter.load(checkpoint, device="mps", dtype="fp8", on_progress=lambda done, total: None)
+        PipelinePainter.load(tiny_checkpoint, device="mps", dtype="fp8", on_progress=lambda done, total: None)

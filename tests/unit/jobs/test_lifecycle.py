@@ -1,36 +1,28 @@
 """How a job's status may change, and that credits move with it."""
 
 import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
+from fakes import IMAGE
+from house import ALL, IMAGE_CREDITS
 
+from danqing.accounts.api_keys import revoke_key
 from danqing.accounts.pricing import Price
 from danqing.errors import (
     GenerationTimeout,
     IdempotencyConflict,
     IdempotencyMismatch,
     InsufficientCredits,
+    InvalidApiKey,
     NotFound,
     ServiceError,
 )
 from danqing.jobs import lifecycle
-from danqing.jobs.job import JobImage, JobStatus
-from danqing.jobs.lifecycle import Drawing, Lease, LostJob
-
-IMAGE = JobImage(
-    image_index=0,
-    seed=7,
-    path="p",
-    width_px=8,
-    height_px=6,
-    content_type="image/png",
-    flagged=False,
-    revised_prompt=None,
-)
-IMAGE_CREDITS = 210_000
-ALL = 10_000_000
+from danqing.jobs.job import JobResult, JobStatus
+from danqing.jobs.lifecycle import LostJob
 
 
 class Desk:
@@ -39,22 +31,19 @@ class Desk:
     def __init__(self, house):
         self.house = house
 
-    def lease(self, owner="me"):
-        return Lease(owner=owner, expires_at=self.house.clock() + timedelta(seconds=15))
-
     def submit(self, submission=None, **changes):
         submission = submission or self.house.submission(**changes)
         with self.house.database.write() as conn:
             return lifecycle.submit(
-                conn, submission, price=Price(), safety={"s": 1}, lease=self.lease(), now=self.house.clock()
+                conn, submission, price=Price(), safety={"s": 1}, lease=self.house.lease(), now=self.house.clock()
             )
 
     def start(self, job, owner="me"):
         with self.house.database.write() as conn:
-            return lifecycle.start(conn, job, lease=self.lease(owner), now=self.house.clock())
+            return lifecycle.start(conn, job, lease=self.house.lease(owner), now=self.house.clock())
 
     def succeed(self, job, num_images=1, owner="me"):
-        drawing = Drawing(
+        result = JobResult(
             images=tuple(replace(IMAGE, image_index=index) for index in range(num_images)),
             engine="fake",
             safety={"s": 2},
@@ -62,7 +51,7 @@ class Desk:
             expanded_prompt="more",
         )
         with self.house.database.write() as conn:
-            return lifecycle.succeed(conn, job, drawing, lease_owner=owner, now=self.house.clock())
+            return lifecycle.succeed(conn, job, result, lease_owner=owner, now=self.house.clock())
 
     def fail(self, job, owner="me"):
         with self.house.database.write() as conn:
@@ -79,7 +68,7 @@ class Desk:
     def recover(self, owner="other", *, at_work=(), limit=100):
         with self.house.database.write() as conn:
             return lifecycle.recover(
-                conn, lease=self.lease(owner), at_work=at_work, now=self.house.clock(), limit=limit
+                conn, lease=self.house.lease(owner), at_work=at_work, now=self.house.clock(), limit=limit
             )
 
 
@@ -303,7 +292,34 @@ def test_a_job_handed_back_can_be_taken_at_once_and_has_not_been_tried(desk):
 def test_a_service_error_has_its_code_and_message_kept(desk, house):
     with house.database.write() as conn:
         job = lifecycle.submit(
-            conn, house.submission(), price=Price(), safety={}, lease=desk.lease(), now=house.clock()
+            conn, house.submission(), price=Price(), safety={}, lease=house.lease(), now=house.clock()
         )
         job = lifecycle.fail(conn, job, ServiceError("Why."), lease_owner="me", now=house.clock())
     assert (job.error_code, job.error_message) == ("server_error", "Why.")
+
+
+def test_one_idempotency_key_makes_one_job_however_many_servers_get_it_at_once(house):
+    """Each thread is a server: a transaction of its own, begun at the same moment as the others."""
+    num_keys, num_servers = 12, 8
+    begin = threading.Barrier(num_servers)
+
+    def submit(key):
+        submission = house.submission(idempotency_key=key, respond_async=True)
+        begin.wait(60)
+        with house.database.write() as conn:
+            return lifecycle.submit(conn, submission, price=Price(), safety={}, lease=house.lease(), now=house.clock())
+
+    with ThreadPoolExecutor(num_servers) as servers:
+        for index in range(num_keys):
+            jobs = list(servers.map(submit, [f"k{index}"] * num_servers))
+            assert len({job.id for job in jobs}) == 1
+            assert [job.replayed for job in jobs].count(False) == 1
+            house.cancel(jobs[0])
+
+
+def test_a_key_that_was_revoked_or_disabled_meanwhile_submits_nothing(desk, house):
+    with house.database.write() as conn:
+        revoke_key(conn, house.keys["acme"], account_id="acme", now=house.clock())
+    with pytest.raises(InvalidApiKey):
+        desk.submit()
+    assert house.balance() == (ALL, 0)

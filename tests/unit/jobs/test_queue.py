@@ -1,4 +1,4 @@
-"""The fair queue."""
+"""The fair queue and the estimate of its length."""
 
 import asyncio
 
@@ -7,7 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from danqing.errors import Overloaded, RateLimitExceeded
-from danqing.jobs.queue import FairQueue
+from danqing.jobs.queue import MAX_RETRY_AFTER_SECONDS, FairQueue, WaitEstimate
+
+
+def slot(queue, account_id, *, seconds=1):
+    return queue.slot(account_id, retry_after_seconds=seconds)
 
 
 async def test_accounts_take_turns_and_each_is_served_in_order():
@@ -50,26 +54,38 @@ async def test_two_takers_never_get_the_same_job():
 def test_a_full_queue_refuses_with_the_time_to_wait():
     queue = FairQueue(max_jobs=2, max_jobs_per_account=2)
     queue.put("a1", account_id="a")
-    queue.reserve("b", retry_after_seconds=9)
-    with pytest.raises(Overloaded) as refusal:
-        queue.reserve("c", retry_after_seconds=9)
+    with slot(queue, "b"), pytest.raises(Overloaded) as refusal, slot(queue, "c", seconds=9):
+        pass
     assert refusal.value.retry_after_seconds == 9
 
 
 def test_an_account_cannot_fill_the_queue():
     queue = FairQueue(max_jobs=4, max_jobs_per_account=2)
-    queue.reserve("a", retry_after_seconds=1)
     queue.put("a1", account_id="a")
-    with pytest.raises(RateLimitExceeded):
-        queue.reserve("a", retry_after_seconds=1)
-    queue.reserve("b", retry_after_seconds=1)
+    with slot(queue, "a"):
+        with pytest.raises(RateLimitExceeded), slot(queue, "a"):
+            pass
+        with slot(queue, "b"):
+            assert queue.num_free == 1
 
 
-def test_a_place_given_up_is_free_again():
+def test_a_slot_is_free_again_whether_or_not_its_job_came():
     queue = FairQueue(max_jobs=1, max_jobs_per_account=1)
-    queue.reserve("a", retry_after_seconds=1)
-    queue.give_up("a")
-    queue.reserve("a", retry_after_seconds=1)
+    with pytest.raises(ZeroDivisionError), slot(queue, "a"):
+        raise ZeroDivisionError
+    with slot(queue, "a"):
+        queue.put("a1", account_id="a")
+    assert (len(queue), queue.num_free) == (1, 0)
+
+
+def test_a_refused_caller_waits_longer_the_more_and_the_longer_the_jobs_ahead():
+    estimate = WaitEstimate(max_concurrent_jobs=4)
+    assert estimate.retry_after_seconds(num_ahead=0) == 1
+    assert estimate.retry_after_seconds(num_ahead=40) == 10
+    for _ in range(50):
+        estimate.job_took(3)
+    assert estimate.retry_after_seconds(num_ahead=40) == 30
+    assert estimate.retry_after_seconds(num_ahead=10_000) == MAX_RETRY_AFTER_SECONDS
 
 
 def test_a_job_can_be_taken_out_once():

@@ -3,9 +3,9 @@
 import re
 
 from danqing.playground.page import STATIC_FOLDER
-from danqing.training.scenes.backgrounds import PLACES
-from danqing.training.scenes.vocabulary import NOUNS
-from danqing.training.scenes.words import TRAINED_WORDS
+from mini.world.places import PLACES
+from mini.world.signs import TRAINED_WORDS
+from mini.world.vocabulary import NOUNS
 
 TEXT = (STATIC_FOLDER / "mini.js").read_text(encoding="utf-8")
 IDEAS = [first or second for first, second in re.findall(r"""^  (?:"(.+)"|'(.+)'),$""", TEXT, re.MULTILINE)]

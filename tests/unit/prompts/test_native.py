@@ -5,35 +5,43 @@ import asyncio
 import pytest
 
 from danqing.errors import Overloaded, ServiceError
+from danqing.pictures.request import Expansion, ImageRequest
 from danqing.prompts.native import NativeExpander
 
 GIVEN = "enable_prompt_expansion: the prompt was drawn as given. "
 
 
-class Writer:
-    """Answers with a text, or raises."""
+def request(prompt, *, seed=1):
+    return ImageRequest(prompt=prompt, seed=seed, width_px=None, height_px=None)
 
-    def __init__(self, answer):
+
+class Writer:
+    """Expands every prompt to a text, or raises."""
+
+    def __init__(self, answer, thought=None):
         self.answer = answer
+        self.thought = thought
         self.questions = []
 
-    async def recaption(self, prompt, *, seed):
-        self.questions.append((prompt, seed))
+    async def expand(self, request):
+        self.questions.append((request.prompt, request.seed))
         if isinstance(self.answer, Exception):
             raise self.answer
-        return self.answer
+        return Expansion(caption=self.answer, thought=self.thought)
 
 
-async def test_the_caption_becomes_the_prompt():
-    writer = Writer("A red fox,\n in deep\x00 snow, 雪 🦊.")
-    expanded = await NativeExpander(writer, timeout_seconds=5).expand("a fox", seed=2**63 - 1)
-    assert (expanded.prompt, expanded.warning) == ("A red fox, in deep snow, 雪 🦊.", None)
+async def test_the_caption_is_drawn_on_one_line_and_the_thought_as_written():
+    writer = Writer("A red fox,\n in deep\x00 snow, 雪 🦊.", thought="A fox.\nSnow.")
+    expanded = await NativeExpander(writer.expand, timeout_seconds=5).expand(request("a fox", seed=2**63 - 1))
+    assert (expanded.prompt, expanded.warning) == ("a fox", None)
+    assert expanded.expansion == Expansion(caption="A red fox, in deep snow, 雪 🦊.", thought="A fox.\nSnow.")
+    assert expanded.caption == expanded.expansion.caption
     assert writer.questions == [("a fox", 2**63 - 1)]
 
 
 async def test_words_in_quotes_stay_in_quotes():
-    expander = NativeExpander(Writer('"OPEN" on a wooden sign that says "OPEN"'), timeout_seconds=5)
-    assert (await expander.expand("a sign", seed=1)).prompt == '"OPEN" on a wooden sign that says "OPEN"'
+    expander = NativeExpander(Writer('"OPEN" on a wooden sign that says "OPEN"').expand, timeout_seconds=5)
+    assert (await expander.expand(request("a sign"))).caption == '"OPEN" on a wooden sign that says "OPEN"'
 
 
 @pytest.mark.parametrize(
@@ -48,8 +56,8 @@ async def test_words_in_quotes_stay_in_quotes():
 )
 async def test_a_failure_leaves_the_prompt_and_a_warning_with_the_reason(answer, reason):
     writer = Writer(answer)
-    expanded = await NativeExpander(writer, timeout_seconds=5).expand("a fox", seed=1)
-    assert expanded.prompt == "a fox"
+    expanded = await NativeExpander(writer.expand, timeout_seconds=5).expand(request("a fox"))
+    assert (expanded.prompt, expanded.caption, expanded.expansion) == ("a fox", "a fox", None)
     assert expanded.warning.startswith(GIVEN)
     assert reason in expanded.warning
     # Asked again, the model would answer the same.
@@ -60,23 +68,23 @@ async def test_a_model_that_writes_too_long_is_stopped():
     stopped = []
 
     class Slow:
-        async def recaption(self, prompt, *, seed):
+        async def expand(self, request):
             try:
                 await asyncio.sleep(60)
             finally:
                 stopped.append(True)
 
-    expanded = await asyncio.wait_for(NativeExpander(Slow(), timeout_seconds=0.05).expand("a fox", seed=1), 5)
-    assert (expanded.prompt, expanded.warning) == ("a fox", f"{GIVEN}The model wrote for longer than 0.05 s.")
+    expanded = await asyncio.wait_for(NativeExpander(Slow().expand, timeout_seconds=0.05).expand(request("a fox")), 5)
+    assert (expanded.prompt, expanded.warning) == ("a fox", f"{GIVEN}The expansion took longer than 0.05 s.")
     assert stopped == [True]
 
 
 async def test_a_job_that_is_cancelled_is_not_drawn_as_given():
     class Slow:
-        async def recaption(self, prompt, *, seed):
+        async def expand(self, request):
             await asyncio.sleep(60)
 
-    expanding = asyncio.ensure_future(NativeExpander(Slow(), timeout_seconds=60).expand("a fox", seed=1))
+    expanding = asyncio.ensure_future(NativeExpander(Slow().expand, timeout_seconds=60).expand(request("a fox")))
     await asyncio.sleep(0)
     expanding.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from datetime import timedelta
 
 import pytest
@@ -35,6 +36,19 @@ async def test_a_picture_is_stored_under_an_unguessable_path_and_read_back_whole
     assert (found.num_bytes, found.content_type) == (7, "image/png")
     assert found.stored_at == clock()
     assert found.expires_at == clock() + LIFETIME
+
+
+async def test_nobody_but_the_own_user_can_list_or_read_what_is_stored(tmp_path, clock):
+    former_mask = os.umask(0o022)
+    try:
+        store = LocalImageStore(tmp_path / "data" / "images", lifetime=LIFETIME, clock=clock)
+        await store.start()
+        await put(store)
+        await store.check_writable()
+    finally:
+        os.umask(former_mask)
+    for path in (tmp_path / "data" / "images").rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
 
 
 async def test_nothing_unfinished_is_left_beside_the_picture(store, tmp_path):

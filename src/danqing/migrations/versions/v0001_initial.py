@@ -6,12 +6,12 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
-# Money that moved has moved: the database itself refuses to rewrite history.
+# The ledger only grows: the database itself rejects changes to these rows.
 IMMUTABLE_TABLES = ("holds", "transfers", "settlements")
 
 
 def upgrade() -> None:
-    """Make every table, then the triggers that keep the ledger's rows as they are."""
+    """Create every table, then the triggers that make ledger rows immutable."""
     create_account_tables()
     create_ledger_tables()
     create_job_tables()
@@ -106,7 +106,7 @@ def create_ledger_tables() -> None:
 
 
 def create_job_tables() -> None:
-    """Jobs and what hangs on them."""
+    """Jobs, idempotency keys and webhook deliveries."""
     op.create_table(
         "jobs",
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -172,7 +172,7 @@ def create_job_tables() -> None:
 
 
 def forbid_changes(table: str) -> None:
-    """Let rows be added to a table and nothing else."""
+    """Allow inserts into a table, and no other change."""
     message = f"rows of {table} never change"
     if op.get_bind().dialect.name == "sqlite":
         for change in ("UPDATE", "DELETE"):

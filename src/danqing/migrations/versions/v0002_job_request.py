@@ -1,4 +1,4 @@
-"""Rename the column of a job's request after the record that it stores."""
+"""The request column of jobs, renamed after the record it stores."""
 
 from alembic import op
 

@@ -1,11 +1,11 @@
-// Talks to the server's public API. Knows nothing of the page; a failure becomes a Failure.
+// The client of the server's public API. Errors become a Failure.
 
 const NUM_PREVIEWS = 9;
 const POLL_MILLISECONDS = 1500;
 const MAX_RECONNECTS = 5;
 const GENERATIONS = "v1/images/generations";
 
-// `code` is the server's error code, "unreachable" when there was no answer at all.
+// `code` is the server's error code, "unreachable" when there was no response.
 export class Failure extends Error {
   constructor({ code, message, status = 0, issues = [], retryAfterSeconds = null, requestId = "" }) {
     super(message);
@@ -36,8 +36,8 @@ export function createApi(readKey) {
       throw new Failure({ code: "unreachable", message: String(error) });
     }
     if (response.ok) return response;
-    const answer = await response.json().catch(() => ({}));
-    const error = answer.error ?? { code: "server_error", message: response.statusText };
+    const { error: described } = await response.json().catch(() => ({}));
+    const error = described ?? { code: "server_error", message: response.statusText };
     throw failureOf(error, {
       status: response.status,
       retryAfterSeconds: Number(response.headers.get("Retry-After")) || null,
@@ -45,7 +45,7 @@ export function createApi(readKey) {
     });
   }
 
-  // Events of one connection; ends with it.
+  // The events of one connection; ends when it does.
   async function* events(jobId) {
     const response = await call(`${GENERATIONS}/${jobId}/events`);
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -78,7 +78,7 @@ export function createApi(readKey) {
       return (await (await call(GENERATIONS, { method: "POST", headers, body })).json()).id;
     },
 
-    // Every event up to the end, over as many connections as that takes. A lost job is a Failure.
+    // Every event up to the last, reconnecting as needed. A lost job is a Failure.
     async *follow(jobId) {
       for (let attempt = 0; attempt < MAX_RECONNECTS; attempt += 1) {
         try {
@@ -89,7 +89,7 @@ export function createApi(readKey) {
             attempt = 0;
           }
         } catch (error) {
-          // A broken connection is no Failure of ours, and the job does not mind.
+          // A broken connection is no Failure: the job goes on, and the next attempt reconnects.
           if (error instanceof Failure && error.code !== "unreachable") throw error;
         }
         await new Promise((done) => setTimeout(done, POLL_MILLISECONDS));
@@ -97,8 +97,8 @@ export function createApi(readKey) {
       throw new Failure({ code: "unreachable", message: "The connection was lost." });
     },
 
-    // The bytes of a picture. Its link may name the address that others use, so only its path counts here.
-    async picture(image) {
+    // The bytes of an image. Its link may name the address that other clients use, so only its path counts here.
+    async imageBytes(image) {
       if (image.b64_json) {
         const bytes = Uint8Array.from(atob(image.b64_json), (char) => char.charCodeAt(0));
         return new Blob([bytes], { type: image.content_type });

@@ -1,4 +1,4 @@
-// The dialog with the user's request as a program.
+// The dialog that shows the user's request as a program.
 
 import { masked, readKey } from "./key.js";
 import { LANGUAGES } from "./snippets.js";
@@ -52,7 +52,7 @@ export function connectCode() {
   };
 }
 
-// Pages that came over plain http from another machine have no clipboard of their own.
+// Over plain HTTP from another machine, browsers offer no clipboard API.
 async function copy(text, within) {
   try {
     await navigator.clipboard.writeText(text);

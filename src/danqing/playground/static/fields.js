@@ -1,8 +1,10 @@
-// What a request may hold: ranges, defaults, sizes, and how settings become a request. Knows nothing of the page.
+// The request's fields: ranges, defaults, sizes, and the request body that settings make.
+
+import { isObject } from "./stored.js";
 
 export const MODEL_ID = "hunyuan/hunyuan-image-v3-text-to-image";
 
-// Held against /openapi.json by a test.
+// A test compares them with /openapi.json.
 export const FIELDS = {
   prompt: { maxLength: 4000 },
   negative_prompt: { maxLength: 4000, default: "" },
@@ -21,7 +23,7 @@ export const FIELDS = {
 
 export const MIN_SIDE_PX = 64;
 export const MAX_SIDE_PX = 2048;
-export const MAX_DRAWN_SEED = 2 ** 32 - 1;
+export const MAX_SAMPLED_SEED = 2 ** 32 - 1;
 
 // `square` is left out: it is the same size as `square_hd`.
 export const SIZES = [
@@ -43,8 +45,23 @@ export const DEFAULTS = {
   webhook_url: "",
 };
 
-export function drawSeed() {
-  return 1 + (crypto.getRandomValues(new Uint32Array(1))[0] % MAX_DRAWN_SEED);
+// Settings that were kept, with defaults in place of what is missing or no value of its field.
+export function withDefaults(kept) {
+  const settings = isObject(kept) ? kept : {};
+  const sound = ([name, standard]) => [name, isSound(name, settings[name], standard) ? settings[name] : standard];
+  return { ...settings, ...Object.fromEntries(Object.entries(DEFAULTS).map(sound)) };
+}
+
+function isSound(name, value, standard) {
+  if (name === "image_size" && isObject(value)) return Number.isFinite(value.width) && Number.isFinite(value.height);
+  if (typeof value !== typeof standard) return false;
+  const { options, min = -Infinity, max = Infinity } = FIELDS[name] ?? {};
+  if (options) return options.includes(value) || (name === "image_size" && value === AUTO);
+  return typeof value !== "number" || (value >= min && value <= max);
+}
+
+export function sampleSeed() {
+  return 1 + (crypto.getRandomValues(new Uint32Array(1))[0] % MAX_SAMPLED_SEED);
 }
 
 // Width and height in pixels; null where the model chooses.
@@ -54,7 +71,7 @@ export function sizeOf(settings) {
   return typeof size === "string" ? (SIZES.find(({ name }) => name === size) ?? SIZES[0]) : size;
 }
 
-// The body of the request: what always matters, and whatever differs from what the server assumes.
+// The request body: fields that always matter, and those that differ from the server's defaults.
 export function requestBody(settings) {
   const body = { model: MODEL_ID, prompt: settings.prompt };
   if (settings.image_size === AUTO) body.size = AUTO;
@@ -68,7 +85,7 @@ export function requestBody(settings) {
   return body;
 }
 
-// What the page itself can see is wrong, in the form in which the server lists bad fields.
+// Problems that the page can see by itself, in the form of the server's list of bad fields.
 export function problemsOf(settings) {
   const problems = [];
   const complain = (name, message) => problems.push({ path: [name], message });

@@ -1,6 +1,7 @@
-// The form: reads and writes settings, marks bad fields. Sends nothing.
+// The form: reads and writes settings, marks bad fields.
 
-import { AUTO, DEFAULTS, FIELDS, MODEL_ID, SIZES, drawSeed } from "./fields.js";
+import { AUTO, FIELDS, MODEL_ID, SIZES, sampleSeed, withDefaults } from "./fields.js";
+import { readStored } from "./stored.js";
 
 const NAME = "danqing.settings";
 const SHAPE_PX = 30;
@@ -26,10 +27,10 @@ export function connectForm({ onChange }) {
 
   function setLocked(value) {
     lock.setAttribute("aria-pressed", String(value));
-    element("seed-hint").textContent = value ? "Kept: the same settings give the same picture." : "A new one for every drawing, from 1 up; lock it to repeat one.";
+    element("seed-hint").textContent = value ? "Kept: the same settings give the same picture." : "A new seed for every request, from 1 up; lock it to repeat a picture.";
   }
   function rollSeed() {
-    element("seed").value = drawSeed();
+    element("seed").value = sampleSeed();
   }
   function read() {
     const settings = { seed: Number(element("seed").value || NaN) };
@@ -43,7 +44,7 @@ export function connectForm({ onChange }) {
     return settings;
   }
   function write(settings) {
-    const full = { ...DEFAULTS, ...settings };
+    const full = withDefaults(settings);
     for (const name of [...TEXTS, ...Object.keys(SLIDERS)]) element(name).value = full[name];
     for (const name of SWITCHES) element(name).checked = full[name];
     check("num_images", full.num_images);
@@ -51,7 +52,7 @@ export function connectForm({ onChange }) {
     const custom = typeof full.image_size === "object";
     check("image_size", custom ? CUSTOM : full.image_size === "square" ? "square_hd" : full.image_size);
     if (custom) for (const side of ["width", "height"]) element(side).value = full.image_size[side];
-    if (full.seed) element("seed").value = full.seed;
+    if (Number.isFinite(full.seed)) element("seed").value = full.seed;
     changed();
   }
   function changed() {
@@ -80,8 +81,8 @@ export function connectForm({ onChange }) {
     first?.closest("[data-field]").scrollIntoView({ block: "center" });
   }
 
-  const kept = JSON.parse(localStorage.getItem(NAME) ?? "{}");
-  setLocked(kept.locked ?? false);
+  const kept = readStored(NAME);
+  setLocked(kept.locked === true);
   rollSeed();
   write(kept.settings);
   form.addEventListener("input", changed);
@@ -101,8 +102,8 @@ export function connectForm({ onChange }) {
     write,
     mark,
     setLocked,
-    // Each drawing gets a seed of its own, unless the user keeps one.
-    readForDrawing() {
+    // Each request gets a new seed, unless the user keeps one.
+    readForRequest() {
       if (!locked()) {
         rollSeed();
         changed();

@@ -1,17 +1,23 @@
-// The API key: taken out of the address, kept in this browser, changed in a dialog. It goes into no log and no history.
+// The API key: taken from the address, kept in this browser, changed in a dialog. No log and no history holds it.
 
 const NAME = "danqing.key";
-const FORM = /^[0-9a-f]{32}$/i;
+const FORM = /^[0-9a-f]{32}$/;
 
 export const readKey = () => localStorage.getItem(NAME) ?? "";
 
-// `/#key=…` is how the server's first start hands the key over.
+// The server's first start prints a link with `/#key=…`. Anyone can make one: with another's key in place, that person
+// could read what is drawn from here on. So a link replaces no key unless the user agrees.
 export function takeKeyFromAddress() {
-  const key = new URLSearchParams(location.hash.slice(1)).get("key");
-  if (key === null) return;
+  const key = new URLSearchParams(location.hash.slice(1)).get("key")?.toLowerCase();
+  if (key === undefined) return;
   history.replaceState(null, "", location.pathname + location.search);
-  if (FORM.test(key)) localStorage.setItem(NAME, key.toLowerCase());
+  if (!FORM.test(key) || key === readKey()) return;
+  if (readKey() && !confirm(replacement(key))) return;
+  localStorage.setItem(NAME, key);
 }
+
+const replacement = (key) =>
+  `This link brings another API key, ${key.slice(0, 8)}…. Use it in place of yours, ${readKey().slice(0, 8)}…?\n\nWhoever has that key can see what you draw with it. Cancel keeps your key.`;
 
 export function masked(key) {
   return key ? `${key.slice(0, 8)}${"•".repeat(24)}` : "YOUR_KEY";

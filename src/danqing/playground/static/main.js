@@ -1,16 +1,16 @@
-// Joins the parts of the page: what a click leads to, and what is kept up to date.
+// The page: connects its parts to clicks and keeps engine, balance and history up to date.
 
 import { Failure, createApi } from "./api.js";
 import { connectCode } from "./code.js";
-import { fileName, follow, forget, remember, remembered } from "./drawing.js";
 import { problemsOf, requestBody, sizeOf } from "./fields.js";
 import { connectForm } from "./form.js";
 import { openHistory } from "./history.js";
+import { fileName, follow, forget, remember, remembered } from "./job.js";
 import { connectKeyDialog, readKey, takeKeyFromAddress } from "./key.js";
 import { MINI_NOTE, showIdeas } from "./mini.js";
 import { hideNotice, showNotice } from "./notice.js";
 import { showResult } from "./result.js";
-import { showFrames, showPicture, showProgress, showRest } from "./stage.js";
+import { showFrames, showImage, showProgress, showRest } from "./stage.js";
 import { showStrip } from "./strip.js";
 import { connectTheme } from "./theme.js";
 import { explain, inCredits, inDollars, priceCredits } from "./wording.js";
@@ -24,7 +24,7 @@ let megapixelCredits = null;
 let balanceCredits = null;
 let runningId = null;
 let shown = null;
-let drawings = null;
+let pastResults = null;
 let watchingEngine = false;
 
 takeKeyFromAddress();
@@ -53,7 +53,7 @@ function showEngine(state, name) {
   element("engine-name").textContent = element("engine").title = name;
 }
 
-// Until the engine is ready, once at a time.
+// Poll until the engine is ready, in one loop at a time.
 async function watchEngine() {
   if (watchingEngine) return;
   watchingEngine = true;
@@ -88,11 +88,11 @@ function setRunning(id) {
 async function draw() {
   if (runningId !== null) return;
   hideNotice();
-  const settings = form.readForDrawing();
+  const settings = form.readForRequest();
   const problems = problemsOf(settings);
   form.mark(problems);
   if (problems.length) return;
-  // Taken before the first answer: a second click must not order twice.
+  // Set before the first response: a second click must not submit twice.
   setRunning("");
   await show(async () => {
     const running = { id: await api.submit(requestBody(settings)), settings, startedAt: Date.now() };
@@ -101,7 +101,7 @@ async function draw() {
   });
 }
 
-// Order or take up a drawing, and follow it to its end, whichever that is.
+// Submit or resume a job, and follow it to its end.
 async function show(begin) {
   let settings = null;
   try {
@@ -111,7 +111,7 @@ async function show(begin) {
     announce("Drawing has begun.");
     element("stage").dataset.state = "drawing";
     const following = follow(api, running, announce);
-    // On a phone the frames that just appeared are above the form.
+    // On a phone the new frames are above the form.
     element("stage").scrollIntoView();
     await finish(await following);
   } catch (failure) {
@@ -127,16 +127,16 @@ async function show(begin) {
   }
 }
 
-async function finish(drawing) {
-  shown = drawing;
+async function finish(result) {
+  shown = result;
   element("stage").dataset.state = "done";
   showProgress(null);
-  showResult(drawing);
-  announce(`Finished: ${drawing.settings.prompt}`);
+  showResult(result);
+  announce(`Finished: ${result.settings.prompt}`);
   try {
-    await drawings.add(drawing);
+    await pastResults.add(result);
   } catch {
-    showNotice({ title: "The history is full.", text: "The browser has no room to keep this drawing; download it if you like it.", calm: true });
+    showNotice({ title: "The history is full.", text: "The browser has no room for this result; download it if you like it.", calm: true });
   }
   await updateStrip();
 }
@@ -168,33 +168,33 @@ async function cancel() {
 }
 
 async function updateStrip() {
-  const all = await drawings.list();
+  const all = await pastResults.list();
   showStrip(all, { currentId: shown?.id, onChoose: showEarlier });
 }
 
-function showEarlier(drawing) {
+function showEarlier(result) {
   if (runningId !== null) return;
   hideNotice();
-  shown = drawing;
+  shown = result;
   element("stage").dataset.state = "done";
-  showFrames(drawing.images.length, drawing.images[0]);
-  drawing.images.forEach((image, index) => showPicture(index, image, fileName(drawing.settings, image)));
-  showResult(drawing);
-  announce(`Showing: ${drawing.settings.prompt}`);
+  showFrames(result.images.length, result.images[0]);
+  result.images.forEach((image, index) => showImage(index, image, fileName(result.settings, image)));
+  showResult(result);
+  announce(`Showing: ${result.settings.prompt}`);
   for (const button of document.querySelectorAll("#strip button")) button.setAttribute("aria-current", "false");
   updateStrip();
 }
 
 async function remove() {
-  await drawings.remove(shown.id);
+  await pastResults.remove(shown.id);
   shown = null;
   showRest();
   await updateStrip();
 }
 
 async function clearHistory() {
-  if (!confirm("Remove all drawings from this browser?")) return;
-  await drawings.clear();
+  if (!confirm("Remove all results from this browser?")) return;
+  await pastResults.clear();
   if (runningId === null) showRest();
   await updateStrip();
 }
@@ -214,7 +214,7 @@ function connectButtons() {
     form.write(shown.settings);
     form.setLocked(true);
     element("prompt").focus();
-    announce("The form has the settings of this drawing. Its seed is kept.");
+    announce("The form has the settings of this result. Its seed is kept.");
   });
   element("forget").addEventListener("click", remove);
   element("clear-history").addEventListener("click", clearHistory);
@@ -233,7 +233,7 @@ function chooseIdea(prompt) {
   element("prompt").focus();
 }
 
-// Where the browser keeps nothing, as in some private windows.
+// Some private windows store nothing.
 function noHistory() {
   showNotice({ title: "This browser keeps no history here.", text: "Download what you like before you leave the page.", calm: true });
   return { list: async () => [], add: async () => {}, remove: async () => {}, clear: async () => {} };
@@ -245,7 +245,7 @@ async function start() {
   performance.mark("danqing-interactive");
   watchEngine();
   updateBalance();
-  drawings = await openHistory().catch(noHistory);
+  pastResults = await openHistory().catch(noHistory);
   await updateStrip();
   megapixelCredits = (await api.price()).megapixel_credits;
   showPrice();

@@ -1,4 +1,4 @@
-// What the bundled checkpoint is, and prompts that it can draw. A test holds both against its world.
+// The bundled checkpoint in a sentence, and prompts that it can draw. A test compares both with its world.
 
 export const MINI_NOTE = "This is mini, a small checkpoint for trying things out. It was trained on drawings of about 200 things in 16 places and is not the 80 B HunyuanImage-3.0.";
 

@@ -1,4 +1,4 @@
-// The one place for what went wrong, or merely ended.
+// The notice above the stage: errors, and a job's end by cancelling.
 
 const element = (id) => document.getElementById(id);
 
@@ -6,7 +6,7 @@ export function hideNotice() {
   element("notice").hidden = true;
 }
 
-// `actions`: pairs of a label and what to do.
+// `actions`: pairs of a label and a function.
 export function showNotice({ title, text, calm = false, actions = [] }) {
   const notice = element("notice");
   const buttons = Object.assign(document.createElement("div"), { className: "does" });

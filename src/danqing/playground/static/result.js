@@ -1,11 +1,11 @@
-// What is said beside a finished drawing.
+// The facts beside a finished result.
 
 import { inCredits, inSeconds } from "./wording.js";
 
 const element = (id) => document.getElementById(id);
 
-export function showResult(drawing) {
-  const { settings, images } = drawing;
+export function showResult(result) {
+  const { settings, images } = result;
   const [{ width, height }] = images;
   const seeds = images.map(({ seed }) => seed);
   const facts = [
@@ -13,9 +13,9 @@ export function showResult(drawing) {
     ["Size", `${width} × ${height}`],
     ["Steps", settings.num_inference_steps],
     ["Guidance", settings.guidance_scale],
-    ["Time", inSeconds(drawing.milliseconds)],
-    ["Cost", inCredits(drawing.creditsUsed)],
-    ["Drawn by", drawing.engine],
+    ["Time", inSeconds(result.milliseconds)],
+    ["Cost", inCredits(result.creditsUsed)],
+    ["Drawn by", result.engine],
   ];
   element("said").textContent = settings.prompt;
   element("facts").replaceChildren(
@@ -28,7 +28,7 @@ export function showResult(drawing) {
   const revised = images[0].revised_prompt;
   element("revised").hidden = !revised;
   element("revised").textContent = revised ? `Expanded to: ${revised}` : "";
-  element("warnings").hidden = drawing.warnings.length === 0;
-  element("warnings").replaceChildren(...drawing.warnings.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+  element("warnings").hidden = result.warnings.length === 0;
+  element("warnings").replaceChildren(...result.warnings.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
   element("result").hidden = false;
 }

@@ -1,4 +1,4 @@
-// The user's own request as a program to copy. Knows nothing of the page.
+// The user's request as a program to copy.
 
 import { urlOf } from "./api.js";
 import { AUTO, requestBody, sizeOf } from "./fields.js";
@@ -19,7 +19,7 @@ function literal(value) {
   return JSON.stringify(value);
 }
 
-// The body of Python's loop where the answer holds the bytes.
+// The body of Python's loop when the response holds the bytes.
 function written(bytes, seed, settings) {
   return `with open(f"{${seed}}.${settings.output_format}", "wb") as file:
         file.write(base64.b64decode(${bytes}))`;
@@ -50,9 +50,9 @@ function javascript(settings, key) {
   headers: { Authorization: "Bearer ${key}", "Content-Type": "application/json" },
   body: JSON.stringify(${body}),
 });
-const answer = await response.json();
-if (!response.ok) throw new Error(answer.error.message);
-for (const image of answer.data) ${settings.sync_mode ? keep : "console.log(image.url)"};
+const result = await response.json();
+if (!response.ok) throw new Error(result.error.message);
+for (const image of result.data) ${settings.sync_mode ? keep : "console.log(image.url)"};
 `;
 }
 

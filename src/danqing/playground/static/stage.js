@@ -1,4 +1,4 @@
-// The pictures: forming step by step, finished, stopped. Knows nothing of where they come from.
+// The stage: images as they form, finished or stopped.
 
 const element = (id) => document.getElementById(id);
 const TOOL_ICONS = {
@@ -16,7 +16,7 @@ export function showRest() {
   element("tiles").hidden = element("result").hidden = element("progress").hidden = true;
 }
 
-// Empty frames of the right shape, for pictures to come.
+// Empty frames of the right shape, for images to come.
 export function showFrames(count, size) {
   clear();
   element("rest").hidden = element("result").hidden = true;
@@ -39,7 +39,7 @@ export function showStep({ image_index: index, step, num_steps: numSteps, b64_js
   }
 }
 
-export function showPicture(index, image, name) {
+export function showImage(index, image, name) {
   const tile = tiles[index];
   const url = URL.createObjectURL(image.blob);
   urls.push(url);
@@ -49,7 +49,7 @@ export function showPicture(index, image, name) {
   const tools = Object.assign(document.createElement("div"), { className: "tools" });
   tools.append(tool("download", "Download", { href: url, download: name }), tool("open", "Open in full", { href: url, target: "_blank" }));
   tile.append(tools);
-  if (image.flagged) tile.append(Object.assign(document.createElement("p"), { className: "flagged", textContent: "The picture check blacked this one out." }));
+  if (image.flagged) tile.append(Object.assign(document.createElement("p"), { className: "flagged", textContent: "The image check blacked this one out." }));
   return shown;
 }
 
@@ -64,19 +64,19 @@ export function showProgress(fraction, text) {
   element("progress-text").textContent = text;
 }
 
-// One on top of the other, so that each grows out of the one before.
+// Each layer fades in over the one before.
 async function layer(tile, src, className, alt = "") {
   const frame = tile.querySelector(".frame");
-  const picture = Object.assign(document.createElement("img"), { src, alt, className });
+  const img = Object.assign(document.createElement("img"), { src, alt, className });
   try {
-    await picture.decode();
+    await img.decode();
   } catch {
     return;
   }
   if (tile.dataset.state === "done" && className === "forming") return;
-  if (tile.dataset.auto) setRatio(tile, { width: picture.naturalWidth, height: picture.naturalHeight });
-  frame.append(picture);
-  requestAnimationFrame(() => picture.classList.add("shown"));
+  if (tile.dataset.auto) setRatio(tile, { width: img.naturalWidth, height: img.naturalHeight });
+  frame.append(img);
+  requestAnimationFrame(() => img.classList.add("shown"));
   const before = [...frame.querySelectorAll("img")].slice(0, -1);
   setTimeout(() => before.forEach((old) => old.remove()), 600);
 }

@@ -1,4 +1,4 @@
-// Light, dark, or as the system says.
+// The theme: light, dark, or the system's.
 
 const NAME = "danqing.theme";
 const THEMES = ["system", "light", "dark"];

@@ -1,10 +1,10 @@
-// Errors and amounts in words that a person understands. Knows the codes of docs/api.md and nothing of the page.
+// Wording of errors and amounts, by the error codes of docs/api.md.
 
 export const CREDITS_PER_USD = 2_000_000;
 const MEGAPIXEL_PX = 2 ** 20;
 
 export function priceCredits(size, numImages, megapixelCredits) {
-  // The most that a size left to the model can cost is one megapixel.
+  // A size that the model chooses costs at most one megapixel.
   const areaPx = size ? size.width * size.height : MEGAPIXEL_PX;
   return Math.ceil(areaPx / MEGAPIXEL_PX) * megapixelCredits * numImages;
 }
@@ -27,7 +27,7 @@ export function inSeconds(milliseconds) {
 
 const inAMoment = (failure) => (failure.retryAfterSeconds ? `Try again in ${failure.retryAfterSeconds} seconds.` : "Try again in a moment.");
 
-// `key` and `again` say which button helps.
+// `does` names the button that helps: `key` or `again`.
 const WORDS = {
   invalid_api_key: (failure, { hasKey }) => ({
     title: hasKey ? "This key was not accepted." : "The playground needs an API key.",
@@ -36,7 +36,7 @@ const WORDS = {
   }),
   insufficient_credits: (failure, { priceCredits: price, balanceCredits: balance }) => ({
     title: "There are not enough credits.",
-    text: `${price ? `This takes ${inCredits(price)}` : "This costs more"}${balance === null ? " than there are" : `, and ${inCredits(balance)} are left`}. Whoever runs the server can add some with “danqing credits grant”.`,
+    text: `${price ? `This takes ${inCredits(price)}` : "This costs more"}${balance === null ? " than there are" : `, and ${inCredits(balance)} are left`}. The server's operator can add some with “danqing credits grant”.`,
   }),
   spend_limit_reached: () => ({ title: "This key has reached its spending limit.", text: "Use another key, or raise the limit of this one.", does: "key" }),
   missing_scope: () => ({ title: "This key may not draw.", text: "It lacks the scope model:image. Use another key.", does: "key" }),
@@ -46,7 +46,7 @@ const WORDS = {
   overloaded: (failure) => ({ title: "The server cannot take this on right now.", text: `${failure.message} ${inAMoment(failure)}`, does: "again" }),
   generation_timeout: () => ({ title: "This took too long and was stopped.", text: "Nothing was charged. Fewer steps or fewer pictures help.", does: "again" }),
   engine_crashed: () => ({ title: "The engine stopped in the middle of the picture.", text: "It is being restarted. Nothing was charged.", does: "again" }),
-  not_found: () => ({ title: "The server no longer knows this drawing.", text: "Draw it again with the same seed and it will be the same." }),
+  not_found: () => ({ title: "The server no longer knows this job.", text: "Draw it again with the same seed and it will be the same." }),
   gone: () => ({ title: "This picture's link has expired.", text: "Draw it again with the same seed and it will be the same." }),
   unreachable: () => ({ title: "The server cannot be reached.", text: "Is it still running? Your settings are kept here.", does: "again" }),
 };

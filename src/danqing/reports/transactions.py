@@ -1,0 +1,99 @@
+"""Transactions: the credits that entered or left an account, as its owner sees them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Connection
+
+from danqing.accounts.credits import TransferKind
+from danqing.reports import queries
+from danqing.reports.pages import read_cursor, require_limit, write_cursor
+
+
+class Direction(StrEnum):
+    """Into the account or out of it."""
+
+    TOPUP = "TOPUP"
+    CHARGE = "CHARGE"
+
+
+class TransactionType(StrEnum):
+    """What the credits were for."""
+
+    GRANT = "GRANT"
+    MODEL_USAGE = "MODEL_USAGE"
+
+
+# Holds and releases are the ledger's own business: they neither enter nor leave the account.
+_SHOWN = {
+    TransferKind.GRANT: (Direction.TOPUP, TransactionType.GRANT),
+    TransferKind.CAPTURE: (Direction.CHARGE, TransactionType.MODEL_USAGE),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transaction:
+    """Credits that entered or left an account; `reference_id` is the job's id for a charge."""
+
+    created_at: datetime
+    direction: Direction
+    type: TransactionType
+    amount_credits: int
+    model: str | None
+    reference_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransactionFilter:
+    """Which transactions to show; None does not restrict. `created_to` itself is not included."""
+
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+    direction: Direction | None = None
+    type: TransactionType | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransactionPage:
+    """Transactions, newest first; `next_cursor` continues where this page ends, None at the end."""
+
+    transactions: tuple[Transaction, ...]
+    next_cursor: str | None
+
+
+def list_transactions(
+    conn: Connection, *, account_id: str, only: TransactionFilter, limit: int, cursor: str | None
+) -> TransactionPage:
+    """Return a page of the account's transactions. Raises InvalidRequest for a limit out of range or a bad cursor."""
+    require_limit(limit)
+    kinds = [
+        kind
+        for kind, (direction, transaction_type) in _SHOWN.items()
+        if only.direction in (None, direction) and only.type in (None, transaction_type)
+    ]
+    rows = queries.list_transfers(
+        conn,
+        account_id=account_id,
+        kinds=kinds,
+        created_from=only.created_from,
+        created_to=only.created_to,
+        before=None if cursor is None else read_cursor(cursor),
+        limit=limit + 1,
+    )
+    page = rows[:limit]
+    has_more = len(rows) > limit
+    return TransactionPage(
+        transactions=tuple(
+            Transaction(
+                created_at=row.created_at,
+                direction=_SHOWN[TransferKind(row.kind)][0],
+                type=_SHOWN[TransferKind(row.kind)][1],
+                amount_credits=row.amount_credits,
+                model=row.model,
+                reference_id=row.hold_id or row.id,
+            )
+            for row in page
+        ),
+        next_cursor=write_cursor(page[-1].created_at, page[-1].id) if has_more else None,
+    )
