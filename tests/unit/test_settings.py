@@ -39,12 +39,23 @@ def test_the_home_folder_may_be_written_short(monkeypatch):
         ("PUBLIC_URL", "here"),
         ("DRAIN_SECONDS", "-1"),
         ("EXPANDER", "remote"),
+        ("IMAGE_CHECK", "openNSFW"),
+        ("IMAGE_CHECK", "/nowhere/classifier"),
+        ("IMAGE_CHECK", "./classifier"),
+        ("IMAGE_CHECK_THRESHOLD", "0"),
     ],
 )
 def test_a_bad_value_is_refused(monkeypatch, name, value):
     monkeypatch.setenv(f"DANQING_{name}", value)
     with pytest.raises(ValidationError):
         Settings()
+
+
+def test_the_image_check_is_on_unless_none_is_asked_for(monkeypatch, tmp_path):
+    assert Settings().image_check == "opennsfw"
+    for value in ("none", "Falconsai/nsfw_image_detection", str(tmp_path)):
+        monkeypatch.setenv("DANQING_IMAGE_CHECK", value)
+        assert Settings().image_check == value
 
 
 def test_settings_never_show_a_secret(monkeypatch):
