@@ -21,6 +21,7 @@ from torch import Tensor
 from danqing.hunyuan_image3.errors import CheckpointError
 from danqing.hunyuan_image3.generation_config import GREEDY
 from danqing.hunyuan_image3.model import told_guidance
+from danqing.hunyuan_image3.pieces import finish
 from danqing.hunyuan_image3.pipeline import Pipeline
 from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.prompt_reading import PromptSettings
@@ -154,7 +155,7 @@ class Case:
         return self._logits_after(self.ratio_input_ids())[None]
 
     def ratio_index(self) -> Tensor:
-        return torch.tensor([self.pipeline.text_stage.choose_bucket(self.question).ratio_index])
+        return torch.tensor([finish(self.pipeline.text_stage.choose_bucket(self.question)).ratio_index])
 
     def ratio_recaption_input_ids(self) -> Tensor:
         return torch.tensor([self.template.size_question(self.prompt)])
@@ -163,7 +164,7 @@ class Case:
         return self._logits_after(self.ratio_recaption_input_ids())[None]
 
     def ratio_recaption_index(self) -> Tensor:
-        return torch.tensor([self.pipeline.text_stage.choose_bucket(self.prompt).ratio_index])
+        return torch.tensor([finish(self.pipeline.text_stage.choose_bucket(self.prompt)).ratio_index])
 
     def recaption_input_ids(self) -> Tensor:
         return torch.tensor([self.template.text_prefix(self.to_expand, tag=CAPTION_TAG)])

@@ -138,12 +138,24 @@ class FakePromptCheck:
 
 @dataclass
 class FakeImageCheck:
-    """Flags what `flags` says."""
+    """Flags what `flags` says, or fails with `failure`; the score is .9 or .1."""
 
     flags: Callable[[Raster], bool] = lambda raster: False
+    failure: ServiceError | None = None
+    rasters: list[Raster] = field(default_factory=list)
+
+    async def start(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        pass
 
     async def check(self, raster: Raster) -> ImageVerdict:
-        return ImageVerdict(flagged=self.flags(raster), checker="fake eyes")
+        self.rasters.append(raster)
+        if self.failure is not None:
+            raise self.failure
+        flagged = self.flags(raster)
+        return ImageVerdict(flagged=flagged, checker="fake eyes", score=0.9 if flagged else 0.1)
 
 
 @dataclass

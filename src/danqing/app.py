@@ -40,6 +40,7 @@ from danqing.prompts.remote import ChatEndpoint, RemoteExpander
 from danqing.safety.classifier_check import ClassifierImageCheck
 from danqing.safety.image_check import ImageCheck, NoImageCheck
 from danqing.safety.prompt_check import PolicyPromptCheck
+from danqing.safety.verdict import NO_CHECKER
 from danqing.settings import Settings
 from danqing.storage.clean_up import clean_up_for_ever
 from danqing.storage.image_store import ImageStore
@@ -62,11 +63,16 @@ def utc_now() -> datetime:
 
 
 def create_app(
-    settings: Settings, *, engine: Engine | None = None, tracing: "Tracing | None" = None, clock: Clock = utc_now
+    settings: Settings,
+    *,
+    engine: Engine | None = None,
+    image_check: ImageCheck | None = None,
+    tracing: "Tracing | None" = None,
+    clock: Clock = utc_now,
 ) -> FastAPI:
     """Build the server; nothing starts before its lifespan.
 
-    `engine` and `tracing` replace those that the settings name.
+    `engine`, `image_check` and `tracing` replace those that the settings name.
     """
     metrics = Metrics()
     database = Database(settings.database_location)
@@ -75,7 +81,7 @@ def create_app(
     tracing = tracing or _tracing(settings)
     if tracing is not None:
         engine = _traced_engine(engine, tracing)
-    image_check = _image_check(settings)
+    image_check = image_check or _image_check(settings)
     parts = JobParts(
         engine=engine,
         store=store,
@@ -281,9 +287,9 @@ def _image_store(settings: Settings, *, clock: Clock) -> ImageStore:
 
 
 def _image_check(settings: Settings) -> ImageCheck:
-    if settings.image_classifier is None:
+    if settings.image_check == NO_CHECKER:
         return NoImageCheck()
-    return ClassifierImageCheck(settings.image_classifier, threshold=settings.image_classifier_threshold)
+    return ClassifierImageCheck(settings.image_check, threshold=settings.image_check_threshold)
 
 
 def _webhook_base_url(settings: Settings) -> str:

@@ -12,6 +12,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, IPvAnyNetw
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from danqing.errors import SettingError
+from danqing.safety.image_check import OPENNSFW
+from danqing.safety.verdict import NO_CHECKER
 
 ENVIRONMENT_PREFIX = "DANQING_"
 MIN_CONNECTIONS = 32
@@ -44,6 +46,8 @@ def _bucket_url(url: str) -> str:
     return url
 
 
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 # `~` and `~user` stand for home folders.
@@ -57,6 +61,18 @@ def _split_networks(value: object) -> object:
 
 # One or several, as `192.168.1.0/24` or a single address.
 Networks = Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_split_networks)]
+
+
+def _known_image_check(value: str) -> str:
+    if value in (OPENNSFW, NO_CHECKER) or _HUB_ID.fullmatch(value):
+        return value
+    folder = _expanded(Path(value))
+    if not folder.is_dir():
+        raise ValueError(
+            f"must be `{OPENNSFW}`, `{NO_CHECKER}`, an existing folder with a classifier, or a hub id such as"
+            " `Falconsai/nsfw_image_detection`"
+        )
+    return str(folder)
 
 
 class Settings(BaseSettings):
@@ -94,16 +110,13 @@ class Settings(BaseSettings):
     )
 
     # Safety
-    image_classifier: str | None = Field(
-        None,
-        description="Folder or hub id of the image classifier (extra `safety`), such as"
-        " `Falconsai/nsfw_image_detection`. Unset: pictures are not checked, and `meta.safety` says so.",
+    image_check: Annotated[str, AfterValidator(_known_image_check)] = Field(
+        OPENNSFW,
+        description="Check of pictures: `opennsfw`, which needs no download; the folder or hub id of a transformers"
+        " classifier (extra `safety`), such as `Falconsai/nsfw_image_detection`; or `none`. `meta.safety` names it.",
     )
-    image_classifier_threshold: float = Field(
-        0.5,
-        gt=0,
-        le=1,
-        description="A picture with at least this probability of a flagged label is replaced by a black one.",
+    image_check_threshold: float = Field(
+        0.5, gt=0, le=1, description="A picture that scores at least this probability is replaced by a black one."
     )
 
     # The address
@@ -111,8 +124,8 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65_535, description="Port to listen on; 0 picks a free one.")
     keep_alive_seconds: Seconds = Field(
         75,
-        description="How long idle connections stay open. Keep it above the idle time of your proxy and clients, so that"
-        " none sends a request into a connection that just closed.",
+        description="How long idle connections stay open. Keep it above the idle time of your proxy and clients, so"
+        " that none sends a request into a connection that just closed.",
     )
     public_url: HttpUrl | None = Field(
         None,

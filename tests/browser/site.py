@@ -88,7 +88,7 @@ async def open_page(browser: Browser, url: str, **options: Any) -> Visit:
 @asynccontextmanager
 async def serving(data_dir: Path, *, engine: Engine | None = None, **changes: Any) -> AsyncIterator[Site]:
     """A server on a data folder, a new one or one with its key beside it; without `engine` its settings' own."""
-    settings = Settings(data_dir=data_dir, drain_seconds=1, **changes)
+    settings = Settings(data_dir=data_dir, drain_seconds=1, image_check="none", **changes)
     first_start = prepare(settings)
     key = first_start.key.secret if first_start else (data_dir / KEY_FILE).read_text()
     server = uvicorn.Server(uvicorn.Config(create_app(settings, engine=engine), port=0, log_config=None))

@@ -149,8 +149,23 @@ def test_the_longest_prompt_that_fits_is_drawn(pipeline: Pipeline) -> None:
 
 
 def test_a_negative_prompt_too_long_is_refused_too(pipeline: Pipeline) -> None:
-    with pytest.raises(PromptTooLong):
+    with pytest.raises(PromptTooLong, match="negative_prompt: ") as caught:
         pipeline.prefill(changed(negative_prompt="zebra " * 2000))
+    assert caught.value.field == "negative_prompt"
+
+
+def test_reading_pauses_after_each_piece_of_each_text(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = changed(prompt="a zebra beside a tree", width_px=None, height_px=None)
+    whole = picture(pipeline, request)
+    monkeypatch.setattr("danqing.hunyuan_image3.model.PREFILL_TOKENS", 16)
+    lengths: list[int] = []
+    read_piece = pipeline.model._read_piece
+    monkeypatch.setattr(
+        pipeline.model, "_read_piece", lambda ids, cache: (lengths.append(len(ids)), read_piece(ids, cache))[1]
+    )
+    assert len(list(pipeline.prefill_by_piece(request))) == len(lengths) >= 3
+    assert max(lengths) <= 16
+    assert np.abs(picture(pipeline, request).astype(int) - whole).max() <= 2
 
 
 def test_a_negative_prompt_changes_the_picture(pipeline: Pipeline) -> None:
@@ -313,8 +328,8 @@ def test_thought_and_caption_change_the_picture(instruct: Pipeline) -> None:
 
 def test_the_size_is_asked_with_thought_and_caption(instruct: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
-    of_model = instruct.model.read
-    monkeypatch.setattr(instruct.model, "read", lambda ids, cache: (read.extend(ids), of_model(ids, cache))[1])
+    of_model = instruct.model.read_by_piece
+    monkeypatch.setattr(instruct.model, "read_by_piece", lambda ids, cache: (read.extend(ids), of_model(ids, cache))[1])
     instruct.choose_bucket(changed(thought="Hm.", caption="A cube.", width_px=None, height_px=None))
     said = Prompt(text=REQUEST.prompt, system=SYSTEM_PROMPT, thought="Hm.", caption="A cube.")
     assert read == instruct.template.size_question(said)

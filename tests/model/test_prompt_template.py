@@ -4,7 +4,7 @@ import pytest
 from tiny_checkpoints import PARITY
 
 from danqing.hunyuan_image3.errors import CheckpointError, PromptTooLong
-from danqing.hunyuan_image3.prompt_template import Prompt, PromptTemplate, check_length
+from danqing.hunyuan_image3.prompt_template import MAX_TEXT_TOKENS, Prompt, PromptTemplate, check_length
 from danqing.hunyuan_image3.resolution import Bucket
 from danqing.hunyuan_image3.tokenizer import Tokenizer
 
@@ -164,9 +164,15 @@ def test_a_vocabulary_without_a_condition_token_is_refused_by_its_name(tokenizer
 
 
 def test_a_sequence_too_long_is_refused_with_both_numbers() -> None:
-    check_length(9, max_length=9)
+    check_length(7, num_more_tokens=2, max_length=9)
     with pytest.raises(PromptTooLong, match="need 10 tokens; this checkpoint has 9"):
-        check_length(10, max_length=9)
+        check_length(8, num_more_tokens=2, max_length=9)
+
+
+def test_a_text_over_the_limit_is_refused_by_its_field_however_long_the_checkpoint_reads() -> None:
+    check_length(MAX_TEXT_TOKENS, num_more_tokens=4096, max_length=22_800)
+    with pytest.raises(PromptTooLong, match=r"^negative_prompt: .* 8193 tokens; at most 8192 are allowed"):
+        check_length(MAX_TEXT_TOKENS + 1, max_length=22_800, field="negative_prompt")
 
 
 def test_a_prompt_cannot_forge_the_sequence(template: PromptTemplate, tokenizer: Tokenizer) -> None:

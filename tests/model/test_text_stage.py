@@ -11,6 +11,7 @@ from tiny_checkpoints import CHOSEN_SIZE_PX, SYSTEM_PROMPT, THOUGHT, write_answe
 
 from danqing.hunyuan_image3.errors import CaptionError, PromptTooLong
 from danqing.hunyuan_image3.generation_config import TextTask
+from danqing.hunyuan_image3.pieces import finish
 from danqing.hunyuan_image3.pipeline import Pipeline
 from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.prompt_reading import PromptSettings
@@ -126,8 +127,8 @@ def test_the_size_is_asked_in_the_same_pass_after_the_text(
 ) -> None:
     pipeline = loaded(instruct_folder, text_task=task)
     read: list[int] = []
-    of_model = pipeline.model.read
-    monkeypatch.setattr(pipeline.model, "read", lambda ids, cache: (read.extend(ids), of_model(ids, cache))[1])
+    of_model = pipeline.model.read_by_piece
+    monkeypatch.setattr(pipeline.model, "read_by_piece", lambda ids, cache: (read.extend(ids), of_model(ids, cache))[1])
     expansion = pipeline.expand(PROMPT, seed=3, choose_size=True)
     assert expansion.bucket is not None
     assert (expansion.bucket.width_px, expansion.bucket.height_px) == CHOSEN_SIZE_PX
@@ -139,7 +140,7 @@ def test_the_size_is_asked_in_the_same_pass_after_the_text(
 def test_the_size_after_a_caption_is_the_one_that_drawing_would_ask_for(instruct: Pipeline) -> None:
     expansion = instruct.expand(PROMPT, seed=3, choose_size=True)
     said = instruct.reading.to_draw(PROMPT, thought=expansion.thought, caption=expansion.caption)
-    assert instruct.text_stage.choose_bucket(said) == expansion.bucket
+    assert finish(instruct.text_stage.choose_bucket(said)) == expansion.bucket
 
 
 def test_thought_and_caption_share_the_limit(instruct: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:

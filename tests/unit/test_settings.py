@@ -96,6 +96,10 @@ def test_the_base_url_can_be_called(changes, url):
         ("EXPANDER", "remote"),
         ("STORAGE_URL", "bucket/prefix"),
         ("STORAGE_URL", "s3://"),
+        ("IMAGE_CHECK", "openNSFW"),
+        ("IMAGE_CHECK", "/nowhere/classifier"),
+        ("IMAGE_CHECK", "./classifier"),
+        ("IMAGE_CHECK_THRESHOLD", "0"),
     ],
 )
 def test_a_bad_value_is_refused(monkeypatch, name, value):
@@ -104,12 +108,19 @@ def test_a_bad_value_is_refused(monkeypatch, name, value):
         Settings()
 
 
-def _without_variables(monkeypatch):
-    for name in Settings.model_fields:
-        monkeypatch.delenv(f"DANQING_{name.upper()}", raising=False)
-    return Settings()
+def test_the_image_check_is_on_unless_none_is_asked_for(monkeypatch, tmp_path):
+    assert Settings().image_check == "opennsfw"
+    for value in ("none", "Falconsai/nsfw_image_detection", str(tmp_path)):
+        monkeypatch.setenv("DANQING_IMAGE_CHECK", value)
+        assert Settings().image_check == value
 
 
 def test_settings_never_show_a_secret(monkeypatch):
     monkeypatch.setenv("DANQING_EXPANDER_API_KEY", "sesame")
     assert "sesame" not in repr(Settings())
+
+
+def _without_variables(monkeypatch):
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"DANQING_{name.upper()}", raising=False)
+    return Settings()

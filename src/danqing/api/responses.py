@@ -42,7 +42,10 @@ class ResponseFormat:
 def meta_fields(job: Job) -> dict[str, Any]:
     """Return `meta`: cost, checkpoint, warnings and checks of a completed job."""
     cost = {"credits_used": job.charged_credits, "usd_spent": float(usd_from_credits(job.charged_credits))}
-    return {"usage": cost, "engine": job.engine, "warnings": list(job.warnings), "safety": dict(job.safety)}
+    safety = dict(job.safety)
+    if any(image.safety_score is not None for image in job.images):
+        safety["image_scores"] = [image.safety_score for image in job.images]
+    return {"usage": cost, "engine": job.engine, "warnings": list(job.warnings), "safety": safety}
 
 
 def cost_headers(job: Job) -> dict[str, str]:

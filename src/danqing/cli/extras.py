@@ -3,21 +3,23 @@
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from danqing.safety.image_check import OPENNSFW
+from danqing.safety.verdict import NO_CHECKER
+
 if TYPE_CHECKING:
     from danqing.settings import Settings
 
-# Setting, extra, the library that the setting needs of it.
-EXTRAS = (
-    ("storage_url", "s3", "obstore"),
-    ("image_classifier", "safety", "transformers"),
-    ("tracing_endpoint", "tracing", "opentelemetry"),
-)
-
 
 def missing_extras(settings: "Settings") -> list[str]:
-    """Say of each setting whose library is not installed how to install it."""
+    """Say for each setting whose library is not installed how to install it."""
+    # Whether the setting needs it, the setting, the extra, its library.
+    needs = (
+        (settings.storage_url is not None, "STORAGE_URL", "s3", "obstore"),
+        (settings.image_check not in (OPENNSFW, NO_CHECKER), "IMAGE_CHECK", "safety", "transformers"),
+        (settings.tracing_endpoint is not None, "TRACING_ENDPOINT", "tracing", "opentelemetry"),
+    )
     return [
-        f"DANQING_{setting.upper()}: needs one more library: pip install 'danqing[{extra}]'"
-        for setting, extra, library in EXTRAS
-        if getattr(settings, setting) is not None and find_spec(library) is None
+        f"DANQING_{setting}: needs one more library: pip install 'danqing[{extra}]'"
+        for needed, setting, extra, library in needs
+        if needed and find_spec(library) is None
     ]

@@ -32,6 +32,9 @@ class Commands(TyperGroup):
             return super().invoke(*args, **kwargs)
         except (InvalidRequest, NotFound, SettingError) as error:
             fail(str(error), code=ExitCode.BAD_INPUT)
+        except UnicodeEncodeError:
+            # Only arguments are left: bytes that are not UTF-8 arrive as lone surrogates.
+            fail("arguments must be valid Unicode, in UTF-8", code=ExitCode.BAD_INPUT)
         except (ServiceError, OperatorError, OSError) as error:
             fail(str(error))
 

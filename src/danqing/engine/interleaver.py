@@ -1,6 +1,6 @@
 """The interleaver: shares one painter between tasks, slice by slice, so that a short task never waits for a long one.
 
-A slice is one denoising step of one image, or a few tokens of an expansion.
+A slice is one denoising step of one image, one piece of a prompt to read, or a few tokens of an expansion.
 """
 
 import logging
@@ -20,7 +20,11 @@ TOKENS_PER_SLICE = 8
 
 
 class PromptRejected(Exception):
-    """The model cannot draw or expand this prompt; the message is safe to show."""
+    """The model cannot draw or expand this prompt; the message is safe to show, and `field` names the culprit."""
+
+    def __init__(self, message: str, *, field: str = "prompt") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class DenoisedStep(Protocol):
@@ -44,8 +48,8 @@ class Painter(Protocol):
     def fatal_errors(self) -> tuple[type[Exception], ...]:
         """Errors that leave the whole process unusable; any other fails one task alone."""
 
-    def prefill(self, request: ImageRequest, *, expansion: Expansion | None) -> Any:
-        """Compute the prefix that all images of the request share. Raises PromptRejected."""
+    def prefill(self, request: ImageRequest, *, expansion: Expansion | None) -> Generator[None, None, Any]:
+        """Compute the prefix that all images of the request share, a piece at a time. Raises PromptRejected."""
 
     def denoise(self, prefix: Any, *, image_index: int) -> Iterator[DenoisedStep]:
         """Draw one image, a step at a time."""
@@ -56,8 +60,8 @@ class Painter(Protocol):
     def preview(self, step: Any) -> Raster:
         """Make a small version of a running image from one of its steps."""
 
-    def expand(self, request: ImageRequest) -> Generator[int, None, Expansion]:
-        """Expand the request's prompt, a token at a time. Raises PromptRejected."""
+    def expand(self, request: ImageRequest) -> Generator[int | None, None, Expansion]:
+        """Expand the request's prompt, a token at a time, with None after a piece of it. Raises PromptRejected."""
 
 
 # Each `next` is one slice; the return value is the expansion, if the task makes one.
@@ -109,7 +113,8 @@ class Interleaver:
         except StopIteration as stop:
             return self._end(TaskEnded(task_id=task_id, outcome=TaskOutcome.COMPLETED, expansion=stop.value))
         except PromptRejected as error:
-            return self._end(TaskEnded(task_id=task_id, outcome=TaskOutcome.REJECTED, reason=str(error)))
+            outcome = TaskOutcome.REJECTED
+            return self._end(TaskEnded(task_id=task_id, outcome=outcome, reason=str(error), field=error.field))
         except Exception as error:
             logger.exception("a task failed")
             reason = f"{type(error).__name__}: {error}"
@@ -131,18 +136,19 @@ def _expand(painter: Painter, request: ImageRequest) -> _Slices:
     while True:
         for _ in range(TOKENS_PER_SLICE):
             try:
-                next(tokens)
+                token = next(tokens)
             except StopIteration as end:
                 expansion: Expansion = end.value
                 return expansion
+            if token is None:
+                break
         yield None
 
 
 def _draw(
     painter: Painter, request: ImageRequest, image_indexes: Sequence[int], expansion: Expansion | None
 ) -> _Slices:
-    prefix = painter.prefill(request, expansion=expansion)
-    yield None
+    prefix = yield from painter.prefill(request, expansion=expansion)
     images = deque(_draw_image(painter, prefix, request, image_index) for image_index in image_indexes)
     while images:
         image = images.popleft()

@@ -220,7 +220,7 @@ async def _follow(child: Child, task: TaskEvents, missing: list[int]) -> AsyncGe
     ended = task.ended
     assert ended is not None
     if ended.outcome is TaskOutcome.REJECTED:
-        raise InvalidRequest(ended.reason, param="prompt")
+        raise InvalidRequest(ended.reason, param=ended.field)
     if ended.outcome is TaskOutcome.FAILED:
         logger.error("drawing failed: %s", ended.reason)
         raise ServiceError("The model could not draw this request.")

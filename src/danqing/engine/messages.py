@@ -68,11 +68,15 @@ class TaskEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class TaskEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The last message of a task. `reason` explains a rejection or failure; an `Expand` brings its `expansion`."""
+    """The last message of a task. `reason` explains a failure or, with the field, a rejection.
+
+    An `Expand` ends with its `expansion`.
+    """
 
     task_id: int
     outcome: TaskOutcome
     reason: str = ""
+    field: str | None = None
     expansion: Expansion | None = None
 
 

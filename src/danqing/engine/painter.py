@@ -48,6 +48,7 @@ class PipelinePainter:
         Raises CheckpointError, and UnsupportedDevice naming the setting.
         """
         precision = Precision(dtype) if dtype else None
+        _check_device(device)
         try:
             return cls(Pipeline.load(folder, precision=precision, device=device, on_progress=on_progress))
         except UnsupportedDevice as error:
@@ -58,13 +59,13 @@ class PipelinePainter:
         """The checkpoint in words: its name, size, precision and device."""
         return self._pipeline.description
 
-    def prefill(self, request: ImageRequest, *, expansion: Expansion | None) -> Prepared:
-        """Compute the text prefix of the request and its expansion. Raises PromptRejected."""
+    def prefill(self, request: ImageRequest, *, expansion: Expansion | None) -> Generator[None, None, Prepared]:
+        """Compute the text prefix of the request and its expansion, a piece at a time. Raises PromptRejected."""
         # Fields of the same name pass as they are, so that a new one needs no line here.
         values = asdict(request) | ({} if expansion is None else _given(expansion))
         shared = {field.name: values[field.name] for field in fields(TextToImage) if field.name in values}
         with _rejections():
-            return Prepared(request, self._pipeline.prefill(TextToImage(**shared)))
+            return Prepared(request, (yield from self._pipeline.prefill_by_piece(TextToImage(**shared))))
 
     def denoise(self, prepared: Prepared, *, image_index: int) -> Iterator[DenoiseStep]:
         """Denoise one image, a step at a time."""
@@ -78,8 +79,8 @@ class PipelinePainter:
         """Turn a running step into a small version of the image it is heading for."""
         return _raster(self._pipeline.preview(step))
 
-    def expand(self, request: ImageRequest) -> Generator[int, None, Expansion]:
-        """Expand the request's prompt, a token at a time. Raises PromptRejected."""
+    def expand(self, request: ImageRequest) -> Generator[int | None, None, Expansion]:
+        """Expand the request's prompt, a token at a time, with None after a piece of it. Raises PromptRejected."""
         with _rejections():
             written = yield from self._pipeline.expand_by_token(
                 request.prompt, seed=request.seed, choose_size=request.width_px is None
@@ -92,6 +93,17 @@ class PipelinePainter:
         )
 
 
+def _check_device(device: str) -> None:
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        raise UnsupportedDevice(
+            f"DANQING_DEVICE is {device}; it must be cpu, cuda, or a GPU's number as in cuda:1"
+        ) from None
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise UnsupportedDevice(f"DANQING_DEVICE is {device}, and PyTorch finds no GPU")
+
+
 def _given(expansion: Expansion) -> dict[str, object]:
     """The expansion's texts, and its size where the model chose one."""
     return {name: value for name, value in asdict(expansion).items() if value is not None}
@@ -101,7 +113,9 @@ def _given(expansion: Expansion) -> dict[str, object]:
 def _rejections() -> Iterator[None]:
     try:
         yield
-    except (PromptTooLong, CaptionError) as error:
+    except PromptTooLong as error:
+        raise PromptRejected(str(error), field=error.field) from error
+    except CaptionError as error:
         raise PromptRejected(str(error)) from error
 
 

@@ -17,4 +17,9 @@ class CaptionError(ValueError):
 
 
 class PromptTooLong(ValueError):
-    """The prompt has more tokens than the model has positions for; the message names both numbers."""
+    """A prompt has more tokens than are allowed; the message names the field and both numbers."""
+
+    def __init__(self, message: str, *, field: str) -> None:
+        """`field` is `prompt` or `negative_prompt`."""
+        super().__init__(f"{field}: {message}")
+        self.field = field

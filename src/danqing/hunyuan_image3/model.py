@@ -4,7 +4,7 @@ finding the next token.
 Letters: B branches, T text tokens, N image tokens, C latent channels, S condition tokens, D hidden size, V vocabulary.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from danqing.hunyuan_image3.config import ModelConfig
 from danqing.hunyuan_image3.kv_cache import KvCache
 from danqing.hunyuan_image3.patch_embed import FinalLayer, PatchEmbed, TimeEmbedder
+from danqing.hunyuan_image3.pieces import finish
 from danqing.hunyuan_image3.rope import Rotation, image_positions, rotation, text_positions
 from danqing.hunyuan_image3.sampler import Conditions
 from danqing.hunyuan_image3.transformer import Transformer, new_cache
 from danqing.hunyuan_image3.vae import Vae
 
-# Longer texts are read in pieces: the causal mask of a piece then stays small.
+# Longer texts are read in pieces: other work runs between them, and the scores of a piece stay small.
 PREFILL_TOKENS = 512
 
 
@@ -66,25 +67,37 @@ class HunyuanImage3(nn.Module):
         """An empty cache of this model's type, on its device."""
         return new_cache(self.config, capacity=capacity, dtype=self.dtype, device=self.device)
 
-    def read(self, token_ids: Sequence[int], cache: KvCache) -> Tensor:
-        """Append text to the sequence in `cache`; returns the last layer's output for its last piece, [1, T, D]."""
-        ids = torch.tensor(token_ids, device=self.device)
-        for piece in ids.split(PREFILL_TOKENS):
-            rotation_Td = self._rotation(text_positions(cache.length, cache.length + len(piece)))
-            hidden = self.model.text(piece, rotation_Td, cache)
+    def read_by_piece(self, token_ids: Sequence[int], cache: KvCache) -> Generator[None, None, Tensor]:
+        """Append text to the sequence in `cache`, pausing between pieces of PREFILL_TOKENS.
+
+        Returns the last layer's output for the last piece, [1, T, D].
+        """
+        first, *others = torch.tensor(token_ids, device=self.device).split(PREFILL_TOKENS)
+        hidden = self._read_piece(first, cache)
+        for piece in others:
+            yield
+            hidden = self._read_piece(piece, cache)
         return hidden
+
+    def read(self, token_ids: Sequence[int], cache: KvCache) -> Tensor:
+        """`read_by_piece` without pauses."""
+        return finish(self.read_by_piece(token_ids, cache))
 
     def next_token_logits(self, hidden_1TD: Tensor) -> Tensor:
         """Logits after the last token, [V]."""
         return self.lm_head(self.model.ln_f(hidden_1TD[0, -1]))
 
-    def branch(self, prefix_ids: Sequence[int], *, height: int, width: int) -> Branch:
+    def branch_by_piece(self, prefix_ids: Sequence[int], *, height: int, width: int) -> Generator[None, None, Branch]:
         """Read a prefix and prepare the steps of an image of `height` x `width` tokens after it."""
         image = len(prefix_ids) + self.config.num_condition_tokens
         cache = self.new_cache(image + height * width)
-        self.read(prefix_ids, cache)
+        yield from self.read_by_piece(prefix_ids, cache)
         positions = [text_positions(len(prefix_ids), image), image_positions(image, height=height, width=width)]
         return Branch(cache, self._rotation(torch.cat(positions)))
+
+    def branch(self, prefix_ids: Sequence[int], *, height: int, width: int) -> Branch:
+        """`branch_by_piece` without pauses."""
+        return finish(self.branch_by_piece(prefix_ids, height=height, width=width))
 
     def velocity(self, latent_1CHW: Tensor, conditions: Conditions, branches: Sequence[Branch]) -> Tensor:
         """Predicted d(latent)/d(sigma) of every branch, float32 [B, C, H, W]."""
@@ -107,6 +120,10 @@ class HunyuanImage3(nn.Module):
         if self.config.use_meanflow:
             embedded.append(self.timestep_r_emb(conditions.next_t.to(self.device).reshape(1)))
         return torch.stack(embedded, dim=1)
+
+    def _read_piece(self, ids_T: Tensor, cache: KvCache) -> Tensor:
+        rotation_Td = self._rotation(text_positions(cache.length, cache.length + len(ids_T)))
+        return self.model.text(ids_T, rotation_Td, cache)
 
     def _rotation(self, positions_T2: Tensor) -> Rotation:
         rotation_Td = rotation(positions_T2, head_size=self.config.head_size, base=self.config.rope_base)

@@ -20,6 +20,7 @@ from danqing.hunyuan_image3.errors import CaptionError
 from danqing.hunyuan_image3.generation_config import parse_generation_config
 from danqing.hunyuan_image3.json_fields import read_json
 from danqing.hunyuan_image3.model import Branch
+from danqing.hunyuan_image3.pieces import finish
 from danqing.hunyuan_image3.precision import Precision, check_support, fastest_precision
 from danqing.hunyuan_image3.prompt_reading import CHECKPOINTS_OWN, PromptReading, PromptSettings
 from danqing.hunyuan_image3.prompt_template import Prompt, PromptTemplate, check_length
@@ -115,22 +116,31 @@ class Pipeline:
         check_support(chosen, where)
         return cls(folder, precision=chosen, device=where, prompt_settings=prompt_settings, on_progress=on_progress)
 
-    @torch.inference_mode()
     def prefill(self, request: TextToImage) -> Prefix:
-        """Read the text, and choose a size where the request has none.
+        """`prefill_by_piece` without pauses."""
+        return finish(self.prefill_by_piece(request))
+
+    @torch.inference_mode()
+    def prefill_by_piece(self, request: TextToImage) -> Generator[None, None, Prefix]:
+        """Read the text, and choose a size where the request has none; pauses after each piece.
 
         A distilled checkpoint and guidance 1 need one branch; a negative prompt takes the place of `<cfg>` in the
         other. Raises PromptTooLong.
         """
-        prompt, bucket = self._prompt(request), self._bucket(request)
+        prompt = self._prompt(request)
+        bucket = yield from self._bucket(request, prompt)
         prefixes = [self.template.image_prefix(prompt, bucket)]
         if request.guidance_scale != 1 and not self.config.cfg_distilled:
             prefixes.append(self.template.unconditional_prefix(prompt, bucket, negative=request.negative_prompt))
         height, width = (side // self.config.pixels_per_token for side in (bucket.height_px, bucket.width_px))
+        num_image_tokens = self.config.num_condition_tokens + height * width
+        # Without a negative prompt both prefixes have the same length.
+        for field, prefix in zip(("prompt", "negative_prompt"), prefixes, strict=False):
+            check_length(len(prefix), num_more_tokens=num_image_tokens, max_length=self.max_length, field=field)
+        branches = []
         for prefix in prefixes:
-            num_tokens = len(prefix) + self.config.num_condition_tokens + height * width
-            check_length(num_tokens, max_length=self.max_length)
-        branches = [self.model.branch(prefix, height=height, width=width) for prefix in prefixes]
+            branches.append((yield from self.model.branch_by_piece(prefix, height=height, width=width)))
+            yield
         return Prefix(request, bucket, branches)
 
     def denoise(self, prefix: Prefix, *, seed: int) -> Iterator[DenoiseStep]:
@@ -180,24 +190,20 @@ class Pipeline:
     @torch.inference_mode()
     def choose_bucket(self, request: TextToImage) -> Bucket:
         """The model's own choice of size. Raises PromptTooLong."""
-        return self.text_stage.choose_bucket(self._prompt(request))
+        return finish(self.text_stage.choose_bucket(self._prompt(request)))
 
     def expand(self, prompt: str, *, seed: int, choose_size: bool = False) -> Expansion:
         """What the model writes about a prompt, the same for the same seed, and the size it then chooses if wanted.
 
         Raises CaptionError, PromptTooLong.
         """
-        tokens = self.expand_by_token(prompt, seed=seed, choose_size=choose_size)
-        while True:
-            try:
-                next(tokens)
-            except StopIteration as end:
-                expansion: Expansion = end.value
-                return expansion
+        return finish(self.expand_by_token(prompt, seed=seed, choose_size=choose_size))
 
     @torch.inference_mode()
-    def expand_by_token(self, prompt: str, *, seed: int, choose_size: bool = False) -> Generator[int, None, Expansion]:
-        """The same, a token at a time; dropping the generator cancels."""
+    def expand_by_token(
+        self, prompt: str, *, seed: int, choose_size: bool = False
+    ) -> Generator[int | None, None, Expansion]:
+        """The same, a token at a time, with None after a piece of a long prompt; dropping the generator cancels."""
         if not self.generation.expands:
             raise CaptionError("This checkpoint has not learned to expand prompts.")
         return (
@@ -218,9 +224,11 @@ class Pipeline:
     def _prompt(self, request: TextToImage) -> Prompt:
         return self.reading.to_draw(request.prompt, thought=request.thought, caption=request.caption)
 
-    def _bucket(self, request: TextToImage) -> Bucket:
+    def _bucket(self, request: TextToImage, prompt: Prompt) -> Generator[None, None, Bucket]:
         if request.width_px is None or request.height_px is None:
-            return self.choose_bucket(request)
+            bucket = yield from self.text_stage.choose_bucket(prompt)
+            yield
+            return bucket
         return self.buckets.nearest(width_px=request.width_px, height_px=request.height_px)
 
 

@@ -14,6 +14,9 @@ from danqing.hunyuan_image3.tokenizer import Tokenizer
 THOUGHT_TAG = "think"
 CAPTION_TAG = "recaption"
 
+# Of a prompt with everything that stands before the image. Reading takes time in proportion to their square.
+MAX_TEXT_TOKENS = 8192
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
@@ -121,10 +124,19 @@ class PromptTemplate:
         return segments
 
 
-def check_length(num_tokens: int, *, max_length: int) -> None:
-    """Raises PromptTooLong, with both numbers, for a sequence longer than the checkpoint allows."""
+def check_length(num_text_tokens: int, *, num_more_tokens: int = 0, max_length: int, field: str = "prompt") -> None:
+    """Check the length of a text and of the sequence that it begins.
+
+    Raises PromptTooLong, with both numbers, for a sequence longer than the checkpoint allows and for a text over
+    MAX_TEXT_TOKENS.
+    """
+    num_tokens = num_text_tokens + num_more_tokens
     if num_tokens > max_length:
-        raise PromptTooLong(f"prompt: it and what follows need {num_tokens} tokens; this checkpoint has {max_length}")
+        message = f"it and what follows need {num_tokens} tokens; this checkpoint has {max_length}"
+        raise PromptTooLong(message, field=field)
+    if num_text_tokens > MAX_TEXT_TOKENS:
+        message = f"it is read as {num_text_tokens} tokens; at most {MAX_TEXT_TOKENS} are allowed"
+        raise PromptTooLong(message, field=field)
 
 
 def _join(segments: Sequence[Segment]) -> list[int]:

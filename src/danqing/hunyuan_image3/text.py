@@ -10,6 +10,7 @@ from torch import Tensor
 
 from danqing.hunyuan_image3.generation_config import TextSampling
 from danqing.hunyuan_image3.model import HunyuanImage3
+from danqing.hunyuan_image3.pieces import finish
 
 
 def penalise(logits_V: Tensor, seen_ids: Collection[int], *, penalty: float) -> Tensor:
@@ -52,10 +53,14 @@ class TextWriter:
         self._unread += token_ids
         self._seen.update(token_ids)
 
-    def write(self, *, stop_ids: Collection[int], max_new_tokens: int) -> Generator[int, None, list[int]]:
-        """Continue up to and with the first of `stop_ids`, or up to the limit; yields and returns the tokens."""
+    def write(self, *, stop_ids: Collection[int], max_new_tokens: int) -> Generator[int | None, None, list[int]]:
+        """Continue up to and with the first of `stop_ids`, or up to the limit; yields and returns the tokens.
+
+        Yields None between the pieces of a long text that is read first.
+        """
         written: list[int] = []
         while len(written) < max_new_tokens:
+            yield from self.read()
             logits = penalise(self.logits(), self._seen, penalty=self._sampling.repetition_penalty)
             written.append(pick_token(logits, sampling=self._sampling, generator=self._generator))
             self.append(written[-1:])
@@ -64,9 +69,13 @@ class TextWriter:
                 break
         return written
 
+    def read(self) -> Generator[None, None, None]:
+        """Read the appended tokens, pausing between pieces."""
+        if self._unread:
+            self._hidden = yield from self._model.read_by_piece(self._unread, self._cache)
+            self._unread = []
+
     def logits(self) -> Tensor:
         """The network's logits for the next token, [V]."""
-        if self._unread:
-            self._hidden = self._model.read(self._unread, self._cache)
-            self._unread = []
+        finish(self.read())
         return self._model.next_token_logits(self._hidden)

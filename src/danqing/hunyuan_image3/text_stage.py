@@ -44,26 +44,26 @@ class TextStage:
         self._buckets: Sequence[Bucket] = buckets.usable
         self._ratio_ids = [tokenizer.image_ratio(bucket.ratio_index) for bucket in buckets.usable]
 
-    def choose_bucket(self, prompt: Prompt) -> Bucket:
-        """The model's own choice of size. Raises PromptTooLong."""
+    def choose_bucket(self, prompt: Prompt) -> Generator[None, None, Bucket]:
+        """The model's own choice of size, made piece by piece. Raises PromptTooLong."""
         question = self._template.size_question(prompt)
         check_length(len(question), max_length=self._max_length)
-        hidden = self._model.read(question, self._model.new_cache(len(question)))
+        hidden = yield from self._model.read_by_piece(question, self._model.new_cache(len(question)))
         return self._likeliest(self._model.next_token_logits(hidden))
 
     def expand(
         self, prompt: Prompt, *, task: TextTask, seed: int, choose_size: bool
-    ) -> Generator[int, None, Expansion]:
+    ) -> Generator[int | None, None, Expansion]:
         """Write what the task asks for, then choose a size if wanted; yields token by token, returns the expansion.
 
-        Each part runs up to its closing tag, and nothing else ends it. Raises CaptionError when a tag does not come
-        within the limit, and PromptTooLong.
+        Each part runs up to its closing tag, and nothing else ends it. Between the pieces of a long text that is read
+        first, None is yielded. Raises CaptionError when a tag does not come within the limit, and PromptTooLong.
         """
         template = self._template
         question = template.size_question_tail() if choose_size else []
         first, *rest = task.split("_")
         prefix = template.text_prefix(prompt, tag=first)
-        check_length(len(prefix) + 1 + len(question), max_length=self._max_length)
+        check_length(len(prefix), num_more_tokens=1 + len(question), max_length=self._max_length)
         room = min(MAX_NEW_TOKENS, self._max_length - len(prefix) - len(question))
         writer = TextWriter(
             self._model, prefix, capacity=len(prefix) + room + len(question), sampling=self._sampling, seed=seed
@@ -75,6 +75,7 @@ class TextStage:
             room -= len(parts[first]) + 2
             parts[tag] = yield from self._write(writer, tag, room=room)
         writer.append(question)
+        yield from writer.read()
         texts = {tag: self._tokenizer.decode(token_ids) for tag, token_ids in parts.items()}
         return Expansion(
             thought=texts.get(THOUGHT_TAG),
@@ -82,7 +83,7 @@ class TextStage:
             bucket=self._likeliest(writer.logits()) if choose_size else None,
         )
 
-    def _write(self, writer: TextWriter, tag: str, *, room: int) -> Generator[int, None, list[int]]:
+    def _write(self, writer: TextWriter, tag: str, *, room: int) -> Generator[int | None, None, list[int]]:
         """One part, without its closing tag."""
         end = self._template.closing(tag)
         # `</recaption>` ends a thought too, and leaves it without its own tag.

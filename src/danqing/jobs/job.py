@@ -60,7 +60,10 @@ class Submission:
 
 @dataclass(frozen=True, kw_only=True)
 class JobImage:
-    """One finished image; `path` is its key in the image store. A flagged image is black."""
+    """One finished image; `path` is its key in the image store. A flagged image is black.
+
+    `safety_score` is the image check's, 0 to 1; None where no check looked.
+    """
 
     image_index: int
     seed: int
@@ -70,6 +73,7 @@ class JobImage:
     content_type: str
     flagged: bool
     revised_prompt: str | None
+    safety_score: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

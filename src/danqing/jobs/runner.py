@@ -11,16 +11,16 @@ from dataclasses import replace
 
 from danqing.engine.interface import ImageResult, Progress
 from danqing.errors import ModerationBlocked, ServiceError
+from danqing.jobs.image_checks import ImageChecks
 from danqing.jobs.job import ImageDone, Job, JobEvent, JobImage, JobResult, StepDone
 from danqing.jobs.lifecycle import missing_images_warning
 from danqing.jobs.ports import JobParts
 from danqing.pictures.encoding import Provenance, encode, encode_preview
-from danqing.pictures.raster import Raster, blackened
+from danqing.pictures.raster import blackened
 from danqing.prompts.expander import ExpandedPrompt
+from danqing.safety.verdict import ImageVerdict
 
 logger = logging.getLogger(__name__)
-
-CHECK_IS_OFF = "off"
 
 Publish = Callable[[JobEvent], None]
 
@@ -38,6 +38,7 @@ class JobRunner:
         self._failures: list[ServiceError] = []
         self._warnings = list(job.warnings)
         self._safety = dict(job.safety)
+        self._image_checks = ImageChecks(parts.image_check, request=job.request)
         self._expanded = ExpandedPrompt(prompt=job.request.prompt)
 
     @property
@@ -93,7 +94,11 @@ class JobRunner:
         self._expanded = expanded
 
     async def _follow_engine(self) -> None:
-        request = replace(self._request, prompt=self._expanded.prompt)
+        request = replace(
+            self._request,
+            prompt=self._expanded.prompt,
+            preview_every_steps=self._image_checks.preview_every_steps(self._request),
+        )
         expansion = self._expanded.expansion
         seen = {image.image_index for image in self._images}
         # The engine draws on while finished images are checked, encoded and stored.
@@ -112,10 +117,12 @@ class JobRunner:
                 self._failures.append(error)
 
     async def _publish_step(self, progress: Progress) -> None:
-        preview = progress.preview
+        image_index, preview = progress.image_index, progress.preview
+        if preview is not None and not await self._image_checks.passes_preview(preview, image_index=image_index):
+            preview = None
         self._publish(
             StepDone(
-                image_index=progress.image_index,
+                image_index=image_index,
                 step=progress.step,
                 num_steps=progress.num_steps,
                 preview_png=None if preview is None else await asyncio.to_thread(encode_preview, preview),
@@ -124,22 +131,17 @@ class JobRunner:
 
     async def _finish_image(self, result: ImageResult) -> None:
         try:
-            image = await self._store(result, *await self._checked(result.raster))
+            verdict = await self._image_checks.check(result.raster)
+            self._safety["image_check"] = verdict.checker
+            image = await self._store(result, verdict)
         except ServiceError as error:
             self._failures.append(error)
             return
         self._images.append(image)
         self._publish(ImageDone(image=image, so_far=self._result()))
 
-    async def _checked(self, raster: Raster) -> tuple[Raster, bool]:
-        if not self._request.enable_safety_checker:
-            self._safety["image_check"] = CHECK_IS_OFF
-            return raster, False
-        verdict = await self._parts.image_check.check(raster)
-        self._safety["image_check"] = verdict.checker
-        return (blackened(raster) if verdict.flagged else raster), verdict.flagged
-
-    async def _store(self, result: ImageResult, raster: Raster, flagged: bool) -> JobImage:
+    async def _store(self, result: ImageResult, verdict: ImageVerdict) -> JobImage:
+        raster = blackened(result.raster) if verdict.flagged else result.raster
         encoded = await asyncio.to_thread(
             encode,
             raster,
@@ -155,7 +157,8 @@ class JobRunner:
             width_px=raster.width_px,
             height_px=raster.height_px,
             content_type=encoded.content_type,
-            flagged=flagged,
+            flagged=verdict.flagged,
+            safety_score=verdict.score,
             revised_prompt=self._revised_prompt,
         )
 

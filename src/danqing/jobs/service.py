@@ -16,6 +16,7 @@ from danqing.database import Database
 from danqing.errors import ModerationBlocked, NotFound, Overloaded
 from danqing.jobs import deliveries, lifecycle
 from danqing.jobs.deliveries import WebhookState
+from danqing.jobs.image_checks import CHECK_IS_OFF
 from danqing.jobs.job import Finished, ImageDone, Job, JobEvent, Submission
 from danqing.jobs.leases import Heartbeat, LeaseTerms
 from danqing.jobs.lifecycle import LostJob
@@ -23,7 +24,6 @@ from danqing.jobs.limits import JobLimits
 from danqing.jobs.local_jobs import LocalJobs
 from danqing.jobs.outcomes import Outcomes
 from danqing.jobs.ports import JobParts
-from danqing.jobs.runner import CHECK_IS_OFF
 from danqing.jobs.webhook_targets import WebhookTargets
 from danqing.jobs.workers import Workers
 

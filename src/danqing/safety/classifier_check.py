@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from contextlib import suppress
+from pathlib import Path
 
 from danqing.child_process import ProtocolError, child_command, start_child
 from danqing.errors import Overloaded, ServiceError
@@ -30,11 +31,18 @@ class ClassifierImageCheck:
     """Flags every image that scores at least the threshold; one image at a time, in a process kept alive."""
 
     def __init__(self, source: str, *, threshold: float) -> None:
-        """`source` is a folder or a hub id; nothing is loaded before `start` or the first check."""
+        """`source` is OPENNSFW, a folder or a hub id; nothing is loaded before `start` or the first check."""
         self._source = source
+        # Of a folder, its name: callers see it, and need not learn where it is.
+        self._name = Path(source).name if Path(source).is_dir() else source
         self._threshold = threshold
         self._process: asyncio.subprocess.Process | None = None
         self._lock = asyncio.Lock()
+
+    @property
+    def pid(self) -> int | None:
+        """The id of the process, while there is one."""
+        return self._process.pid if self._process else None
 
     async def start(self) -> None:
         """Load the classifier. Raises Overloaded when it cannot be used."""
@@ -65,7 +73,7 @@ class ClassifierImageCheck:
                     await self.stop()
                     raise
                 else:
-                    return ImageVerdict(flagged=score >= self._threshold, checker=self._source)
+                    return ImageVerdict(flagged=score >= self._threshold, checker=self._name, score=round(score, 4))
         raise ClassifierFailed
 
     async def _ready_process(self) -> asyncio.subprocess.Process:

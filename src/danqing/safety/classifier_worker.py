@@ -1,62 +1,46 @@
-"""The image classifier's process: `python -m danqing.safety.classifier_worker SOURCE`. Needs the extra `safety`.
+"""The image classifier's process: `python -m danqing.safety.classifier_worker SOURCE`.
 
 A process of its own for the same reasons as the engine's: the server never imports torch, and survives its crashes.
 """
 
-import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Protocol
 
-import torch
-from huggingface_hub import snapshot_download
 from PIL import Image
-from transformers import AutoModelForImageClassification
 
 from danqing.child_process import become_child
 from danqing.safety.classifier_messages import COMMANDS, REPORTS, LoadFailed, Ready, Scored
-
-# The names that published classifiers of this kind give to images that must be flagged.
-FLAGGED_LABELS = ("nsfw", "porn", "hentai", "explicit", "unsafe")
-DEFAULT_MEAN_STD = (0.5, 0.5, 0.5)
-DEFAULT_SIDE_PX = 224
+from danqing.safety.image_check import OPENNSFW
 
 
-class Classifier:
-    """An image classifier in the published layout: `config.json`, `preprocessor_config.json`, weights."""
-
-    def __init__(self, folder: Path) -> None:
-        """Load it. Raises ValueError when it has none of FLAGGED_LABELS."""
-        self._model = AutoModelForImageClassification.from_pretrained(folder, local_files_only=True).eval()
-        labels = {index: str(label).lower() for index, label in self._model.config.id2label.items()}
-        self._flagged_indices = [int(index) for index, label in labels.items() if label in FLAGGED_LABELS]
-        if not self._flagged_indices:
-            raise ValueError(f"the classifier's labels are {sorted(labels.values())}; expected one of {FLAGGED_LABELS}")
-        self._preprocessing = json.loads((folder / "preprocessor_config.json").read_text())
+class Classifier(Protocol):
+    """A loaded classifier."""
 
     def score(self, image: Image.Image) -> float:
-        """Return the probability that the image must be flagged."""
-        with torch.inference_mode():
-            logits = self._model(pixel_values=self._pixels(image)).logits[0]
-        return float(logits.softmax(-1)[self._flagged_indices].sum())
+        """Return the probability, 0 to 1, that the image must be flagged."""
 
-    def _pixels(self, image: Image.Image) -> torch.Tensor:
-        size = self._preprocessing.get("size", {})
-        width_px, height_px = size.get("width", DEFAULT_SIDE_PX), size.get("height", DEFAULT_SIDE_PX)
-        resized = image.resize((width_px, height_px), Image.Resampling.BILINEAR)
-        values = torch.frombuffer(bytearray(resized.tobytes()), dtype=torch.uint8)
-        values = values.reshape(height_px, width_px, 3).permute(2, 0, 1).float() / 255
-        mean = torch.tensor(self._preprocessing.get("image_mean", DEFAULT_MEAN_STD))
-        std = torch.tensor(self._preprocessing.get("image_std", DEFAULT_MEAN_STD))
-        return ((values - mean[:, None, None]) / std[:, None, None])[None]
+
+def load_classifier(source: str) -> Classifier:
+    """Load the classifier called `source`: OPENNSFW, a folder or a hub id."""
+    # Imported where they are needed: each brings its own runtime, and one of them an extra.
+    if source == OPENNSFW:
+        from danqing.safety.classifier_opennsfw import OpenNsfwClassifier
+
+        return OpenNsfwClassifier()
+    from danqing.safety.classifier_transformers import TransformersClassifier
+
+    return TransformersClassifier(source)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Report Ready or LoadFailed, then score images until the input ends."""
     reports = become_child()
-    source = arguments[0]
     try:
-        classifier = Classifier(Path(source) if Path(source).is_dir() else Path(snapshot_download(source)))
+        classifier = load_classifier(arguments[0])
+    except ModuleNotFoundError as error:
+        REPORTS.send(LoadFailed(reason=f"it needs the extra `safety`: {error}"), reports)
+        return
     except Exception as error:  # the server must hear of every kind
         REPORTS.send(LoadFailed(reason=f"{type(error).__name__}: {error}"), reports)
         return

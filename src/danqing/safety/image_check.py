@@ -5,6 +5,9 @@ from typing import Protocol
 from danqing.pictures.raster import Raster
 from danqing.safety.verdict import NO_CHECKER, ImageVerdict
 
+# The name of the classifier that needs no download, and the default.
+OPENNSFW = "opennsfw"
+
 
 class ImageCheck(Protocol):
     """Judges an image before it is delivered."""

@@ -16,7 +16,8 @@ class PromptVerdict:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageVerdict:
-    """`checker` names the check, "none" if there was none."""
+    """`checker` names the check, "none" if there was none; `score` is the probability it gave, 0 to 1."""
 
     flagged: bool
     checker: str
+    score: float | None = None

@@ -20,6 +20,7 @@ from danqing.engine.interface import EngineState, EngineStatus, ExpansionFailed,
 from danqing.errors import ServiceError
 from danqing.pictures.raster import Raster
 from danqing.pictures.request import Expansion, ImageRequest
+from danqing.safety.image_check import ImageCheck, NoImageCheck
 from danqing.settings import Settings
 
 
@@ -105,7 +106,7 @@ def first_data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 def settings(first_data: tuple[Path, str], tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
     """Ordinary settings, with the changes of an indirect parameter."""
     shutil.copytree(first_data[0], tmp_path, dirs_exist_ok=True)
-    return Settings(data_dir=tmp_path, drain_seconds=1, **getattr(request, "param", {}))
+    return Settings(data_dir=tmp_path, drain_seconds=1, image_check="none", **getattr(request, "param", {}))
 
 
 @pytest.fixture
@@ -115,8 +116,14 @@ def key(first_data: tuple[Path, str]) -> str:
 
 
 @pytest.fixture
-async def app(settings: Settings, engine: FakeEngine, key: str) -> AsyncIterator[FastAPI]:
-    app = create_app(settings, engine=engine)
+def image_check() -> ImageCheck:
+    """The image check of a server that has none."""
+    return NoImageCheck()
+
+
+@pytest.fixture
+async def app(settings: Settings, engine: FakeEngine, image_check: ImageCheck, key: str) -> AsyncIterator[FastAPI]:
+    app = create_app(settings, engine=engine, image_check=image_check)
     async with app.router.lifespan_context(app):
         yield app
 

@@ -54,10 +54,10 @@ def test_a_checkpoint_that_cannot_rewrite_says_so_and_draws(run: Run, tmp_path: 
     assert (tmp_path / "dog.png").exists()
 
 
-def test_a_snapshot_in_a_hub_cache_is_named_by_its_repository(run: Run, tmp_path: Path) -> None:
+def test_a_snapshot_in_a_hub_cache_is_named_by_its_repository(run: Run, tmp_path: Path, tiny_checkpoint: Path) -> None:
     snapshot = tmp_path / "models--tencent--HunyuanImage-3.0" / "snapshots" / "3f2c1ab9d0"
     snapshot.parent.mkdir(parents=True)
-    snapshot.symlink_to(CHECKPOINT)
+    snapshot.symlink_to(tiny_checkpoint)
     options = ["--model", str(snapshot), "--steps", "1", "--size", "64x64", "--json"]
     result = run("generate", "a dog", "-o", str(tmp_path / "dog.png"), *options)
     assert json.loads(result.stdout)["engine"].startswith("HunyuanImage-3.0 (")

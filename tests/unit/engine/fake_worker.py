@@ -31,7 +31,7 @@ class AcceleratorLost(Exception):
 
 
 class FakePainter:
-    """Prompts: `slow`, `crash`, `crash once`, `hang`, `too long`, `bug`, `lost`, `print`; anything else just draws.
+    """Prompts: `slow`, `slow to read`, `crash`, `crash once`, `hang`, `too long`, `bug`, `lost`, `print`; others draw.
 
     A caption repeats the prompt and the seed; its tokens are its letters. `endless` never ends one. An expansion is
     drawn in the shade of its length.
@@ -43,9 +43,16 @@ class FakePainter:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def prefill(self, request: ImageRequest, *, expansion: Expansion | None) -> ImageRequest:
+    def prefill(self, request: ImageRequest, *, expansion: Expansion | None) -> Generator[None, None, ImageRequest]:
         if request.prompt == "too long":
             raise PromptRejected("prompt: 9 tokens, at most 8 are allowed")
+        if request.negative_prompt == "too long":
+            raise PromptRejected("negative_prompt: 9 tokens, at most 8 are allowed", field="negative_prompt")
+        if request.prompt == "slow to read":
+            for _ in range(1000):
+                time.sleep(0.02)
+                yield
+        yield
         return request if expansion is None else replace(request, prompt=expansion.caption, seed=len(expansion.caption))
 
     def denoise(self, request: ImageRequest, *, image_index: int) -> Iterator[FakeStep]:
@@ -62,7 +69,7 @@ class FakePainter:
     def preview(self, step: FakeStep) -> Raster:
         return Raster(width_px=1, height_px=1, rgb=step.latent * 3)
 
-    def expand(self, request: ImageRequest) -> Generator[int, None, Expansion]:
+    def expand(self, request: ImageRequest) -> Generator[int | None, None, Expansion]:
         prompt, seed = request.prompt, request.seed
         if prompt == "too long":
             raise PromptRejected("prompt: 9 tokens, at most 8 are allowed")

@@ -29,13 +29,17 @@ class Painter:
 
     def __init__(self) -> None:
         self.num_prefills = 0
+        self.num_pieces_read = 0
         self.num_steps_done = 0
         self.num_tokens_made = 0
 
-    def prefill(self, request: ImageRequest, *, expansion: Expansion | None) -> ImageRequest:
+    def prefill(self, request: ImageRequest, *, expansion: Expansion | None) -> Generator[None, None, ImageRequest]:
         self.num_prefills += 1
         if request.prompt == "too long":
             raise PromptRejected("9 tokens, at most 8 are allowed")
+        for _ in range(NUM_PIECES if request.prompt == "long" else 1):
+            self.num_pieces_read += 1
+            yield
         return request if expansion is None else replace(request, seed=len(expansion.caption))
 
     def denoise(self, prefix: ImageRequest, *, image_index: int) -> Iterator[Step]:
@@ -53,10 +57,13 @@ class Painter:
     def preview(self, step: Step) -> Raster:
         return Raster(width_px=1, height_px=1, rgb=step.latent.to_bytes(3))
 
-    def expand(self, request: ImageRequest) -> Generator[int, None, Expansion]:
+    def expand(self, request: ImageRequest) -> Generator[int | None, None, Expansion]:
         prompt, seed = request.prompt, request.seed
         if prompt == "too long":
             raise PromptRejected("9 tokens, at most 8 are allowed")
+        for _ in range(NUM_PIECES if prompt == "long" else 0):
+            self.num_pieces_read += 1
+            yield None
         for token_id in range(seed, seed + NUM_TOKENS):
             self.num_tokens_made += 1
             if prompt == "bug" and self.num_tokens_made == 2:
@@ -65,6 +72,7 @@ class Painter:
         return Expansion(caption=" ".join(map(str, range(seed, seed + NUM_TOKENS))))
 
 
+NUM_PIECES = 50
 NUM_TOKENS = 2 * TOKENS_PER_SLICE + 3
 
 
@@ -162,6 +170,32 @@ def test_cancelling_takes_effect_before_the_next_step() -> None:
     assert painter.num_steps_done == num_steps_done
 
 
+def test_a_short_task_does_not_wait_for_a_long_prompt_to_be_read() -> None:
+    painter = Painter()
+    interleaver = Interleaver(painter)
+    interleaver.add_images(1, request=request(prompt="long"), image_indexes=[0])
+    interleaver.add_expansion(2, request=request(prompt="long"))
+    interleaver.add_images(3, request=request(num_steps=2), image_indexes=[0])
+    while not isinstance(interleaver.run_slice(), TaskEnded):
+        pass
+    assert painter.num_pieces_read <= 1 + 2 * 5
+    assert outcome_of(run(interleaver), 1) is TaskOutcome.COMPLETED
+
+
+@pytest.mark.parametrize("expand", [False, True])
+def test_a_cancelled_task_reads_no_further_piece_of_its_prompt(expand: bool) -> None:
+    painter = Painter()
+    interleaver = Interleaver(painter)
+    if expand:
+        interleaver.add_expansion(1, request=request(prompt="long"))
+    else:
+        interleaver.add_images(1, request=request(prompt="long"), image_indexes=[0])
+    interleaver.run_slice()
+    interleaver.cancel(1)
+    assert interleaver.idle
+    assert painter.num_pieces_read == 1
+
+
 def test_cancelling_leaves_the_others_in_their_order() -> None:
     interleaver = Interleaver(Painter())
     for task_id in (1, 2, 3):
@@ -211,7 +245,9 @@ def test_a_rejected_prompt_ends_its_task_alone() -> None:
     interleaver.add_images(1, request=request(prompt="too long"), image_indexes=[0])
     interleaver.add_images(2, request=request(), image_indexes=[0])
     reports = run(interleaver)
-    assert reports[0] == TaskEnded(task_id=1, outcome=TaskOutcome.REJECTED, reason="9 tokens, at most 8 are allowed")
+    assert reports[0] == TaskEnded(
+        task_id=1, outcome=TaskOutcome.REJECTED, reason="9 tokens, at most 8 are allowed", field="prompt"
+    )
     assert outcome_of(reports, 2) is TaskOutcome.COMPLETED
 
 
@@ -262,7 +298,9 @@ def test_an_expansion_that_is_rejected_or_fails_harms_no_other_task() -> None:
     interleaver.add_expansion(2, request=request(prompt="bug", seed=1))
     interleaver.add_images(3, request=request(), image_indexes=[0])
     reports = run(interleaver)
-    assert reports[0] == TaskEnded(task_id=1, outcome=TaskOutcome.REJECTED, reason="9 tokens, at most 8 are allowed")
+    assert reports[0] == TaskEnded(
+        task_id=1, outcome=TaskOutcome.REJECTED, reason="9 tokens, at most 8 are allowed", field="prompt"
+    )
     assert [outcome_of(reports, task_id) for task_id in (2, 3)] == [TaskOutcome.FAILED, TaskOutcome.COMPLETED]
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -210,6 +211,22 @@ async def test_a_rejected_prompt_names_the_field_and_costs_no_restart(
         await draw(engine, request("too long"))
     assert caught.value.param == "prompt"
     assert num_loads(tmp_path) == 1
+
+
+async def test_a_rejected_negative_prompt_is_named(start_engine: StartEngine) -> None:
+    engine = await start_engine()
+    with pytest.raises(InvalidRequest, match="at most 8") as caught:
+        await draw(engine, replace(request(), negative_prompt="too long"))
+    assert caught.value.param == "negative_prompt"
+
+
+async def test_closing_the_generator_frees_the_engine_while_a_prompt_is_read(start_engine: StartEngine) -> None:
+    engine = await start_engine()
+    reading = asyncio.ensure_future(draw(engine, request("slow to read")))
+    await eventually(lambda: engine._child is not None and bool(engine._child._tasks))
+    assert images_of(await draw(engine, request()))
+    reading.cancel()
+    await eventually(lambda: engine._child is not None and not engine._child._tasks, limit_seconds=2)
 
 
 async def test_an_error_of_the_model_fails_one_job_with_a_message_that_tells_no_secrets(

@@ -9,6 +9,7 @@ from danqing.engine.interleaver import Interleaver, PromptRejected
 from danqing.engine.messages import TaskEvent
 from danqing.engine.painter import PipelinePainter
 from danqing.hunyuan_image3.errors import CheckpointError, UnsupportedDevice
+from danqing.hunyuan_image3.pieces import finish
 from danqing.pictures.request import ImageRequest
 
 
@@ -57,7 +58,7 @@ def test_a_picture_has_exactly_the_size_asked_for(painter: PipelinePainter) -> N
 
 
 def test_without_a_size_the_model_chooses_one_of_its_own(painter: PipelinePainter) -> None:
-    prepared = painter.prefill(request(size_px=None), expansion=None)
+    prepared = finish(painter.prefill(request(size_px=None), expansion=None))
     (step, *_) = painter.denoise(prepared, image_index=0)
     raster = painter.decode(step.latent, prepared)
     assert (raster.height_px, raster.width_px) in {
@@ -67,7 +68,7 @@ def test_without_a_size_the_model_chooses_one_of_its_own(painter: PipelinePainte
 
 
 def test_a_preview_is_a_whole_picture(painter: PipelinePainter) -> None:
-    (step, *_) = painter.denoise(painter.prefill(request(), expansion=None), image_index=0)
+    (step, *_) = painter.denoise(finish(painter.prefill(request(), expansion=None)), image_index=0)
     preview = painter.preview(step)
     assert len(preview.rgb) == 3 * preview.width_px * preview.height_px > 0
 
@@ -95,7 +96,7 @@ def test_after_the_largest_seed_comes_the_first(painter: PipelinePainter) -> Non
 
 def test_a_prompt_that_is_too_long_is_rejected_with_both_numbers(painter: PipelinePainter) -> None:
     with pytest.raises(PromptRejected, match="4096"):
-        painter.prefill(request(prompt="dog " * 5000), expansion=None)
+        finish(painter.prefill(request(prompt="dog " * 5000), expansion=None))
 
 
 def test_a_checkpoint_that_has_not_learned_to_expand_says_so(painter: PipelinePainter) -> None:
@@ -118,3 +119,12 @@ def test_fp8_draws_too_and_says_so(tiny_checkpoint: Path) -> None:
 def test_a_device_without_fp8_is_refused_by_the_name_of_the_setting(tiny_checkpoint: Path) -> None:
     with pytest.raises(UnsupportedDevice, match=r"DANQING_DTYPE is fp8: .*compute capability"):
         PipelinePainter.load(tiny_checkpoint, device="mps", dtype="fp8", on_progress=lambda done, total: None)
+
+
+@pytest.mark.parametrize(("device", "said"), [("gpu", "it must be cpu"), ("cuda:99", "finds no GPU"), ("", "must be cpu")])
+def test_a_device_that_is_not_there_is_refused_by_the_name_of_the_setting(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, device: str, said: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UnsupportedDevice, match=f"DANQING_DEVICE is {device}.*{said}"):
+        PipelinePainter.load(tiny_checkpoint, device=device, dtype=None, on_progress=lambda done, total: None)

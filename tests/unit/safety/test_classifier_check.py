@@ -1,73 +1,125 @@
-"""The real classifier path, with a small ViT trained here in a second: it calls red pictures nsfw, blue ones normal."""
+"""The image check in its process: the real default classifier, and processes that misbehave."""
 
-import json
+import asyncio
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
-import torch
-from transformers import ViTConfig, ViTForImageClassification
 
 from danqing.errors import Overloaded
 from danqing.pictures.raster import Raster
-from danqing.safety.classifier_check import ClassifierImageCheck
+from danqing.safety import classifier_check
+from danqing.safety.classifier_check import ClassifierFailed, ClassifierImageCheck
+from danqing.safety.image_check import OPENNSFW
 
-SIDE_PX = 16
-PREPROCESSING = {"size": {"width": SIDE_PX, "height": SIDE_PX}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
-
-
-def save_classifier(folder: Path, *, labels: tuple[str, str], num_steps: int) -> Path:
-    torch.manual_seed(0)
-    config = ViTConfig(
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        image_size=SIDE_PX,
-        patch_size=SIDE_PX // 2,
-        id2label=dict(enumerate(labels)),
-        label2id={label: index for index, label in enumerate(labels)},
-    )
-    model = ViTForImageClassification(config)
-    optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
-    is_red = torch.tensor([1, 0] * 8)
-    for _ in range(num_steps):
-        pictures = torch.randn(16, 3, SIDE_PX, SIDE_PX) * 0.1
-        pictures[:, 0] += is_red[:, None, None] * 2 - 1
-        pictures[:, 2] -= is_red[:, None, None] * 2 - 1
-        model(pixel_values=pictures, labels=is_red).loss.backward()
-        optimiser.step()
-        optimiser.zero_grad()
-    model.save_pretrained(folder)
-    (folder / "preprocessor_config.json").write_text(json.dumps(PREPROCESSING))
-    return folder
+GREY = Raster(width_px=40, height_px=24, rgb=bytes([128]) * (3 * 40 * 24))
 
 
-def raster(red: int, green: int, blue: int) -> Raster:
-    return Raster(width_px=40, height_px=24, rgb=bytes([red, green, blue]) * (40 * 24))
+def scripted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str) -> None:
+    """Run this program in place of the classifier's; it finds `start` in its file name's folder as often as it ran."""
+    program = tmp_path / "classifier.py"
+    prelude = """
+import os, sys, time
+from pathlib import Path
+from danqing.child_process import become_child
+from danqing.safety.classifier_messages import COMMANDS, REPORTS, LoadFailed, Ready, Scored
+starts = Path(__file__).with_name("starts")
+starts.write_text(starts.read_text() + "x" if starts.exists() else "x")
+num_starts = len(starts.read_text())
+reports = become_child()
+def send(report): REPORTS.send(report, reports)
+def read(): return COMMANDS.read(sys.stdin.buffer)
+"""
+    program.write_text(prelude + script)
+    monkeypatch.setattr(classifier_check, "child_command", lambda module, source: [sys.executable, str(program)])
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return save_classifier(tmp_path_factory.mktemp("classifier"), labels=("normal", "nsfw"), num_steps=60)
-
-
-async def test_the_classifier_judges_each_picture_and_survives_its_own_death(folder):
-    check = ClassifierImageCheck(str(folder), threshold=0.5)
+async def test_the_default_check_names_itself_and_scores_every_image():
+    check = ClassifierImageCheck(OPENNSFW, threshold=0.5)
     await check.start()
     try:
-        assert (await check.check(raster(255, 0, 0))).flagged
-        verdict = await check.check(raster(0, 0, 255))
-        assert (verdict.flagged, verdict.checker) == (False, str(folder))
-        assert check._process is not None
-        os.kill(check._process.pid, signal.SIGKILL)
-        assert (await check.check(raster(255, 0, 0))).flagged
+        verdicts = [await check.check(GREY) for _ in range(2)]
     finally:
         await check.stop()
+    assert verdicts[0] == verdicts[1]
+    assert (verdicts[0].flagged, verdicts[0].checker) == (False, "opennsfw")
+    assert 0 <= verdicts[0].score < 0.5
 
 
-async def test_a_classifier_without_a_label_to_flag_is_refused(tmp_path):
-    folder = save_classifier(tmp_path, labels=("cat", "dog"), num_steps=0)
+@pytest.mark.parametrize(("threshold", "flagged"), [(0.7, True), (0.71, False)])
+async def test_an_image_is_flagged_from_the_threshold_on(monkeypatch, tmp_path, threshold, flagged):
+    scripted(monkeypatch, tmp_path, "send(Ready())\nwhile read(): send(Scored(score=0.7))")
+    check = ClassifierImageCheck("any", threshold=threshold)
+    verdict = await check.check(GREY)
+    assert (verdict.flagged, verdict.score) == (flagged, 0.7)
+    await check.stop()
+
+
+async def test_a_folder_is_named_without_its_path(monkeypatch, tmp_path):
+    scripted(monkeypatch, tmp_path, "send(Ready())\nwhile read(): send(Scored(score=0))")
+    folder = tmp_path / "red-pictures"
+    folder.mkdir()
+    check = ClassifierImageCheck(str(folder), threshold=0.5)
+    assert (await check.check(GREY)).checker == "red-pictures"
+    await check.stop()
+
+
+async def test_images_at_once_get_their_own_scores(monkeypatch, tmp_path):
+    scripted(monkeypatch, tmp_path, "send(Ready())\nwhile (c := read()): send(Scored(score=c.raster.rgb[0] / 255))")
+    check = ClassifierImageCheck("any", threshold=1)
+    shades = range(0, 250, 25)
+    rasters = [Raster(width_px=1, height_px=1, rgb=bytes([shade] * 3)) for shade in shades]
+    verdicts = await asyncio.gather(*(check.check(raster) for raster in rasters))
+    assert [verdict.score for verdict in verdicts] == [round(shade / 255, 4) for shade in shades]
+    await check.stop()
+
+
+async def test_a_process_that_died_is_replaced(monkeypatch, tmp_path):
+    scripted(monkeypatch, tmp_path, "send(Ready())\nwhile read(): send(Scored(score=0.5))")
+    check = ClassifierImageCheck("any", threshold=0.5)
+    await check.start()
+    assert check._process is not None
+    os.kill(check._process.pid, signal.SIGKILL)
+    assert (await check.check(GREY)).flagged
+    await check.stop()
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["send(Ready()); read(); os._exit(3)", "send(Ready()); read(); reports.write(b'nonsense'); reports.flush()"],
+    ids=["dies", "breaks the protocol"],
+)
+async def test_an_image_that_kills_two_processes_fails_alone(monkeypatch, tmp_path, script):
+    scripted(monkeypatch, tmp_path, f"if num_starts <= 2: {script}\nsend(Ready())\nwhile read(): send(Scored(score=0))")
+    check = ClassifierImageCheck("any", threshold=0.5)
+    with pytest.raises(ClassifierFailed):
+        await check.check(GREY)
+    assert not (await check.check(GREY)).flagged
+    await check.stop()
+
+
+async def test_a_cancelled_check_leaves_its_score_to_nobody(monkeypatch, tmp_path):
+    scripted(
+        monkeypatch,
+        tmp_path,
+        "send(Ready())\nwhile read():\n    if num_starts == 1: time.sleep(1)\n    send(Scored(score=1 / num_starts))",
+    )
+    check = ClassifierImageCheck("any", threshold=0.9)
+    await check.start()
+    checking = asyncio.ensure_future(check.check(GREY))
+    await asyncio.sleep(0.1)
+    checking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await checking
+    assert (await check.check(GREY)).score == 0.5
+    await check.stop()
+
+
+async def test_a_classifier_that_cannot_be_loaded_is_reported_with_its_reason(tmp_path, caplog):
+    check = ClassifierImageCheck(str(tmp_path), threshold=0.5)
     with pytest.raises(Overloaded, match="cannot be loaded"):
-        await ClassifierImageCheck(str(folder), threshold=0.5).start()
+        await check.start()
+    (record,) = [record for record in caplog.records if "cannot be loaded" in record.getMessage()]
+    assert tmp_path.name in record.getMessage()
