@@ -20,9 +20,10 @@ from danqing.api.responses import ResponseFormat, job_body
 from danqing.api.services import Services
 from danqing.api.spellings import ModelAliases
 from danqing.database import Database
-from danqing.engine.child import worker_command
 from danqing.engine.interface import Engine
 from danqing.engine.local import LocalEngine
+from danqing.engine.worker_options import WorkerOptions, worker_command
+from danqing.hunyuan_image3.facts import checkpoint_name
 from danqing.jobs.limits import JobLimits
 from danqing.jobs.metrics import JobMetrics
 from danqing.jobs.ports import JobParts
@@ -74,7 +75,7 @@ def create_app(
     metrics = Metrics()
     database = Database(settings.effective_database_url)
     store = _image_store(settings, clock=clock)
-    engine = engine or _engine(settings)
+    engine = engine or local_engine(settings)
     tracing = tracing or _tracing(settings)
     if tracing is not None:
         engine = _traced_engine(engine, tracing)
@@ -210,17 +211,26 @@ def prompt_expander(settings: Settings, engine: Engine) -> PromptExpander:
     )
 
 
+def local_engine(settings: Settings) -> LocalEngine:
+    """Return the engine of the settings' checkpoint, in a child process."""
+    folder = settings.model or BUNDLED_CHECKPOINT
+    options = WorkerOptions(
+        model=folder,
+        device=settings.device,
+        dtype=settings.dtype,
+        system_prompt=settings.effective_system_prompt,
+        system_prompt_text=settings.system_prompt_text,
+        expansion_task=settings.expansion_task,
+    )
+    return LocalEngine(worker_command(options), model=checkpoint_name(folder))
+
+
 def package_version() -> str:
     """Return the installed version; a source tree that was never installed has none."""
     try:
         return version("danqing")
     except PackageNotFoundError:
         return "0+source"
-
-
-def _engine(settings: Settings) -> Engine:
-    folder = settings.model or BUNDLED_CHECKPOINT
-    return LocalEngine(worker_command(folder, device=settings.device, dtype=settings.dtype), model=folder.name)
 
 
 def _private_folders(settings: Settings) -> tuple[str, ...]:

@@ -19,6 +19,8 @@ MIN_CONNECTIONS = 32
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
+MAX_SYSTEM_PROMPT_CHARACTERS = 20_000
+
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
@@ -76,6 +78,23 @@ class Settings(BaseSettings):
         None,
         description="Precision of the model. Unset: `bfloat16` if the device computes it natively, else `float32`."
         " `fp8` rounds the experts and nearly halves the memory of bfloat16.",
+    )
+    system_prompt: str | None = Field(
+        None,
+        description="System prompt of an instruct checkpoint: `None`, `custom`, `dynamic`, or a name from the"
+        " checkpoint's own files such as `en_unified`. Unset: `custom` where there is a text, else the checkpoint's"
+        " choice.",
+    )
+    system_prompt_text: str | None = Field(
+        None,
+        max_length=MAX_SYSTEM_PROMPT_CHARACTERS,
+        description="The text of `custom`, and of `dynamic` for the task `think_recaption`. `custom` without a text"
+        " means none.",
+    )
+    expansion_task: Literal["think", "recaption", "think_recaption"] | None = Field(
+        None,
+        description="What an instruct checkpoint writes to expand a prompt: a thought, a caption, or both. Unset: the"
+        " checkpoint's choice.",
     )
 
     # Safety
@@ -182,6 +201,20 @@ class Settings(BaseSettings):
         if self.expander == "remote" and (self.expander_url is None or self.expander_model is None):
             raise ValueError("expander 'remote' needs expander_url and expander_model")
         return self
+
+    @model_validator(mode="after")
+    def _system_prompt_text_is_used(self) -> "Settings":
+        if self.system_prompt_text and self.system_prompt not in (None, "custom", "dynamic"):
+            raise ValueError(
+                "DANQING_SYSTEM_PROMPT_TEXT is the text of 'custom' or 'dynamic'; DANQING_SYSTEM_PROMPT is"
+                f" {self.system_prompt!r}"
+            )
+        return self
+
+    @property
+    def effective_system_prompt(self) -> str | None:
+        """The name of the system prompt; None leaves it to the checkpoint."""
+        return self.system_prompt or ("custom" if self.system_prompt_text else None)
 
     @property
     def model_alias_names(self) -> frozenset[str]:

@@ -159,14 +159,9 @@ def _size_px(size: str) -> tuple[int, int] | None:
 
 
 def _engine(model: Path | None) -> LocalEngine:
-    from danqing.app import BUNDLED_CHECKPOINT
-    from danqing.engine.child import worker_command
-    from danqing.engine.local import LocalEngine
+    from danqing.app import local_engine
 
-    settings = read_settings()
-    folder = model or settings.model or BUNDLED_CHECKPOINT
-    command = worker_command(folder, device=settings.device, dtype=settings.dtype)
-    return LocalEngine(command, model=folder.name)
+    return local_engine(read_settings(model=model))
 
 
 def _show(files: list[ImageFile]) -> None:
@@ -220,7 +215,7 @@ async def _expanded(engine: LocalEngine, request: ImageRequest) -> ExpandedPromp
         expanded = await prompt_expander(read_settings(), engine).expand(request)
     if expanded.warning is not None:
         notes.print(f"[yellow]{escape(expanded.warning)}[/]")
-    else:
+    elif expanded.caption != request.prompt:
         notes.print(f"Expanded to: {escape(expanded.caption)}", soft_wrap=True)
     return expanded
 

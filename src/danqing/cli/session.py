@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from danqing.cli.terminal import ExitCode, fail, notes
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from danqing.settings import Settings
 
 
-def read_settings(**flags: str | int | None) -> Settings:
+def read_settings(**flags: str | int | Path | None) -> Settings:
     """Read `DANQING_*` variables; flags override them. Ends the command if a value is invalid."""
     from pydantic import ValidationError
 

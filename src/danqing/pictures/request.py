@@ -64,11 +64,11 @@ class ImageRequest:
 class Expansion:
     """What the drawing model made of a request's prompt.
 
-    `caption` is the richer prompt, `thought` the reasoning before it, which is never shown. The size is the model's
-    choice for a request without one.
+    `caption` is the richer prompt, `thought` the reasoning before it, which is never shown; one of the two may be
+    missing. Both are kept as the model wrote them. The size is the model's choice for a request without one.
     """
 
-    caption: str
+    caption: str | None = None
     thought: str | None = None
     width_px: int | None = None
     height_px: int | None = None
