@@ -23,13 +23,16 @@ from danqing.database import Database
 from danqing.engine.interface import Engine
 from danqing.engine.local import LocalEngine
 from danqing.engine.worker_options import WorkerOptions, worker_command
-from danqing.hunyuan_image3.facts import checkpoint_name
+from danqing.hunyuan_image3.errors import CheckpointError
+from danqing.hunyuan_image3.facts import CheckpointFacts, checkpoint_name, read_facts
 from danqing.jobs.limits import JobLimits
 from danqing.jobs.metrics import JobMetrics
 from danqing.jobs.ports import JobParts
 from danqing.jobs.service import JobService
 from danqing.jobs.webhook_targets import WebhookTargets
 from danqing.jobs.webhooks import WebhookSender
+from danqing.pictures.checkpoint_profile import CheckpointProfile
+from danqing.pictures.request import GUIDANCE_SCALE, NUM_INFERENCE_STEPS
 from danqing.playground.page import playground_router
 from danqing.playground.reference import reference_router
 from danqing.prompts.expander import NoExpander, PromptExpander
@@ -107,6 +110,7 @@ def create_app(
         jobs=jobs,
         store=store,
         engine=engine,
+        profile=checkpoint_profile(settings),
         key_limits=KeyLimits(
             requests_per_minute=settings.requests_per_minute,
             max_concurrent_requests=settings.max_concurrent_requests,
@@ -223,6 +227,34 @@ def local_engine(settings: Settings) -> LocalEngine:
         expansion_task=settings.expansion_task,
     )
     return LocalEngine(worker_command(options), model=checkpoint_name(folder))
+
+
+def checkpoint_profile(settings: Settings) -> CheckpointProfile:
+    """Return what requests get from the settings' checkpoint.
+
+    One that cannot be read gets the documented defaults here: the engine says what is wrong with it.
+    """
+    try:
+        facts = read_facts(settings.model or BUNDLED_CHECKPOINT)
+    except CheckpointError:
+        return CheckpointProfile()
+    return profile_of(facts, settings)
+
+
+def profile_of(facts: CheckpointFacts, settings: Settings) -> CheckpointProfile:
+    """Return what requests get from a checkpoint: the settings' defaults, or its own where the documented are wrong."""
+    profile = CheckpointProfile(takes_negative_prompt=facts.takes_negative_prompt)
+    if facts.wants_own_defaults:
+        profile = replace(
+            profile,
+            num_inference_steps=NUM_INFERENCE_STEPS.nearest(facts.defaults.num_inference_steps),
+            guidance_scale=GUIDANCE_SCALE.nearest(facts.defaults.guidance_scale),
+        )
+    return replace(
+        profile,
+        num_inference_steps=settings.default_steps or profile.num_inference_steps,
+        guidance_scale=settings.default_guidance or profile.guidance_scale,
+    )
 
 
 def package_version() -> str:

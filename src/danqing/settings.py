@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, IPvAnyNetwork, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from danqing.pictures.request import GUIDANCE_SCALE, NUM_INFERENCE_STEPS
 from danqing.safety.image_check import OPENNSFW
 from danqing.safety.verdict import NO_CHECKER
 
@@ -95,6 +96,16 @@ class Settings(BaseSettings):
         None,
         description="What an instruct checkpoint writes to expand a prompt: a thought, a caption, or both. Unset: the"
         " checkpoint's choice.",
+    )
+    default_steps: Annotated[int, Field(ge=NUM_INFERENCE_STEPS.least, le=NUM_INFERENCE_STEPS.most)] | None = Field(
+        None,
+        description="`num_inference_steps` of requests that name none. Unset: the checkpoint's own value if it is"
+        f" distilled or instruct, else {NUM_INFERENCE_STEPS.default}.",
+    )
+    default_guidance: Annotated[float, Field(ge=GUIDANCE_SCALE.least, le=GUIDANCE_SCALE.most)] | None = Field(
+        None,
+        description="`guidance_scale` of requests that name none. Unset: the checkpoint's own value if it is distilled"
+        f" or instruct, else {GUIDANCE_SCALE.default}.",
     )
 
     # Safety

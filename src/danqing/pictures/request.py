@@ -18,6 +18,10 @@ class Range(Generic[Number]):
     most: Number
     default: Number
 
+    def nearest(self, number: Number) -> Number:
+        """Return the number of the range that is nearest to this one."""
+        return min(max(number, self.least), self.most)
+
 
 MODEL_ID = "hunyuan/hunyuan-image-v3-text-to-image"
 MAX_PROMPT_CHARACTERS = 4000
