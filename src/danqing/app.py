@@ -21,17 +21,21 @@ from danqing.api.responses import ResponseFormat, job_body
 from danqing.api.services import Services
 from danqing.api.spellings import ModelAliases
 from danqing.database import Database
-from danqing.engine.child import worker_command
 from danqing.engine.interface import Engine
 from danqing.engine.local import LocalEngine
+from danqing.engine.worker_options import WorkerOptions, worker_command
 from danqing.errors import OperatorError
 from danqing.hunyuan_image3.checkpoint_folder import checkpoint_name
+from danqing.hunyuan_image3.errors import CheckpointError
+from danqing.hunyuan_image3.facts import CheckpointFacts, read_facts
 from danqing.jobs.limits import JobLimits
 from danqing.jobs.metrics import JobMetrics
 from danqing.jobs.ports import JobParts
 from danqing.jobs.service import JobService
 from danqing.jobs.webhook_targets import WebhookTargets
 from danqing.jobs.webhooks import WebhookSender
+from danqing.pictures.checkpoint_profile import CheckpointProfile
+from danqing.pictures.request import GUIDANCE_SCALE, NUM_INFERENCE_STEPS
 from danqing.playground.page import playground_router
 from danqing.playground.reference import reference_router
 from danqing.prompts.expander import NoExpander, PromptExpander
@@ -77,7 +81,7 @@ def create_app(
     metrics = Metrics()
     database = Database(settings.database_location)
     store = _image_store(settings, clock=clock)
-    engine = engine or _engine(settings)
+    engine = engine or local_engine(settings)
     tracing = tracing or _tracing(settings)
     if tracing is not None:
         engine = _traced_engine(engine, tracing)
@@ -109,6 +113,7 @@ def create_app(
         jobs=jobs,
         store=store,
         engine=engine,
+        profile=checkpoint_profile(settings),
         key_limits=KeyLimits(
             requests_per_minute=settings.requests_per_minute,
             max_concurrent_requests=settings.max_concurrent_requests,
@@ -229,19 +234,54 @@ def prompt_expander(settings: Settings, engine: Engine) -> PromptExpander:
     )
 
 
+def local_engine(settings: Settings) -> LocalEngine:
+    """Return the engine of the settings' checkpoint, in a child process."""
+    folder = settings.model or BUNDLED_CHECKPOINT
+    options = WorkerOptions(
+        model=folder,
+        device=settings.device,
+        dtype=settings.dtype,
+        system_prompt=settings.effective_system_prompt,
+        system_prompt_text=settings.system_prompt_text,
+        expansion_task=settings.expansion_task,
+    )
+    return LocalEngine(worker_command(options), model=checkpoint_name(folder))
+
+
+def checkpoint_profile(settings: Settings) -> CheckpointProfile:
+    """Return what requests get from the settings' checkpoint.
+
+    One that cannot be read gets the documented defaults here: the engine says what is wrong with it.
+    """
+    try:
+        facts = read_facts(settings.model or BUNDLED_CHECKPOINT)
+    except CheckpointError:
+        return CheckpointProfile()
+    return profile_of(facts, settings)
+
+
+def profile_of(facts: CheckpointFacts, settings: Settings) -> CheckpointProfile:
+    """Return what requests get from a checkpoint: the settings' defaults, or its own where the documented are wrong."""
+    profile = CheckpointProfile(takes_negative_prompt=facts.takes_negative_prompt)
+    if facts.wants_own_defaults:
+        profile = replace(
+            profile,
+            num_inference_steps=NUM_INFERENCE_STEPS.nearest(facts.defaults.num_inference_steps),
+            guidance_scale=GUIDANCE_SCALE.nearest(facts.defaults.guidance_scale),
+        )
+    return replace(
+        profile,
+        num_inference_steps=settings.default_steps or profile.num_inference_steps,
+        guidance_scale=settings.default_guidance or profile.guidance_scale,
+    )
+
+
 def package_version() -> str:
     """Return the installed version; a source tree that was never installed has none."""
     try:
         return version("danqing")
     except PackageNotFoundError:
         return "0+source"
-
-
-def _engine(settings: Settings) -> Engine:
-    folder = settings.model or BUNDLED_CHECKPOINT
-    return LocalEngine(
-        worker_command(folder, device=settings.device, dtype=settings.dtype), model=checkpoint_name(folder)
-    )
 
 
 def _private_folders(settings: Settings) -> tuple[str, ...]:

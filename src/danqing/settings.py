@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, IPvAnyNetw
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from danqing.errors import SettingError
+from danqing.pictures.request import GUIDANCE_SCALE, NUM_INFERENCE_STEPS
 from danqing.safety.image_check import OPENNSFW
 from danqing.safety.verdict import NO_CHECKER
 
@@ -47,6 +48,8 @@ def _bucket_url(url: str) -> str:
 
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+MAX_SYSTEM_PROMPT_CHARACTERS = 20_000
 
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -107,6 +110,33 @@ class Settings(BaseSettings):
         None,
         description="Precision of the model. Unset: `bfloat16` if the device computes it natively, else `float32`."
         " `fp8` rounds the experts and nearly halves the memory of bfloat16.",
+    )
+    system_prompt: str | None = Field(
+        None,
+        description="System prompt of an instruct checkpoint: `None`, `custom`, `dynamic`, or a name from the"
+        " checkpoint's own files such as `en_unified`. Unset: `custom` where there is a text, else the checkpoint's"
+        " choice.",
+    )
+    system_prompt_text: str | None = Field(
+        None,
+        max_length=MAX_SYSTEM_PROMPT_CHARACTERS,
+        description="The text of `custom`, and of `dynamic` for the task `think_recaption`. `custom` without a text"
+        " means none.",
+    )
+    expansion_task: Literal["think", "recaption", "think_recaption"] | None = Field(
+        None,
+        description="What an instruct checkpoint writes to expand a prompt: a thought, a caption, or both. Unset: the"
+        " checkpoint's choice.",
+    )
+    default_steps: Annotated[int, Field(ge=NUM_INFERENCE_STEPS.least, le=NUM_INFERENCE_STEPS.most)] | None = Field(
+        None,
+        description="`num_inference_steps` of requests that name none. Unset: the checkpoint's own value if it is"
+        f" distilled or instruct, else {NUM_INFERENCE_STEPS.default}.",
+    )
+    default_guidance: Annotated[float, Field(ge=GUIDANCE_SCALE.least, le=GUIDANCE_SCALE.most)] | None = Field(
+        None,
+        description="`guidance_scale` of requests that name none. Unset: the checkpoint's own value if it is distilled"
+        f" or instruct, else {GUIDANCE_SCALE.default}.",
     )
 
     # Safety
@@ -223,6 +253,20 @@ class Settings(BaseSettings):
         if self.expander == "remote" and (self.expander_url is None or self.expander_model is None):
             raise ValueError("DANQING_EXPANDER=remote needs DANQING_EXPANDER_URL and DANQING_EXPANDER_MODEL")
         return self
+
+    @model_validator(mode="after")
+    def _system_prompt_text_is_used(self) -> "Settings":
+        if self.system_prompt_text and self.system_prompt not in (None, "custom", "dynamic"):
+            raise ValueError(
+                "DANQING_SYSTEM_PROMPT_TEXT is the text of 'custom' or 'dynamic'; DANQING_SYSTEM_PROMPT is"
+                f" {self.system_prompt!r}"
+            )
+        return self
+
+    @property
+    def effective_system_prompt(self) -> str | None:
+        """The name of the system prompt; None leaves it to the checkpoint."""
+        return self.system_prompt or ("custom" if self.system_prompt_text else None)
 
     @property
     def model_alias_names(self) -> frozenset[str]:

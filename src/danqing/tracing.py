@@ -166,7 +166,7 @@ class TracedEngine:
         """Expand the request's prompt."""
         with self._tracing.span("expand", inference_id=inference_id_of_request.get() or "") as attributes:
             expansion = await self._engine.expand(request)
-            attributes["danqing.num_characters"] = len(expansion.caption)
+            attributes["danqing.num_characters"] = len(expansion.caption or "")
             return expansion
 
 

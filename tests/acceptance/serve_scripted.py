@@ -11,14 +11,15 @@ from pathlib import Path
 import danqing.app
 from danqing.cli.main import app
 from danqing.engine.interface import Engine
+from danqing.engine.worker_options import WorkerOptions
 from danqing.settings import Settings
 
 TESTS = Path(__file__).parents[1]
 WORKER = TESTS / "unit" / "engine" / "fake_worker.py"
 
 
-def _scripted_worker(folder: Path, *, device: str, dtype: str | None) -> Sequence[str]:
-    return (sys.executable, str(WORKER), "--model", str(folder), "--device", device)
+def _scripted_worker(options: WorkerOptions) -> Sequence[str]:
+    return (sys.executable, str(WORKER), f"--model={options.model}", f"--device={options.device}")
 
 
 def _engine_inside(settings: Settings) -> Engine:
@@ -33,7 +34,7 @@ if __name__ == "__main__":
         case "child":
             danqing.app.worker_command = _scripted_worker
         case "inside":
-            danqing.app._engine = _engine_inside
+            danqing.app.local_engine = _engine_inside
         case other:
             sys.exit(f"child or inside, not {other}")
     app()

@@ -32,6 +32,26 @@ async def test_the_form_has_every_field_with_the_ranges_and_defaults_of_the_sche
             assert field["default"] == described["default"], name
 
 
+@pytest.mark.parametrize("site", [{"default_steps": 8, "default_guidance": 2.5}], indirect=True)
+async def test_the_defaults_are_those_of_the_checkpoint_that_draws(site: Site, visit: Visit, painter: Painter) -> None:
+    page = visit.page
+    await page.get_by_text("Fine tuning").click()
+    await expect(page.get_by_label("Steps")).to_have_value("8")
+    await expect(page.get_by_label("Guidance")).to_have_value("2.5")
+    await expect(page.locator("#num_inference_steps-hint")).to_contain_text("usually 8")
+    await page.get_by_label("Steps").fill("28")
+    await page.get_by_label("Prompt", exact=True).fill("A castle")
+    await page.keyboard.press("Control+Enter")
+    await expect(page.locator("#result")).to_be_visible()
+    (request,) = painter.requests
+    assert (request.num_inference_steps, request.guidance_scale) == (28, 2.5)
+    await page.get_by_role("button", name="Back to the defaults").click()
+    await expect(page.get_by_label("Steps")).to_have_value("8")
+    kept = await page.evaluate("() => JSON.parse(localStorage.getItem('danqing.settings')).settings")
+    assert "num_inference_steps" not in kept
+    assert visit.complaints == []
+
+
 async def test_ranges_and_defaults_are_said_beside_the_fields(visit: Visit) -> None:
     page = visit.page
     await page.get_by_text("Fine tuning").click()

@@ -124,3 +124,27 @@ def _without_variables(monkeypatch):
     for name in Settings.model_fields:
         monkeypatch.delenv(f"DANQING_{name.upper()}", raising=False)
     return Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "used"),
+    [
+        (None, None, None),
+        (None, "Be brief.", "custom"),
+        ("dynamic", "Be brief.", "dynamic"),
+        ("custom", None, "custom"),
+    ],
+)
+def test_a_system_prompt_without_a_name_is_custom(name: str | None, text: str | None, used: str | None) -> None:
+    assert Settings(system_prompt=name, system_prompt_text=text).effective_system_prompt == used
+
+
+def test_a_system_prompt_text_that_would_not_be_used_is_refused() -> None:
+    with pytest.raises(ValidationError, match="DANQING_SYSTEM_PROMPT is 'en_unified'"):
+        Settings(system_prompt="en_unified", system_prompt_text="Be brief.")
+
+
+@pytest.mark.parametrize("text", ["x" * 20_001, "\udcff"])
+def test_a_system_prompt_that_no_model_could_read_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError, match="system_prompt_text"):
+        Settings(system_prompt_text=text)

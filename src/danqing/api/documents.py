@@ -43,6 +43,20 @@ GENERATION_SCHEMA: dict[str, Any] = {
                 "engine": {"type": ["string", "null"]},
                 "warnings": {"type": "array", "items": {"type": "string"}},
                 "safety": {"type": "object"},
+                "parameters": {
+                    "type": "object",
+                    "properties": {
+                        "num_images": {"type": "integer"},
+                        "seed": {"type": "integer"},
+                        "image_size": {
+                            "type": "object",
+                            "properties": {"width": {"type": "integer"}, "height": {"type": "integer"}},
+                        },
+                        "num_inference_steps": {"type": "integer"},
+                        "guidance_scale": {"type": "number"},
+                    },
+                    "description": "What the images were drawn with, under the request's field names.",
+                },
             },
             "description": "Additional details about the generation.",
         },

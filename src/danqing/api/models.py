@@ -9,6 +9,7 @@ from starlette.responses import Response
 from danqing.api.services import ServicesDep
 from danqing.errors import ModelNotFound
 from danqing.etags import etag_of, names_etag
+from danqing.pictures.checkpoint_profile import CheckpointProfile
 from danqing.pictures.request import MODEL_ID
 
 # The day the described model was published, 2025-09-28.
@@ -35,9 +36,9 @@ router = APIRouter(tags=["models"], prefix="/v1/models")
 
 
 @router.get("")
-async def list_models(request: Request) -> Response:
+async def list_models(request: Request, services: ServicesDep) -> Response:
     """List the models."""
-    return _cacheable(request, {"object": "list", "data": [MODEL]})
+    return _cacheable(request, {"object": "list", "data": [_model(services.profile)]})
 
 
 @router.get("/{model_id:path}")
@@ -45,7 +46,12 @@ async def read_model(model_id: str, request: Request, services: ServicesDep) -> 
     """Describe a model, also under an alias."""
     if model_id != MODEL_ID and model_id not in services.model_aliases.names:
         raise ModelNotFound(param="model")
-    return _cacheable(request, MODEL)
+    return _cacheable(request, _model(services.profile))
+
+
+def _model(profile: CheckpointProfile) -> dict[str, Any]:
+    """Return the entry, with the defaults of the checkpoint that draws."""
+    return {**MODEL, "info": {**MODEL["info"], "defaults": profile.defaults}}
 
 
 def _cacheable(request: Request, body: dict[str, Any]) -> Response:

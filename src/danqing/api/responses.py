@@ -40,12 +40,30 @@ class ResponseFormat:
 
 
 def meta_fields(job: Job) -> dict[str, Any]:
-    """Return `meta`: cost, checkpoint, warnings and checks of a completed job."""
+    """Return `meta`: cost, checkpoint, warnings, checks and parameters of a completed job."""
     cost = {"credits_used": job.charged_credits, "usd_spent": float(usd_from_credits(job.charged_credits))}
     safety = dict(job.safety)
     if any(image.safety_score is not None for image in job.images):
         safety["image_scores"] = [image.safety_score for image in job.images]
-    return {"usage": cost, "engine": job.engine, "warnings": list(job.warnings), "safety": safety}
+    return {
+        "usage": cost,
+        "engine": job.engine,
+        "warnings": list(job.warnings),
+        "safety": safety,
+        "parameters": _parameters(job),
+    }
+
+
+def _parameters(job: Job) -> dict[str, Any]:
+    """Return what the images were drawn with, under the request's field names, whether the request named it or not."""
+    request, image = job.request, job.images[0]
+    return {
+        "num_images": request.num_images,
+        "seed": request.seed,
+        "image_size": {"width": image.width_px, "height": image.height_px},
+        "num_inference_steps": request.num_inference_steps,
+        "guidance_scale": request.guidance_scale,
+    }
 
 
 def cost_headers(job: Job) -> dict[str, str]:

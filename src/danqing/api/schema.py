@@ -22,6 +22,7 @@ from danqing.api.fields import (
     WholeNumber,
 )
 from danqing.api.spellings import RESPONSE_FORMATS
+from danqing.pictures.checkpoint_profile import CheckpointProfile
 from danqing.pictures.request import (
     GUIDANCE_SCALE,
     MAX_PROMPT_CHARACTERS,
@@ -141,22 +142,28 @@ class GenerationBody(BaseModel):
             return self.image_size.width, self.image_size.height
         return parse_size(self.image_size)
 
-    def image_request(self, *, num_previews: int) -> ImageRequest:
-        """Translate into the record that the service works with. Fields of the same name pass unchanged."""
+    def image_request(self, profile: CheckpointProfile, *, num_previews: int) -> ImageRequest:
+        """Translate into the record that the service works with. Fields of the same name pass unchanged.
+
+        Fields that the request leaves out and the profile knows take its defaults; the schema states the documented
+        ones.
+        """
         shared = {field.name for field in fields(ImageRequest)} & type(self).model_fields.keys()
         width_px, height_px = self.size_px or (None, None)
-        values = {name: getattr(self, name) for name in shared} | {
+        values = {name: getattr(self, name) for name in shared}
+        values |= {name: value for name, value in profile.defaults.items() if name not in self.model_fields_set}
+        values |= {
             "num_images": self.num_images if self.n is None else self.n,
             "seed": fold_seed(self.seed),
             "width_px": width_px,
             "height_px": height_px,
-            "preview_every_steps": preview_interval(self.num_inference_steps, num_previews=num_previews),
+            "preview_every_steps": preview_interval(values["num_inference_steps"], num_previews=num_previews),
         }
         return ImageRequest(**values)
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, profile: CheckpointProfile) -> str:
         """Return a hash of what the body means: it is the same for all spellings of a request."""
-        request = self.image_request(num_previews=self.partial_images or 0)
+        request = self.image_request(profile, num_previews=self.partial_images or 0)
         meaning = asdict(request) | {
             "seed": self.seed if "seed" in self.model_fields_set else None,
             "sync_mode": self.sync_mode,

@@ -14,6 +14,7 @@ from danqing.api.spellings import ModelAliases
 from danqing.database import Database
 from danqing.engine.interface import Engine
 from danqing.jobs.service import JobService
+from danqing.pictures.checkpoint_profile import CheckpointProfile
 from danqing.storage.image_store import ImageStore
 from danqing.telemetry import Metrics
 
@@ -30,6 +31,7 @@ class Services:
     jobs: JobService
     store: ImageStore
     engine: Engine
+    profile: CheckpointProfile
     key_limits: KeyLimits
     read_limits: KeyLimits
     metrics: Metrics

@@ -49,16 +49,17 @@ async def read_call(request: Request, services: Services, caller: ApiKey) -> Gen
     if wanted.partial_images and not (stream or respond_async):
         warnings += ("partial_images: has no effect without stream or Prefer: respond-async",)
     with_base64 = wanted.sync_mode or wanted.response_format == "b64_json"
+    image_request = wanted.image_request(services.profile, num_previews=num_previews)
     submission = Submission(
-        request=wanted.image_request(num_previews=num_previews),
+        request=image_request,
         account_id=caller.account_id,
         api_key_id=caller.prefix,
         origin=_origin(request),
-        body_fingerprint=wanted.fingerprint(),
+        body_fingerprint=wanted.fingerprint(services.profile),
         path=GENERATIONS_PATH,
         client_request_id=client_request_id(request),
         idempotency_key=idempotency_key,
-        warnings=warnings,
+        warnings=(*warnings, *services.profile.warnings(image_request)),
         webhook_url=wanted.webhook_url,
         inline_images=with_base64,
         respond_async=respond_async,

@@ -34,9 +34,29 @@ if TYPE_CHECKING:
 
     from danqing.engine.interface import ImageResult
     from danqing.engine.local import LocalEngine
+    from danqing.pictures.checkpoint_profile import CheckpointProfile
+    from danqing.settings import Settings
 
 FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg"}
 POLL_SECONDS = 0.1
+
+
+Steps = Annotated[
+    int | None,
+    typer.Option(
+        min=NUM_INFERENCE_STEPS.least,
+        max=NUM_INFERENCE_STEPS.most,
+        help=f"Denoising steps. [default: {NUM_INFERENCE_STEPS.default}, or what suits the checkpoint]",
+    ),
+]
+Guidance = Annotated[
+    float | None,
+    typer.Option(
+        min=GUIDANCE_SCALE.least,
+        max=GUIDANCE_SCALE.most,
+        help=f"How closely to follow the prompt. [default: {GUIDANCE_SCALE.default}, or what suits the checkpoint]",
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,13 +103,8 @@ def generate(
     seed: Annotated[
         int | None, typer.Option(min=1, max=MAX_SEED, help="Same seed, same picture. [default: random]")
     ] = None,
-    steps: Annotated[
-        int, typer.Option(min=NUM_INFERENCE_STEPS.least, max=NUM_INFERENCE_STEPS.most, help="Denoising steps.")
-    ] = NUM_INFERENCE_STEPS.default,
-    guidance: Annotated[
-        float,
-        typer.Option(min=GUIDANCE_SCALE.least, max=GUIDANCE_SCALE.most, help="How closely to follow the prompt."),
-    ] = GUIDANCE_SCALE.default,
+    steps: Steps = None,
+    guidance: Guidance = None,
     negative: Annotated[str, typer.Option(help="What to avoid.")] = ImageRequest.negative_prompt,
     num_images: Annotated[
         int, typer.Option(min=NUM_IMAGES.least, max=NUM_IMAGES.most, help="Image i starts from seed + i.")
@@ -118,6 +133,9 @@ def generate(
         path=_checked_file(output_file or Path(f"danqing-{seed}.png")), num_images=num_images, announce=not as_json
     )
     width_px, height_px = _size_px(size) or (None, None)
+    settings = read_settings(model=model)
+    warn_of_unknown_variables()
+    profile = _profile(settings)
     request = ImageRequest(
         prompt=prompt,
         negative_prompt=negative,
@@ -125,18 +143,21 @@ def generate(
         height_px=height_px,
         num_images=num_images,
         seed=seed,
-        num_inference_steps=steps,
-        guidance_scale=guidance,
+        num_inference_steps=steps or profile.num_inference_steps,
+        guidance_scale=guidance or profile.guidance_scale,
         enable_prompt_expansion=expand,
         output_format=FORMATS[target.path.suffix.lower()],
     )
+    for warning in profile.warnings(request):
+        notes.print(f"[yellow]{escape(warning)}[/]")
     # This command reports the engine's errors itself.
     logging.getLogger("danqing").setLevel(logging.CRITICAL)
-    engine = _engine(model)
+    engine = _engine(settings)
     caption, files = asyncio.run(_run(engine, request, target))
     if as_json:
         revised_prompt = caption if caption != prompt else None
-        report = {"engine": engine.status().model, "revised_prompt": revised_prompt}
+        parameters = {"num_inference_steps": request.num_inference_steps, "guidance_scale": request.guidance_scale}
+        report = {"engine": engine.status().model, "revised_prompt": revised_prompt, "parameters": parameters}
         print_json({**report, "pictures": [asdict(file) for file in files]})
     if show:
         _show(files)
@@ -167,17 +188,16 @@ def _size_px(size: str) -> tuple[int, int] | None:
         fail(f"--size: {error}", code=ExitCode.BAD_INPUT)
 
 
-def _engine(model: Path | None) -> LocalEngine:
-    from danqing.app import BUNDLED_CHECKPOINT
-    from danqing.engine.child import worker_command
-    from danqing.engine.local import LocalEngine
-    from danqing.hunyuan_image3.checkpoint_folder import checkpoint_name
+def _profile(settings: Settings) -> CheckpointProfile:
+    from danqing.app import checkpoint_profile
 
-    settings = read_settings()
-    warn_of_unknown_variables()
-    folder = model or settings.model or BUNDLED_CHECKPOINT
-    command = worker_command(folder, device=settings.device, dtype=settings.dtype)
-    return LocalEngine(command, model=checkpoint_name(folder))
+    return checkpoint_profile(settings)
+
+
+def _engine(settings: Settings) -> LocalEngine:
+    from danqing.app import local_engine
+
+    return local_engine(settings)
 
 
 def _show(files: list[ImageFile]) -> None:
@@ -231,7 +251,7 @@ async def _expanded(engine: LocalEngine, request: ImageRequest) -> ExpandedPromp
         expanded = await prompt_expander(read_settings(), engine).expand(request)
     if expanded.warning is not None:
         notes.print(f"[yellow]{escape(expanded.warning)}[/]")
-    else:
+    elif expanded.caption != request.prompt:
         notes.print(f"Expanded to: {escape(expanded.caption)}", soft_wrap=True)
     return expanded
 

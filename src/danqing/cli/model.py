@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from danqing.cli.session import read_settings
 from danqing.cli.terminal import AsJson, ExitCode, fail, output, path_argument, print_json
 
 if TYPE_CHECKING:
     from danqing.hunyuan_image3.config import ModelConfig
     from danqing.hunyuan_image3.generation_config import GenerationConfig
     from danqing.hunyuan_image3.summary import CheckpointSummary
+    from danqing.pictures.checkpoint_profile import CheckpointProfile
 
 app = typer.Typer(no_args_is_help=True, help="Checkpoints: folders in the published HunyuanImage-3.0 layout.")
 
@@ -35,6 +37,7 @@ def info(
 
     Example: `danqing model info ~/models/HunyuanImage-3.0`
     """
+    from danqing.app import profile_of
     from danqing.hunyuan_image3.errors import CheckpointError
     from danqing.hunyuan_image3.summary import summarise
 
@@ -42,14 +45,16 @@ def info(
         summary = summarise(folder)
     except CheckpointError as error:
         fail(str(error), code=ExitCode.BAD_INPUT)
+    profile = profile_of(summary.facts, read_settings())
     if as_json:
         # `asdict` cannot copy a Counter.
-        print_json(asdict(replace(summary, stored_parameters=dict(summary.stored_parameters))))
+        described = asdict(replace(summary, stored_parameters=dict(summary.stored_parameters)))
+        print_json({**described, "request_defaults": profile.defaults})
         return
-    output.print(_table(folder, summary))
+    output.print(_table(folder, summary, profile))
 
 
-def _table(folder: Path, summary: CheckpointSummary) -> Table:
+def _table(folder: Path, summary: CheckpointSummary, profile: CheckpointProfile) -> Table:
     config, generation = summary.config, summary.generation
     sizes = ", ".join(f"{bucket.width_px}x{bucket.height_px}" for bucket in summary.buckets)
     rows = {
@@ -65,7 +70,8 @@ def _table(folder: Path, summary: CheckpointSummary) -> Table:
         "template": generation.template,
         "prompt expansion": _expansion(generation),
         "guidance": "distilled: one branch, no negative prompt" if summary.facts.distilled else "two branches",
-        "defaults": f"{generation.num_steps} steps, guidance {_guidance(generation)}",
+        "its own defaults": f"{generation.num_steps} steps, guidance {_guidance(generation)}",
+        "request defaults": f"{profile.num_inference_steps} steps, guidance {profile.guidance_scale:g}",
         f"{len(summary.buckets)} buckets": f"{sizes} (width x height)",
     }
     table = Table(show_header=False, box=None, padding=(0, 2))

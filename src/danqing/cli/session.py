@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from danqing.cli.environment import unknown_variables
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from danqing.settings import Settings
 
 
-def read_settings(**flags: str | int | None) -> Settings:
+def read_settings(**flags: str | int | Path | None) -> Settings:
     """Read `DANQING_*` variables; flags override them. Ends the command if a value is invalid."""
     from pydantic import ValidationError
 

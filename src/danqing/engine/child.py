@@ -9,9 +9,8 @@ import itertools
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from danqing.child_process import ProtocolError, child_command, start_child
+from danqing.child_process import ProtocolError, start_child
 from danqing.engine.messages import (
     COMMANDS,
     REPORTS,
@@ -42,13 +41,6 @@ class ChildLimits:
     load_silence_seconds: float = 900.0
     task_silence_seconds: float = 600.0
     exit_seconds: float = 5.0
-
-
-def worker_command(model: Path, *, device: str, dtype: str | None) -> list[str]:
-    """Return the command of an engine process for the checkpoint in the folder `model`."""
-    # With = a folder's name may begin with a dash.
-    command = child_command("danqing.engine.worker", f"--model={model}", f"--device={device}")
-    return [*command, "--dtype", dtype] if dtype else command
 
 
 class Child:

@@ -6,7 +6,6 @@ The only module of the engine that imports torch; the worker imports it when it 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,12 +13,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from danqing.engine.interleaver import PromptRejected
-from danqing.hunyuan_image3.errors import CaptionError, PromptTooLong, UnsupportedDevice
+from danqing.engine.worker_options import WorkerOptions
+from danqing.hunyuan_image3.errors import (
+    CaptionError,
+    CheckpointError,
+    PromptTooLong,
+    UnsuitableSetting,
+    UnsupportedDevice,
+)
+from danqing.hunyuan_image3.generation_config import TextTask
 from danqing.hunyuan_image3.pipeline import Pipeline, Prefix, TextToImage
 from danqing.hunyuan_image3.precision import Precision
+from danqing.hunyuan_image3.prompt_reading import PromptSettings
 from danqing.hunyuan_image3.sampler import DenoiseStep
 from danqing.pictures.raster import Raster
 from danqing.pictures.request import Expansion, ImageRequest
+
+# What operators call the fields of `PromptSettings` that a checkpoint may be unable to follow.
+PROMPT_SETTINGS = {"system_prompt": "DANQING_SYSTEM_PROMPT", "text_task": "DANQING_EXPANSION_TASK"}
 
 
 @dataclass(frozen=True)
@@ -40,19 +51,25 @@ class PipelinePainter:
         self._pipeline = pipeline
 
     @classmethod
-    def load(
-        cls, folder: Path, *, device: str, dtype: str | None, on_progress: Callable[[int, int], None]
-    ) -> "PipelinePainter":
-        """Load the checkpoint in `folder`; without a `dtype`, in the fastest precision.
+    def load(cls, options: WorkerOptions, *, on_progress: Callable[[int, int], None]) -> "PipelinePainter":
+        """Load the checkpoint; without a `dtype`, in the fastest precision.
 
-        Raises CheckpointError, and UnsupportedDevice naming the setting.
+        Raises CheckpointError and UnsupportedDevice, naming the setting where one is at fault.
         """
-        precision = Precision(dtype) if dtype else None
-        _check_device(device)
+        _check_device(options.device)
         try:
-            return cls(Pipeline.load(folder, precision=precision, device=device, on_progress=on_progress))
+            pipeline = Pipeline.load(
+                options.model,
+                precision=Precision(options.dtype) if options.dtype else None,
+                device=options.device,
+                prompt_settings=_prompt_settings(options),
+                on_progress=on_progress,
+            )
         except UnsupportedDevice as error:
-            raise UnsupportedDevice(f"DANQING_DTYPE is {dtype}: {error}") from None
+            raise UnsupportedDevice(f"DANQING_DTYPE is {options.dtype}: {error}") from None
+        except UnsuitableSetting as error:
+            raise CheckpointError(f"{PROMPT_SETTINGS[error.setting]} is {error.value}: {error}") from None
+        return cls(pipeline)
 
     @property
     def description(self) -> str:
@@ -86,7 +103,7 @@ class PipelinePainter:
                 request.prompt, seed=request.seed, choose_size=request.width_px is None
             )
         return Expansion(
-            caption=written.caption or request.prompt,
+            caption=written.caption,
             thought=written.thought,
             width_px=written.bucket.width_px if written.bucket else None,
             height_px=written.bucket.height_px if written.bucket else None,
@@ -102,6 +119,14 @@ def _check_device(device: str) -> None:
         ) from None
     if kind == "cuda" and not torch.cuda.is_available():
         raise UnsupportedDevice(f"DANQING_DEVICE is {device}, and PyTorch finds no GPU")
+
+
+def _prompt_settings(options: WorkerOptions) -> PromptSettings:
+    return PromptSettings(
+        system_prompt=options.system_prompt,
+        system_prompt_text=options.system_prompt_text,
+        text_task=TextTask(options.expansion_task) if options.expansion_task else None,
+    )
 
 
 def _given(expansion: Expansion) -> dict[str, object]:

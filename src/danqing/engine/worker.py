@@ -3,7 +3,6 @@
 `engine/child.py` starts it as `python -m danqing.engine.worker`.
 """
 
-import argparse
 import contextlib
 import logging
 import os
@@ -11,7 +10,6 @@ import queue
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from danqing.child_process import ProtocolError, become_child
@@ -28,34 +26,29 @@ from danqing.engine.messages import (
     Ready,
     Report,
 )
+from danqing.engine.worker_options import WorkerOptions, read_options
 from danqing.hunyuan_image3.errors import CheckpointError, UnsupportedDevice
 
 MAX_PENDING_COMMANDS = 1024
 
 
 class LoadPainter(Protocol):
-    """Loads the model; without a `dtype`, in the fastest the device supports. `on_progress` takes (done, total)."""
+    """Loads the model. `on_progress` takes (done, total)."""
 
-    def __call__(
-        self, folder: Path, *, device: str, dtype: str | None, on_progress: Callable[[int, int], None]
-    ) -> Painter: ...
+    def __call__(self, options: WorkerOptions, *, on_progress: Callable[[int, int], None]) -> Painter: ...
 
 
-def load_pipeline(folder: Path, *, device: str, dtype: str | None, on_progress: Callable[[int, int], None]) -> Painter:
+def load_pipeline(options: WorkerOptions, *, on_progress: Callable[[int, int], None]) -> Painter:
     """Load the native pipeline."""
     # Imported here: torch takes seconds to import, and the end of the parent must be noticed meanwhile.
     from danqing.engine.painter import PipelinePainter
 
-    return PipelinePainter.load(folder, device=device, dtype=dtype, on_progress=on_progress)
+    return PipelinePainter.load(options, on_progress=on_progress)
 
 
 def main(load_painter: LoadPainter = load_pipeline) -> None:
     """Run the engine process until its parent goes."""
-    parser = argparse.ArgumentParser(prog="danqing.engine.worker")
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--device", required=True)
-    parser.add_argument("--dtype")
-    options = parser.parse_args()
+    options = read_options()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO)
     reports = become_child()
     commands: queue.Queue[Command] = queue.Queue(MAX_PENDING_COMMANDS)
@@ -65,7 +58,7 @@ def main(load_painter: LoadPainter = load_pipeline) -> None:
         REPORTS.send(report, reports)
 
     def load(on_progress: Callable[[int, int], None]) -> Painter:
-        return load_painter(options.model, device=options.device, dtype=options.dtype, on_progress=on_progress)
+        return load_painter(options, on_progress=on_progress)
 
     try:
         painter = _load(load, send)

@@ -8,6 +8,14 @@ class CheckpointError(ValueError):
     """The folder is not a checkpoint this runtime can load; the message names the file or key."""
 
 
+class UnsuitableSetting(CheckpointError):
+    """A setting asks for something that the checkpoint lacks; `setting` is the field of `PromptSettings`."""
+
+    def __init__(self, message: str, *, setting: str, value: str) -> None:
+        super().__init__(message)
+        self.setting, self.value = setting, value
+
+
 class UnsupportedDevice(ValueError):
     """The device cannot compute in the requested precision; the message says what it takes."""
 

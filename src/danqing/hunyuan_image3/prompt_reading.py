@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from danqing.hunyuan_image3.errors import CheckpointError
+from danqing.hunyuan_image3.errors import CheckpointError, UnsuitableSetting
 from danqing.hunyuan_image3.generation_config import GenerationConfig, TextTask
 from danqing.hunyuan_image3.prompt_template import Prompt
 from danqing.hunyuan_image3.system_prompt import system_prompt
@@ -32,13 +32,20 @@ class PromptReading:
         self.text_task = settings.text_task or generation.text_task
         self._is_chat = generation.template == "instruct"
         if not self._is_chat and self.text_task != TextTask.RECAPTION:
-            raise CheckpointError(
+            raise UnsuitableSetting(
                 f"{folder}: the text task {self.text_task.value!r} needs the instruct template; this checkpoint has the"
-                f" plain one, whose only text task is {TextTask.RECAPTION.value!r}"
+                f" plain one, whose only text task is {TextTask.RECAPTION.value!r}",
+                setting="text_task",
+                value=self.text_task.value,
             )
         name, text = settings.system_prompt or generation.system_prompt, settings.system_prompt_text
-        self._for_image = system_prompt(folder, name=name, text=text, task="image")
-        self._for_text = system_prompt(folder, name=name, text=text, task=self.text_task)
+        try:
+            self._for_image = system_prompt(folder, name=name, text=text, task="image")
+            self._for_text = system_prompt(folder, name=name, text=text, task=self.text_task)
+        except CheckpointError as error:
+            if settings.system_prompt is None:
+                raise
+            raise UnsuitableSetting(str(error), setting="system_prompt", value=name) from None
         self._drops_thought = generation.drop_think
         self._for_caption_alone = self._for_text
         if self._drops_thought and self._for_text:

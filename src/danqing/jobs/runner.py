@@ -81,10 +81,9 @@ class JobRunner:
         # An earlier attempt may have had the same warning.
         if expanded.warning is not None and expanded.warning not in self._warnings:
             self._warnings.append(expanded.warning)
-        thought = expanded.expansion.thought if expanded.expansion else None
         switched_off = not self._request.enable_safety_checker
-        for text in (expanded.caption, thought):
-            if text is None or text == self._request.prompt:
+        for text in expanded.texts:
+            if text == self._request.prompt:
                 continue
             verdict = await self._parts.prompt_check.check(
                 text, negative_prompt=self._request.negative_prompt, essential_only=switched_off

@@ -18,6 +18,10 @@ class Range(Generic[Number]):
     most: Number
     default: Number
 
+    def nearest(self, number: Number) -> Number:
+        """Return the number of the range that is nearest to this one."""
+        return min(max(number, self.least), self.most)
+
 
 MODEL_ID = "hunyuan/hunyuan-image-v3-text-to-image"
 MAX_PROMPT_CHARACTERS = 4000
@@ -64,11 +68,11 @@ class ImageRequest:
 class Expansion:
     """What the drawing model made of a request's prompt.
 
-    `caption` is the richer prompt, `thought` the reasoning before it, which is never shown. The size is the model's
-    choice for a request without one.
+    `caption` is the richer prompt, `thought` the reasoning before it, which is never shown; one of the two may be
+    missing. Both are kept as the model wrote them. The size is the model's choice for a request without one.
     """
 
-    caption: str
+    caption: str | None = None
     thought: str | None = None
     width_px: int | None = None
     height_px: int | None = None

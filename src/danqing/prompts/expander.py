@@ -24,8 +24,16 @@ class ExpandedPrompt:
 
     @property
     def caption(self) -> str:
-        """The expanded prompt, or the prompt as given if it was not expanded."""
-        return self.prompt if self.expansion is None else self.expansion.caption
+        """The expanded prompt as clients see it, or the prompt as given if there is none."""
+        if self.expansion is None or self.expansion.caption is None:
+            return self.prompt
+        return on_one_line(self.expansion.caption)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Every text that is drawn, exactly as the model reads it: the prompt, the caption and the thought."""
+        written = (self.expansion.caption, self.expansion.thought) if self.expansion else ()
+        return self.prompt, *(text for text in written if text is not None)
 
 
 class PromptExpander(Protocol):
@@ -54,8 +62,8 @@ def on_one_line(text: str) -> str:
     return " ".join(clean.split())
 
 
-def checked_length(text: str) -> str:
-    """Return the text. Raises BadExpansion if it is empty or too long for a prompt."""
-    if not text or len(text) > MAX_PROMPT_CHARACTERS:
-        raise BadExpansion(f"The expansion has {len(text)} characters; 1 to {MAX_PROMPT_CHARACTERS} are allowed.")
+def checked_length(text: str, *, most: int = MAX_PROMPT_CHARACTERS) -> str:
+    """Return the text. Raises BadExpansion if it is empty or has more than `most` characters."""
+    if not text or len(text) > most:
+        raise BadExpansion(f"The expansion has {len(text)} characters; 1 to {most} are allowed.")
     return text

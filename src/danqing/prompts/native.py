@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 from danqing.errors import ServiceError
 from danqing.pictures.request import Expansion, ImageRequest
 from danqing.prompts.expander import BadExpansion, ExpandedPrompt, as_given, checked_length, on_one_line
+
+# The model's 2,048 tokens, at eight characters each: twice what English takes.
+MAX_WRITTEN_CHARACTERS = 16_384
 
 logger = logging.getLogger(__name__)
 
@@ -25,9 +27,8 @@ class NativeExpander:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 expansion = await self._expand(request)
-            # Clients see the caption exactly as it is drawn. They never see the thought, which is drawn unchanged.
-            caption = checked_length(on_one_line(expansion.caption))
-            return ExpandedPrompt(prompt=request.prompt, expansion=replace(expansion, caption=caption))
+            _check(expansion)
+            return ExpandedPrompt(prompt=request.prompt, expansion=expansion)
         except ServiceError as error:
             reason = error.message
         except BadExpansion as error:
@@ -36,3 +37,12 @@ class NativeExpander:
             reason = f"The expansion took longer than {self._timeout_seconds:g} s."
         logger.warning("prompt expansion failed: %s", reason)
         return as_given(request.prompt, reason=reason)
+
+
+def _check(expansion: Expansion) -> None:
+    """Refuse texts that nobody could read. Both are drawn as they are, so nothing is cut off or cleaned here."""
+    if expansion.caption is not None:
+        checked_length(on_one_line(expansion.caption), most=MAX_WRITTEN_CHARACTERS)
+    for text in (expansion.caption, expansion.thought):
+        if text:
+            checked_length(text, most=MAX_WRITTEN_CHARACTERS)

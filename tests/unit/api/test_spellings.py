@@ -9,6 +9,7 @@ from danqing.api.schema import GenerationBody
 from danqing.api.spellings import ModelAliases, unify
 from danqing.api.validation import validate
 from danqing.errors import InvalidRequest
+from danqing.pictures.checkpoint_profile import CheckpointProfile
 from danqing.pictures.request import MODEL_ID
 
 SHORT = {"model": MODEL, "prompt": "a red car"}
@@ -93,7 +94,7 @@ def test_a_setting_decides_the_format_where_the_request_does_not():
 
 def test_spellings_of_one_request_have_one_fingerprint():
     seen = {
-        fields_of(**changes).fingerprint()
+        fields_of(**changes).fingerprint(CheckpointProfile())
         for changes in (
             {"num_images": 2, "image_size": "square_hd"},
             {"n": 2, "size": "1024x1024", "seed": None},
@@ -102,7 +103,7 @@ def test_spellings_of_one_request_have_one_fingerprint():
     }
     assert len(seen) == 1
     others = [{"seed": 7}, {"prompt": "x"}, {"sync_mode": True}, {"stream": True}, {"response_format": "b64_json"}]
-    assert len({fields_of(**changes).fingerprint() for changes in others} - seen) == len(others)
+    assert len({fields_of(**changes).fingerprint(CheckpointProfile()) for changes in others} - seen) == len(others)
 
 
 @pytest.mark.parametrize("settings", [{"model_aliases": "gpt-image-1, dall-e-3"}], indirect=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tiny_checkpoints import write_answering
+from tiny_checkpoints import write_answering, write_distil
 from typer.testing import Result
 
 Run = Callable[..., Result]
@@ -61,6 +61,17 @@ def test_a_snapshot_in_a_hub_cache_is_named_by_its_repository(run: Run, tmp_path
     options = ["--model", str(snapshot), "--steps", "1", "--size", "64x64", "--json"]
     result = run("generate", "a dog", "-o", str(tmp_path / "dog.png"), *options)
     assert json.loads(result.stdout)["engine"].startswith("HunyuanImage-3.0 (")
+
+
+def test_steps_and_guidance_suit_the_checkpoint_unless_they_are_named(run: Run, tmp_path: Path) -> None:
+    folder = write_distil(tmp_path / "distil")
+    quick = ["--seed", "7", "--model", str(folder), "--size", "64x64", "--json", "-o", str(tmp_path / "x.png")]
+    drawn = run("generate", "a dog", "--negative", "fog", *quick)
+    assert drawn.exit_code == 0, drawn.output
+    assert json.loads(drawn.stdout)["parameters"] == {"num_inference_steps": 8, "guidance_scale": 2.5}
+    assert "negative_prompt: has no effect" in drawn.stderr
+    named = json.loads(run("generate", "a dog", "--steps", "2", "--guidance", "7.5", *quick).stdout)
+    assert named["parameters"] == {"num_inference_steps": 2, "guidance_scale": 7.5}
 
 
 def test_the_name_of_the_file_decides_its_format(run: Run, tmp_path: Path, quick: list[str]) -> None:

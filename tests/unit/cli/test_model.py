@@ -97,6 +97,21 @@ def test_weights_that_do_not_fit_the_configuration_are_named(run: Run, checkpoin
     assert "key '" in result.stderr
 
 
+def test_it_tells_the_checkpoints_own_defaults_from_those_of_requests(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defaults(name: str) -> list[str]:
+        shown = run("model", "info", str(CHECKPOINTS / name)).stdout.splitlines()
+        return [line.partition("defaults")[2].strip() for line in shown if "defaults" in line]
+
+    assert defaults("pretrain") == ["50 steps, guidance 7.5", "28 steps, guidance 7.5"]
+    assert defaults("instruct") == ["50 steps, guidance 3.5", "50 steps, guidance 3.5"]
+    monkeypatch.setenv("DANQING_DEFAULT_STEPS", "12")
+    assert defaults("instruct") == ["50 steps, guidance 3.5", "12 steps, guidance 3.5"]
+    described = json.loads(run("model", "info", str(CHECKPOINTS / "instruct"), "--json").stdout)
+    assert described["request_defaults"] == {"num_inference_steps": 12, "guidance_scale": 3.5}
+
+
 def test_a_distilled_checkpoint_is_said_to_have_one_branch(run: Run) -> None:
     shown = run("model", "info", str(CHECKPOINTS / "distil")).stdout
     assert "8 steps, guidance 2.5" in shown

@@ -1,6 +1,6 @@
 """An engine process without torch: the real `main`, with a painter that does what the prompt says.
 
-Run as `python fake_worker.py --model DIR --device cpu`. DIR must exist; a file `on_load` in it says how loading ends.
+Run as `python fake_worker.py --model=DIR --device=cpu`. DIR must exist; a file `on_load` in it says how loading ends.
 """
 
 import os
@@ -14,6 +14,7 @@ from typing import Any
 
 from danqing.engine.interleaver import PromptRejected
 from danqing.engine.worker import main
+from danqing.engine.worker_options import WorkerOptions
 from danqing.hunyuan_image3.errors import CheckpointError
 from danqing.pictures.raster import Raster
 from danqing.pictures.request import Expansion, ImageRequest
@@ -53,7 +54,9 @@ class FakePainter:
                 time.sleep(0.02)
                 yield
         yield
-        return request if expansion is None else replace(request, prompt=expansion.caption, seed=len(expansion.caption))
+        if expansion is None or expansion.caption is None:
+            return request
+        return replace(request, prompt=expansion.caption, seed=len(expansion.caption))
 
     def denoise(self, request: ImageRequest, *, image_index: int) -> Iterator[FakeStep]:
         for step in range(1, request.num_inference_steps + 1):
@@ -103,7 +106,8 @@ class FakePainter:
             sys.stdout.flush()
 
 
-def load(folder: Path, *, device: str, dtype: str | None, on_progress: Callable[[int, int], None]) -> Any:
+def load(options: WorkerOptions, *, on_progress: Callable[[int, int], None]) -> Any:
+    folder = options.model
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: no such folder")
     with (folder / "num_loads").open("a") as loads:

@@ -40,7 +40,7 @@ class Painter:
         for _ in range(NUM_PIECES if request.prompt == "long" else 1):
             self.num_pieces_read += 1
             yield
-        return request if expansion is None else replace(request, seed=len(expansion.caption))
+        return request if expansion is None else replace(request, seed=len(expansion.caption or ""))
 
     def denoise(self, prefix: ImageRequest, *, image_index: int) -> Iterator[Step]:
         for step in range(1, prefix.num_inference_steps + 1):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from danqing.engine.child import ChildLimits, worker_command
+from danqing.engine.child import ChildLimits
 from danqing.engine.interface import EngineCrashed, EngineState, ExpansionFailed, ImageResult, Progress
 from danqing.engine.local import LocalEngine, LocalLimits
 from danqing.errors import InvalidRequest, Overloaded, ServiceError
@@ -472,9 +472,3 @@ async def test_the_child_does_not_outlive_a_parent_that_is_killed(tmp_path: Path
 def test_the_parent_side_never_imports_torch() -> None:
     program = "import sys; import danqing.engine.local, danqing.engine.child; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
-
-
-def test_the_worker_command_names_checkpoint_device_and_dtype() -> None:
-    command = worker_command(Path("/models/80b"), device="cuda:1", dtype="bfloat16")
-    assert command[-6:] == ["--model", "/models/80b", "--device", "cuda:1", "--dtype", "bfloat16"]
-    assert "--dtype" not in worker_command(Path("/models/80b"), device="cpu", dtype=None)

@@ -3,19 +3,39 @@
 from pathlib import Path
 
 import pytest
+import torch
+from tiny_checkpoints import (
+    CAPTION,
+    CHOSEN_SIZE_PX,
+    SYSTEM_PROMPT,
+    THOUGHT,
+    write_answering,
+    write_instruct,
+)
 
 from danqing.engine.interface import ImageResult
 from danqing.engine.interleaver import Interleaver, PromptRejected
 from danqing.engine.messages import TaskEvent
 from danqing.engine.painter import PipelinePainter
+from danqing.engine.worker_options import WorkerOptions
 from danqing.hunyuan_image3.errors import CheckpointError, UnsupportedDevice
 from danqing.hunyuan_image3.pieces import finish
-from danqing.pictures.request import ImageRequest
+from danqing.pictures.request import Expansion, ImageRequest
 
 
 @pytest.fixture(scope="module")
 def painter(tiny_checkpoint: Path) -> PipelinePainter:
-    return PipelinePainter.load(tiny_checkpoint, device="cpu", dtype=None, on_progress=lambda done, total: None)
+    return load(tiny_checkpoint)
+
+
+@pytest.fixture(scope="module")
+def instruct(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_instruct(tmp_path_factory.mktemp("checkpoints") / "instruct")
+
+
+def load(folder: Path, *, device: str = "cpu", dtype: str | None = None, **prompts: str) -> PipelinePainter:
+    options = WorkerOptions(model=folder, device=device, dtype=dtype, **prompts)
+    return PipelinePainter.load(options, on_progress=lambda done, total: None)
 
 
 def request(
@@ -34,11 +54,13 @@ def request(
     )
 
 
-def pictures(painter: PipelinePainter, *requests: ImageRequest) -> dict[tuple[int, int], bytes]:
-    """Draw the requests at once; the images by task and image index."""
+def pictures(
+    painter: PipelinePainter, *requests: ImageRequest, expansion: Expansion | None = None
+) -> dict[tuple[int, int], bytes]:
+    """Draw the requests at once, all with the same expansion; the images by task and image index."""
     interleaver = Interleaver(painter)
     for task_id, asked in enumerate(requests):
-        interleaver.add_images(task_id, request=asked, image_indexes=range(asked.num_images))
+        interleaver.add_images(task_id, request=asked, image_indexes=range(asked.num_images), expansion=expansion)
     drawn = {}
     while not interleaver.idle:
         report = interleaver.run_slice()
@@ -104,13 +126,89 @@ def test_a_checkpoint_that_has_not_learned_to_expand_says_so(painter: PipelinePa
         next(painter.expand(request()))
 
 
+def test_with_the_plain_template_a_caption_is_drawn_in_the_place_of_the_prompt(tmp_path: Path) -> None:
+    painter = load(write_answering(tmp_path / "answering", "a dog", " A fat dog,\n in snow. "))
+    expansion = finish(painter.expand(request(prompt="a dog")))
+    # To the letter: what is shown on one line is drawn as it was written.
+    assert expansion == Expansion(caption=" A fat dog,\n in snow. ")
+    drawn = pictures(painter, request(prompt="a dog"), expansion=expansion)
+    assert drawn == pictures(painter, request(prompt=" A fat dog,\n in snow. "))
+    assert drawn != pictures(painter, request(prompt="A fat dog, in snow."))
+
+
+def test_an_instruct_checkpoint_thinks_writes_and_chooses_the_size_it_then_draws(instruct: Path) -> None:
+    painter = load(instruct)
+    asked = request(size_px=None)
+    expansion = finish(painter.expand(asked))
+    width_px, height_px = CHOSEN_SIZE_PX
+    assert expansion == Expansion(caption=CAPTION, thought=THOUGHT, width_px=width_px, height_px=height_px)
+    prepared = finish(painter.prefill(asked, expansion=expansion))
+    (*_, step) = painter.denoise(prepared, image_index=0)
+    raster = painter.decode(step.latent, prepared)
+    assert (raster.width_px, raster.height_px) == CHOSEN_SIZE_PX
+
+
+def test_caption_and_thought_are_drawn_beside_the_prompt_to_the_letter(instruct: Path) -> None:
+    painter = load(instruct)
+    expansions = [
+        None,
+        Expansion(caption="a b"),
+        Expansion(caption="a  b"),
+        Expansion(thought="a b"),
+        Expansion(caption="a b", thought="c"),
+        Expansion(caption="a b", thought="c "),
+    ]
+    drawn = [pictures(painter, request(), expansion=expansion)[0, 0] for expansion in expansions]
+    assert len(set(drawn)) == len(drawn)
+
+
+@pytest.mark.parametrize(
+    ("task", "expansion"),
+    [
+        ("think", Expansion(thought=THOUGHT)),
+        ("recaption", Expansion(caption=CAPTION)),
+        ("think_recaption", Expansion(caption=CAPTION, thought=THOUGHT)),
+    ],
+)
+def test_a_setting_chooses_what_an_expansion_writes(instruct: Path, task: str, expansion: Expansion) -> None:
+    assert finish(load(instruct, expansion_task=task).expand(request())) == expansion
+
+
+def test_a_setting_replaces_the_system_prompt(instruct: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def drawn(**prompts: str) -> bytes:
+        return pictures(load(instruct, **prompts), request())[0, 0]
+
+    by_the_checkpoint = drawn()
+    assert drawn(system_prompt="custom", system_prompt_text=SYSTEM_PROMPT) == by_the_checkpoint
+    none = drawn(system_prompt="None")
+    assert none != by_the_checkpoint
+    assert drawn(system_prompt="custom", system_prompt_text="Be brief.") not in (none, by_the_checkpoint)
+    with caplog.at_level("INFO"):
+        assert drawn(system_prompt="custom") == none
+    assert "'custom' and no text is given" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("prompts", "message"),
+    [
+        ({"system_prompt": "en_poetry"}, r"DANQING_SYSTEM_PROMPT is en_poetry: .*system_prompt\.py"),
+        ({"expansion_task": "think"}, r"DANQING_EXPANSION_TASK is think: .*needs the instruct template"),
+    ],
+)
+def test_a_prompt_setting_that_the_checkpoint_cannot_follow_is_named(
+    tiny_checkpoint: Path, prompts: dict[str, str], message: str
+) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        load(tiny_checkpoint, **prompts)
+
+
 def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="nowhere"):
-        PipelinePainter.load(tmp_path / "nowhere", device="cpu", dtype=None, on_progress=lambda done, total: None)
+        load(tmp_path / "nowhere")
 
 
 def test_fp8_draws_too_and_says_so(tiny_checkpoint: Path) -> None:
-    painter = PipelinePainter.load(tiny_checkpoint, device="cpu", dtype="fp8", on_progress=lambda done, total: None)
+    painter = load(tiny_checkpoint, dtype="fp8")
     assert "fp8, cpu" in painter.description
     drawn = pictures(painter, request())
     assert len(drawn[0, 0]) == 3 * 100 * 60
@@ -118,13 +216,15 @@ def test_fp8_draws_too_and_says_so(tiny_checkpoint: Path) -> None:
 
 def test_a_device_without_fp8_is_refused_by_the_name_of_the_setting(tiny_checkpoint: Path) -> None:
     with pytest.raises(UnsupportedDevice, match=r"DANQING_DTYPE is fp8: .*compute capability"):
-        PipelinePainter.load(tiny_checkpoint, device="mps", dtype="fp8", on_progress=lambda done, total: None)
+        load(tiny_checkpoint, device="mps", dtype="fp8")
 
 
-@pytest.mark.parametrize(("device", "said"), [("gpu", "it must be cpu"), ("cuda:99", "finds no GPU"), ("", "must be cpu")])
+@pytest.mark.parametrize(
+    ("device", "said"), [("gpu", "it must be cpu"), ("cuda:99", "finds no GPU"), ("", "must be cpu")]
+)
 def test_a_device_that_is_not_there_is_refused_by_the_name_of_the_setting(
     tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, device: str, said: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UnsupportedDevice, match=f"DANQING_DEVICE is {device}.*{said}"):
-        PipelinePainter.load(tiny_checkpoint, device=device, dtype=None, on_progress=lambda done, total: None)
+        load(tiny_checkpoint, device=device)

@@ -61,12 +61,12 @@ async def test_an_expanded_prompt_is_checked_drawn_and_returned(house):
 
 
 async def test_the_models_own_expansion_is_drawn_beside_the_prompt_and_its_thought_is_checked_and_never_shown(house):
-    house.expander.expansion = Expansion(caption="a large red square", thought="red means red")
+    house.expander.expansion = Expansion(caption="a large\n red square ", thought="red means red")
     async with house.running() as service:
         job = await finished(service, house.submission(enable_prompt_expansion=True))
     assert house.engine.requests[0].prompt == "a red square"
     assert house.engine.expansions == [house.expander.expansion]
-    assert house.prompt_check.prompts == ["a red square", "a large red square", "red means red"]
+    assert house.prompt_check.prompts == ["a red square", "a large\n red square ", "red means red"]
     assert job.expanded_prompt == job.images[0].revised_prompt == "a large red square"
     assert "red means red" not in repr(job)
 

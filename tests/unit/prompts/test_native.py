@@ -30,13 +30,32 @@ class Writer:
         return Expansion(caption=self.answer, thought=self.thought)
 
 
-async def test_the_caption_is_drawn_on_one_line_and_the_thought_as_written():
-    writer = Writer("A red fox,\n in deep\x00 snow, 雪 🦊.", thought="A fox.\nSnow.")
+async def test_caption_and_thought_are_drawn_as_written_and_the_caption_is_shown_on_one_line():
+    caption = " A red fox,\n in deep\x00 snow, 雪 🦊."
+    writer = Writer(caption, thought="A fox.\nSnow. ")
     expanded = await NativeExpander(writer.expand, timeout_seconds=5).expand(request("a fox", seed=2**63 - 1))
     assert (expanded.prompt, expanded.warning) == ("a fox", None)
-    assert expanded.expansion == Expansion(caption="A red fox, in deep snow, 雪 🦊.", thought="A fox.\nSnow.")
-    assert expanded.caption == expanded.expansion.caption
+    assert expanded.expansion == Expansion(caption=caption, thought="A fox.\nSnow. ")
+    assert expanded.caption == "A red fox, in deep snow, 雪 🦊."
+    assert expanded.texts == ("a fox", caption, "A fox.\nSnow. ")
     assert writer.questions == [("a fox", 2**63 - 1)]
+
+
+async def test_a_thought_alone_leaves_the_prompt_as_it_is():
+    expanded = await NativeExpander(Writer(None, thought="A fox.").expand, timeout_seconds=5).expand(request("a fox"))
+    assert (expanded.caption, expanded.expansion, expanded.warning) == ("a fox", Expansion(thought="A fox."), None)
+
+
+async def test_a_caption_may_be_longer_than_a_prompt():
+    caption = "x " * 8_000
+    expanded = await NativeExpander(Writer(caption).expand, timeout_seconds=5).expand(request("a fox"))
+    assert (expanded.caption, expanded.warning) == (caption.strip(), None)
+
+
+async def test_a_thought_that_nobody_could_read_is_refused():
+    writer = Writer("A red fox.", thought="x" * 16_385)
+    expanded = await NativeExpander(writer.expand, timeout_seconds=5).expand(request("a fox"))
+    assert (expanded.expansion, "16385 characters" in expanded.warning) == (None, True)
 
 
 async def test_words_in_quotes_stay_in_quotes():
@@ -51,7 +70,8 @@ async def test_words_in_quotes_stay_in_quotes():
         (Overloaded("The engine is restarting.", retry_after_seconds=1), "The engine is restarting."),
         ("", "0 characters"),
         (" \n\t", "0 characters"),
-        ("x" * 4001, "4001 characters"),
+        ("x" * 16_385, "16385 characters"),
+        ("x" + " " * 16_384, "16385 characters"),
     ],
 )
 async def test_a_failure_leaves_the_prompt_and_a_warning_with_the_reason(answer, reason):

@@ -23,11 +23,11 @@ export function failureOf(error, rest = {}) {
 }
 
 export function createApi(readKey) {
-  async function call(path, { method = "GET", headers = {}, body, withKey = true, signal } = {}) {
+  async function call(path, { method = "GET", headers = {}, body, withKey = true, signal, cache } = {}) {
     const sent = { ...headers };
     if (withKey && readKey()) sent.Authorization = `Bearer ${readKey()}`;
     if (body !== undefined) sent["Content-Type"] = "application/json";
-    const init = { method, headers: sent, body: body && JSON.stringify(body), signal, credentials: "omit" };
+    const init = { method, headers: sent, body: body && JSON.stringify(body), signal, cache, credentials: "omit" };
     let response;
     try {
       response = await fetch(urlOf(path), init);
@@ -67,6 +67,8 @@ export function createApi(readKey) {
   }
 
   return {
+    // Not from the browser's cache: the server may have started with another checkpoint.
+    defaults: async () => (await (await call("v1/models", { withKey: false, cache: "no-cache" })).json()).data[0].info.defaults,
     engine: async () => (await (await call("readyz", { withKey: false })).json()).engine,
     price: async () => (await call("playground/price.json", { withKey: false })).json(),
     balance: async () => (await (await call("v1/billing/balance")).json()).balance,

@@ -4,7 +4,7 @@ import { isObject } from "./stored.js";
 
 export const MODEL_ID = "hunyuan/hunyuan-image-v3-text-to-image";
 
-// A test compares them with /openapi.json.
+// A test compares them with /openapi.json. `setDefaults` puts the defaults of the checkpoint that draws in.
 export const FIELDS = {
   prompt: { maxLength: 4000 },
   negative_prompt: { maxLength: 4000, default: "" },
@@ -58,6 +58,11 @@ function isSound(name, value, standard) {
   const { options, min = -Infinity, max = Infinity } = FIELDS[name] ?? {};
   if (options) return options.includes(value) || (name === "image_size" && value === AUTO);
   return typeof value !== "number" || (value >= min && value <= max);
+}
+
+// Take over the server's defaults, before the form is filled.
+export function setDefaults(defaults) {
+  for (const [name, value] of Object.entries(defaults)) FIELDS[name].default = DEFAULTS[name] = value;
 }
 
 export function sampleSeed() {

@@ -20,6 +20,7 @@ export function connectForm({ onChange }) {
     const { min, max } = FIELDS[name];
     Object.assign(element(name), { min, max, step });
   }
+  for (const said of document.querySelectorAll("[data-default]")) said.textContent = DEFAULTS[said.dataset.default];
   element("model-id").textContent = MODEL_ID;
   const form = element("form");
   const lock = element("lock");
@@ -62,7 +63,9 @@ export function connectForm({ onChange }) {
     element("custom-size").hidden = checked("image_size") !== CUSTOM;
     element("output_compression").disabled = settings.output_format === "png";
     element("size-words").textContent = sizeWords(settings);
-    localStorage.setItem(NAME, JSON.stringify({ settings, locked: locked() }));
+    // Defaults are not kept: they follow the checkpoint.
+    const kept = Object.fromEntries(Object.entries(settings).filter(([name, value]) => value !== DEFAULTS[name]));
+    localStorage.setItem(NAME, JSON.stringify({ settings: kept, locked: locked() }));
     onChange(settings);
   }
   function mark(issues) {

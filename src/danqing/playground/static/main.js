@@ -2,7 +2,7 @@
 
 import { Failure, createApi } from "./api.js";
 import { connectCode } from "./code.js";
-import { problemsOf, requestBody, sizeOf } from "./fields.js";
+import { problemsOf, requestBody, setDefaults, sizeOf } from "./fields.js";
 import { connectForm } from "./form.js";
 import { openHistory } from "./history.js";
 import { fileName, follow, forget, remember, remembered } from "./job.js";
@@ -30,6 +30,8 @@ let watchingEngine = false;
 takeKeyFromAddress();
 connectTheme();
 const api = createApi(readKey);
+// If the server does not say, the documented ones stand.
+setDefaults(await api.defaults().catch(() => ({})));
 const form = connectForm({ onChange: showPrice });
 const code = connectCode();
 const keyDialog = connectKeyDialog({ onChange: updateBalance });
