@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from danqing.accounts.bootstrap import FirstStart, bootstrap
 from danqing.accounts.limits import KeyLimits
+from danqing.accounts.minute_limits import MinuteLimits
 from danqing.accounts.pricing import Price
 from danqing.api.application import build_api
 from danqing.api.responses import ResponseFormat, job_body
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
 BUNDLED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "mini"
 IMAGES_FOLDER = "images"
 SPARE_CONNECTIONS = 16
+# The described platform's limit, which its clients are built for.
+LOG_READS_PER_MINUTE = 200
 
 Clock = Callable[[], datetime]
 
@@ -125,6 +128,7 @@ def create_app(
             monotonic=time.monotonic,
             name="reads",
         ),
+        log_limits=MinuteLimits(requests_per_minute=LOG_READS_PER_MINUTE, monotonic=time.monotonic, name="log reads"),
         metrics=metrics,
         clock=clock,
         max_body_bytes=settings.max_body_bytes,

@@ -22,10 +22,21 @@ from danqing.accounts.spend_limits import Retention, period_start
 from danqing.errors import InvalidApiKey, InvalidRequest, MissingScope, NotFound
 
 IMAGE_SCOPE = "model:image"
-SCOPES = (IMAGE_SCOPE,)
+# The scopes that keys of the described platform may have. Only images are made here; the others open nothing.
+SCOPES = (
+    "model:chat",
+    "model:responses",
+    IMAGE_SCOPE,
+    "model:audio",
+    "model:video",
+    "model:embeddings",
+    "model:speech",
+    "model:ocr",
+)
 SECRET_PATTERN = re.compile(r"[0-9a-f]{32}")
 PREFIX_LENGTH = 8
 MAX_NAME_LENGTH = 200
+MAX_KEYS_PER_ACCOUNT = 1_000
 MAX_LIMIT_USD = 1_000_000_000
 
 
@@ -46,7 +57,7 @@ class SpendLimit:
 
 @dataclass(frozen=True, kw_only=True)
 class ApiKey:
-    """A key without its secret. `prefix`, the first eight digits, is also its id."""
+    """A key without its secret. `prefix`, the first eight digits, is also its id; `name` may be empty."""
 
     prefix: str
     account_id: str
@@ -90,10 +101,12 @@ def create_key(
 ) -> CreatedKey:
     """Make a key; without `scopes`, an API key may draw and a management key may not.
 
-    Raises InvalidRequest for an empty or long name, a scope that such keys cannot have, or a limit out of range.
+    Raises InvalidRequest for a long name, a scope that such keys cannot have, a limit out of range, or too many keys.
     """
     if scopes is None:
         scopes = (IMAGE_SCOPE,) if kind is KeyKind.API else ()
+    if queries.count_keys(conn, account_id) >= MAX_KEYS_PER_ACCOUNT:
+        raise InvalidRequest(f"An account has at most {MAX_KEYS_PER_ACCOUNT} API keys; delete one first.")
     patch = KeyPatch(name=name, disabled=False, scopes=scopes, limit=limit)
     values = {
         "account_id": account_id,
@@ -191,8 +204,8 @@ def _month_credits(conn: Connection, prefix: str, *, now: datetime) -> int:
 
 
 def _patch_values(patch: KeyPatch, *, kind: KeyKind, now: datetime) -> dict[str, Any]:
-    if not 0 < len(patch.name) <= MAX_NAME_LENGTH:
-        raise InvalidRequest(f"name: 1 to {MAX_NAME_LENGTH} characters", param="name")
+    if len(patch.name) > MAX_NAME_LENGTH:
+        raise InvalidRequest(f"name: at most {MAX_NAME_LENGTH} characters", param="name")
     unknown = set(patch.scopes) - set(SCOPES)
     if unknown:
         raise InvalidRequest(f"scopes: {sorted(unknown)} not among {list(SCOPES)}", param="scopes")

@@ -67,6 +67,12 @@ def list_keys(conn: Connection, account_id: str) -> list[Row[Any]]:
     return list(conn.execute(select(api_keys).where(live).order_by(api_keys.c.created_at, api_keys.c.prefix)))
 
 
+def count_keys(conn: Connection, account_id: str) -> int:
+    """Count what `list_keys` would list."""
+    live = and_(api_keys.c.account_id == account_id, api_keys.c.revoked_at.is_(None))
+    return conn.execute(select(func.count()).select_from(api_keys).where(live)).scalar_one()
+
+
 def update_key(conn: Connection, prefix: str, values: Values) -> None:
     """Change a key."""
     conn.execute(update(api_keys).where(api_keys.c.prefix == prefix).values(values))

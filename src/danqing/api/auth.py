@@ -7,6 +7,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from danqing.accounts.api_keys import IMAGE_SCOPE, ApiKey, KeyKind, authenticate, require_scope
 from danqing.accounts.limits import KeyLimits, RateState
+from danqing.accounts.minute_limits import MinuteLimits
 from danqing.api.services import ServicesDep
 from danqing.errors import InvalidApiKey, MissingScope
 
@@ -32,6 +33,12 @@ async def _caller(request: Request, services: ServicesDep, key: Key) -> ApiKey:
     return key
 
 
+async def _log_reader(request: Request, services: ServicesDep, caller: Annotated[ApiKey, Depends(_caller)]) -> ApiKey:
+    """Return any key, for a request of logs. Raises RateLimitExceeded."""
+    _count(request, caller, services.log_limits)
+    return caller
+
+
 async def _image_caller(request: Request, services: ServicesDep, key: Key) -> ApiKey:
     """Return a key that may draw. Raises MissingScope or RateLimitExceeded."""
     require_scope(key, IMAGE_SCOPE)
@@ -53,18 +60,24 @@ async def _management_caller(caller: Annotated[ApiKey, Depends(_caller)]) -> Api
 
 
 Caller = Annotated[ApiKey, Depends(_caller)]
+LogReader = Annotated[ApiKey, Depends(_log_reader)]
 ImageCaller = Annotated[ApiKey, Depends(_image_caller)]
 ImageReader = Annotated[ApiKey, Depends(_image_reader)]
 ManagementCaller = Annotated[ApiKey, Depends(_management_caller)]
 
 
 def _admit(request: Request, key: ApiKey, limits: KeyLimits) -> None:
-    """Count a request until its response is sent, and put its rate into the headers. Raises RateLimitExceeded."""
+    """Count a request, and keep it counted as running until its response is sent. Raises RateLimitExceeded."""
+    _count(request, key, limits)
+    request.state.held.enter_context(limits.running(key.prefix))
+
+
+def _count(request: Request, key: ApiKey, limits: KeyLimits | MinuteLimits) -> None:
+    """Count a request, and put the rate of its key into the headers. Raises RateLimitExceeded."""
     try:
         limits.take(key.prefix)
     finally:
         request.state.response_headers |= rate_limit_headers(limits.peek(key.prefix))
-    request.state.held.enter_context(limits.running(key.prefix))
 
 
 def rate_limit_headers(rate: RateState) -> dict[str, str]:

@@ -1,97 +1,94 @@
-"""Balance and transactions of an account."""
+"""Balance of an account, in credits and in US dollars."""
 
-from typing import Annotated, Any
+import hashlib
+from typing import Literal
 
-from fastapi import APIRouter, Query
-from starlette.responses import JSONResponse, Response
+from fastapi import APIRouter
+from pydantic import BaseModel
 
-from danqing.accounts.credits import Balance, balance
+from danqing.accounts.credits import balance
 from danqing.accounts.pricing import usd_from_credits
 from danqing.api.auth import Caller
-from danqing.api.periods import Moment, wire_time
+from danqing.api.periods import WireTime
 from danqing.api.services import Services, ServicesDep
-from danqing.reports.pages import MAX_PAGE_ROWS
-from danqing.reports.transactions import (
-    Direction,
-    Transaction,
-    TransactionFilter,
-    TransactionType,
-    list_transactions,
-)
 
-DEFAULT_PAGE_ROWS = 20
-MAX_CURSOR_CHARACTERS = 300
+# A number of this size is exact in every JSON parser.
+USER_ID_BYTES = 6
 
 router = APIRouter(tags=["billing"])
 
-PageRows = Annotated[int, Query(ge=1, le=MAX_PAGE_ROWS)]
+
+class BalanceBody(BaseModel):
+    """The balance in credits."""
+
+    balance: int
+    lowBalance: bool
+    lowBalanceThreshold: int
+    lastUpdated: WireTime
+    autoDebitStatus: Literal["disabled"] = "disabled"
+    status: Literal["current"] = "current"
+    statusExplanation: str
+
+
+class UsdBalanceBody(BaseModel):
+    """The balance in US dollars."""
+
+    current_balance: float
+    currency: Literal["USD"] = "USD"
+
+
+class AutoTopUpSettings(BaseModel):
+    """Automatic payments, which a server of one's own has none of."""
+
+    is_enabled: Literal[False] = False
+    threshold: float = 0
+    amount: float = 0
+    currency: Literal["USD"] = "USD"
+
+
+class BillingDetailBody(UsdBalanceBody):
+    """The account and its balance. `user_id` is made of the account's name; accounts have no email here."""
+
+    user_id: int
+    email: Literal[""] = ""
+    autotopup_settings: AutoTopUpSettings = AutoTopUpSettings()
 
 
 @router.get("/v1/billing/balance")
-async def read_balance(services: ServicesDep, caller: Caller) -> Response:
+async def read_balance(services: ServicesDep, caller: Caller) -> BalanceBody:
     """The balance in credits."""
-    present = await _balance(services, caller.account_id)
-    threshold = services.low_balance_credits
-    low = present.available_credits < threshold
-    return JSONResponse(
-        {
-            "balance": present.available_credits,
-            "lowBalance": low,
-            "lowBalanceThreshold": threshold,
-            "lastUpdated": wire_time(present.updated_at),
-            "autoDebitStatus": "disabled",
-            "status": "current",
-            "statusExplanation": "Balance is low; grant credits with `danqing credits grant`."
-            if low
-            else "Balance is current.",
-        }
+    available_credits = await _available_credits(services, caller.account_id)
+    low = available_credits < services.low_balance_credits
+    return BalanceBody(
+        balance=available_credits,
+        lowBalance=low,
+        lowBalanceThreshold=services.low_balance_credits,
+        lastUpdated=services.clock(),
+        statusExplanation="Balance is low; grant credits with `danqing credits grant`"
+        if low
+        else "Balance is current and up to date",
     )
 
 
 @router.get("/v2/billing")
-async def read_balance_usd(services: ServicesDep, caller: Caller) -> Response:
+async def read_balance_usd(services: ServicesDep, caller: Caller) -> UsdBalanceBody:
     """The balance in US dollars."""
-    present = await _balance(services, caller.account_id)
-    return JSONResponse({"current_balance": float(usd_from_credits(present.available_credits)), "currency": "USD"})
+    return UsdBalanceBody(current_balance=await _available_usd(services, caller.account_id))
 
 
-@router.get("/v2/billing/transactions")
-async def read_transactions(
-    services: ServicesDep,
-    caller: Caller,
-    created_from: Annotated[Moment | None, Query(alias="from")] = None,
-    created_to: Annotated[Moment | None, Query(alias="to")] = None,
-    direction: Direction | None = None,
-    type: TransactionType | None = None,
-    limit: PageRows = DEFAULT_PAGE_ROWS,
-    cursor: Annotated[str | None, Query(max_length=MAX_CURSOR_CHARACTERS)] = None,
-) -> Response:
-    """Credits that came and went, newest first."""
-    only = TransactionFilter(created_from=created_from, created_to=created_to, direction=direction, type=type)
-    page = await services.database.run_read(
-        lambda conn: list_transactions(conn, account_id=caller.account_id, only=only, limit=limit, cursor=cursor)
-    )
-    return JSONResponse(
-        {
-            "data": [_transaction_fields(transaction) for transaction in page.transactions],
-            "pagination": {"next_cursor": page.next_cursor, "has_more": page.next_cursor is not None},
-        }
+@router.get("/v2/billing/detail")
+async def read_billing_detail(services: ServicesDep, caller: Caller) -> BillingDetailBody:
+    """The account, its balance in US dollars, and its automatic payments: there are none."""
+    digest = hashlib.sha256(caller.account_id.encode()).digest()
+    return BillingDetailBody(
+        user_id=int.from_bytes(digest[:USER_ID_BYTES]),
+        current_balance=await _available_usd(services, caller.account_id),
     )
 
 
-async def _balance(services: Services, account_id: str) -> Balance:
-    return await services.database.run_read(lambda conn: balance(conn, account_id))
+async def _available_usd(services: Services, account_id: str) -> float:
+    return float(usd_from_credits(await _available_credits(services, account_id)))
 
 
-def _transaction_fields(transaction: Transaction) -> dict[str, Any]:
-    return {
-        "created_at": wire_time(transaction.created_at),
-        "direction": transaction.direction.value,
-        "type": transaction.type.value,
-        "amount": {
-            "usd": float(usd_from_credits(transaction.amount_credits)),
-            "credits": transaction.amount_credits,
-        },
-        "model": transaction.model,
-        "reference_id": transaction.reference_id,
-    }
+async def _available_credits(services: Services, account_id: str) -> int:
+    return (await services.database.run_read(lambda conn: balance(conn, account_id))).available_credits

@@ -133,11 +133,12 @@ GENERATION_DOCUMENT: dict[str, Any] = {
 }
 
 
-def json_request(kind: type[BaseModel], *, example: dict[str, Any]) -> dict[str, Any]:
+def json_request(kind: type[BaseModel], *, example: dict[str, Any], required: bool = True) -> dict[str, Any]:
     """Return the description of a body that the handler reads itself and validates against this model."""
     schema = kind.model_json_schema()
     inlined = _inlined(schema, schema.pop("$defs", {}))
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": inlined, "example": example}}}}
+    content = {"application/json": {"schema": inlined, "example": example}}
+    return {"requestBody": {"required": required, "content": content}}
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:

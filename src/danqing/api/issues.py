@@ -111,6 +111,8 @@ def _issue(detail: Mapping[str, Any], *, schema: Mapping[str, Any], hidden: froz
     path = [echo(part) if isinstance(part, str) else part for part in detail["loc"] if part not in hidden]
     if kind in OWN_CODES:
         return issue(kind, path, detail["msg"], **{name: fact for name, fact in context.items() if name != "message"})
+    if kind == "extra_forbidden":
+        return issue("unrecognized_keys", path, f"Unrecognized key(s) in object: '{path[-1]}'", keys=path[-1:])
     if kind == "missing":
         expected = _declared_type(schema, path)
         return issue("invalid_type", path, "Required", expected=expected, received="undefined")

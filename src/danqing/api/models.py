@@ -1,11 +1,13 @@
-"""The list of models, without a key. It has one entry, whichever checkpoint draws."""
+"""The list of models and the list of deprecations, without a key. There is one model, whichever checkpoint draws."""
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from danqing.api.deprecations import DEPRECATIONS, DeprecationBody, select_deprecations
+from danqing.api.periods import wire_time
 from danqing.api.services import ServicesDep
 from danqing.errors import ModelNotFound
 from danqing.etags import etag_of, names_etag
@@ -32,6 +34,8 @@ MODEL: dict[str, Any] = {
     "tags": ["playground:image"],
 }
 
+MAX_AGE_SECONDS = 300
+
 router = APIRouter(tags=["models"], prefix="/v1/models")
 
 
@@ -39,6 +43,23 @@ router = APIRouter(tags=["models"], prefix="/v1/models")
 async def list_models(request: Request, services: ServicesDep) -> Response:
     """List the models."""
     return _cacheable(request, {"object": "list", "data": [_model(services.profile)]})
+
+
+@router.get("/deprecations", response_model=DeprecationBody)
+async def list_deprecations(
+    request: Request,
+    services: ServicesDep,
+    status: Annotated[
+        list[str], Query(default_factory=list, description="`deprecated`, `superseded`, `withdrawn`; may be repeated.")
+    ],
+    since: Annotated[str | None, Query(description="Only what was announced at this moment or later.")] = None,
+) -> Response:
+    """List the models that are to go or gone, newest first. A filter that cannot be read filters nothing."""
+    selected = select_deprecations(DEPRECATIONS, statuses=status, since=since)
+    data = [one.model_dump(mode="json") for one in selected]
+    body = {"object": "list", "generated_at": wire_time(services.clock()), "data": data}
+    # Weak, because `generated_at` differs where the tag is the same.
+    return _cacheable(request, body, etag="W/" + etag_of(json.dumps(data).encode()))
 
 
 @router.get("/{model_id:path}")
@@ -54,10 +75,10 @@ def _model(profile: CheckpointProfile) -> dict[str, Any]:
     return {**MODEL, "info": {**MODEL["info"], "defaults": profile.defaults}}
 
 
-def _cacheable(request: Request, body: dict[str, Any]) -> Response:
+def _cacheable(request: Request, body: dict[str, Any], *, etag: str | None = None) -> Response:
     content = json.dumps(body).encode()
-    etag = etag_of(content)
-    headers = {"ETag": etag, "Cache-Control": "public, max-age=300"}
+    etag = etag or etag_of(content)
+    headers = {"ETag": etag, "Cache-Control": f"public, max-age={MAX_AGE_SECONDS}"}
     if names_etag(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=304, headers=headers)
     return Response(content, media_type="application/json", headers=headers)

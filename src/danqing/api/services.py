@@ -10,6 +10,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from danqing.accounts.limits import KeyLimits
+from danqing.accounts.minute_limits import MinuteLimits
 from danqing.api.spellings import ModelAliases
 from danqing.database import Database
 from danqing.engine.interface import Engine
@@ -34,6 +35,7 @@ class Services:
     profile: CheckpointProfile
     key_limits: KeyLimits
     read_limits: KeyLimits
+    log_limits: MinuteLimits
     metrics: Metrics
     clock: Callable[[], datetime]
     max_body_bytes: int

@@ -1,104 +1,135 @@
-"""Usage of an account: sums by model, and a line for every request."""
+"""Usage of an API key: totals over a window, and the same by model and by day."""
 
+from datetime import timedelta
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Query
-from starlette.responses import JSONResponse, Response
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel
+from sqlalchemy import Connection
 
 from danqing.accounts.pricing import usd_from_credits
-from danqing.api.auth import Caller
-from danqing.api.billing import DEFAULT_PAGE_ROWS, PageRows
-from danqing.api.periods import Period, parse_period, wire_time
+from danqing.api.issues import invalid_request, issue
+from danqing.api.periods import WireTime
+from danqing.api.report_bodies import NO_TOKENS, TokenCounts
 from danqing.api.services import ServicesDep
-from danqing.jobs.job import Job, JobStatus
-from danqing.reports.logs import list_logs
-from danqing.reports.usage import UsageRow, usage
+from danqing.api.time_zones import UTC_NAME, ZoneName
+from danqing.api.windows import AskedWindow, WindowQuery
+from danqing.reports.usage import UsageSum, usage_by_day, usage_by_model
 
-MAX_OFFSET_ROWS = 1_000_000
+Grouping = Literal["day", "model", "day,model"]
 
-# On the wire a cancelled job is an error.
-STATUSES = {
-    "queued": frozenset({JobStatus.QUEUED}),
-    "generating": frozenset({JobStatus.GENERATING}),
-    "completed": frozenset({JobStatus.COMPLETED}),
-    "error": frozenset({JobStatus.ERROR, JobStatus.CANCELLED}),
-}
-WIRE_STATUS = {status: name for name, statuses in STATUSES.items() for status in statuses}
-
-router = APIRouter(tags=["usage"], prefix="/v2")
+router = APIRouter(tags=["usage"], prefix="/v2/usage")
 
 
-@router.get("/usage")
-async def read_usage(services: ServicesDep, caller: Caller, period: Period = "24h") -> Response:
-    """Requests and credits by model over a period."""
-    created_from = services.clock() - parse_period(period)
-    rows = await services.database.run_read(
-        lambda conn: usage(conn, account_id=caller.account_id, created_from=created_from)
-    )
-    models = sorted({row.model for row in rows})
-    return JSONResponse(
-        {
-            "period": period,
-            "from": wire_time(created_from),
-            "data": [_model_fields(model, [row for row in rows if row.model == model]) for model in models],
-        }
-    )
+class UsageBody(BaseModel):
+    """The charged requests of one key, and their price in USD."""
+
+    api_key_prefix: str | None
+    start: WireTime
+    end: WireTime
+    spend: float
+    currency: Literal["USD"]
+    requests: int
 
 
-@router.get("/logs")
-async def read_logs(
+class ModelUsage(BaseModel):
+    """The charged requests for one model."""
+
+    model: str
+    spend: float
+    requests: int
+
+
+class RequestCounts(BaseModel):
+    """Finished requests: all, those that cost something, and both outcomes."""
+
+    total: int
+    charged: int
+    succeeded: int
+    failed: int
+
+
+class GroupUsage(BaseModel):
+    """The finished requests of one day, one model, or both; a field that was not grouped by is left out."""
+
+    day: str | None = None
+    model: str | None = None
+    spend: float
+    tokens: TokenCounts
+    requests: RequestCounts
+
+
+class UsageDetailBody(UsageBody):
+    """Totals, and the same by model; by group only where asked for."""
+
+    models: list[ModelUsage]
+    groups: list[GroupUsage] | None = None
+
+
+@router.get("")
+async def read_usage(
     services: ServicesDep,
-    caller: Caller,
-    period: Period = "7d",
-    status: Literal["queued", "generating", "completed", "error"] | None = None,
-    limit: PageRows = DEFAULT_PAGE_ROWS,
-    offset: Annotated[int, Query(ge=0, le=MAX_OFFSET_ROWS)] = 0,
-) -> Response:
-    """A line for every request, newest first."""
-    created_from = services.clock() - parse_period(period)
-    statuses = frozenset(JobStatus) if status is None else STATUSES[status]
-    page = await services.database.run_read(
-        lambda conn: list_logs(
-            conn,
-            account_id=caller.account_id,
-            created_from=created_from,
-            statuses=statuses,
-            limit=limit,
-            offset=offset,
-        )
-    )
-    return JSONResponse(
-        {
-            "data": [_log_fields(job) for job in page.jobs],
-            "pagination": {"limit": limit, "offset": offset, "total": page.num_total},
-        }
-    )
+    asked: Annotated[AskedWindow, Depends(WindowQuery(default_period=timedelta(hours=24)))],
+    group_by: Annotated[str | None, Query(include_in_schema=False)] = None,
+) -> UsageBody:
+    """Spend and charged requests of a key, over 24 hours unless the query says otherwise."""
+    if group_by is not None:
+        raise invalid_request([issue("custom", ["group_by"], "Totals have no groups; use /v2/usage/detail")])
+    sums = await services.database.run_read(lambda conn: usage_by_model(conn, asked.of))
+    return UsageBody.model_validate(_totals(asked, sums))
 
 
-def _cost_fields(amount_credits: int) -> dict[str, Any]:
-    return {"credits": amount_credits, "usd": float(usd_from_credits(amount_credits))}
+@router.get("/detail", response_model_exclude_unset=True)
+async def read_usage_detail(
+    services: ServicesDep,
+    asked: Annotated[AskedWindow, Depends(WindowQuery(default_period=timedelta(days=7)))],
+    group_by: Grouping | None = None,
+    tz: Annotated[ZoneName, Query(description="Time zone of the days: a canonical IANA name.")] = UTC_NAME,
+) -> UsageDetailBody:
+    """Spend and charged requests of a key by model, and by day where asked for; over 7 days by default."""
+
+    def read(conn: Connection) -> tuple[list[UsageSum], list[UsageSum]]:
+        by_model = usage_by_model(conn, asked.of)
+        if group_by is None or group_by == "model":
+            return by_model, by_model
+        return by_model, usage_by_day(conn, asked.of, zone=ZoneInfo(tz), by_model="model" in group_by)
+
+    by_model, by_group = await services.database.run_read(read)
+    models = [
+        ModelUsage(model=str(one.model), spend=_usd(one.charged_credits), requests=one.num_charged)
+        for one in by_model
+        if one.num_charged
+    ]
+    body = {**_totals(asked, by_model), "models": models}
+    return UsageDetailBody(**body, **({} if group_by is None else {"groups": [_group(one) for one in by_group]}))
 
 
-def _model_fields(model: str, rows: list[UsageRow]) -> dict[str, Any]:
-    by_status = dict.fromkeys(STATUSES, 0)
-    for row in rows:
-        by_status[WIRE_STATUS[row.status]] += row.num_requests
+def _totals(asked: AskedWindow, by_model: list[UsageSum]) -> dict[str, Any]:
     return {
-        "model": model,
-        "requests": sum(by_status.values()),
-        "by_status": by_status,
-        "cost": _cost_fields(sum(row.charged_credits for row in rows)),
+        "api_key_prefix": asked.api_key_prefix,
+        "start": asked.of.start,
+        "end": asked.of.end,
+        "spend": _usd(sum(one.charged_credits for one in by_model)),
+        "currency": "USD",
+        "requests": sum(one.num_charged for one in by_model),
     }
 
 
-def _log_fields(job: Job) -> dict[str, Any]:
-    return {
-        "created_at": wire_time(job.created_at),
-        "status": WIRE_STATUS[job.status],
-        "error_code": job.error_code,
-        "origin": job.origin.value,
-        "model": job.request.model,
-        "cost": _cost_fields(job.charged_credits),
-        "inference_id": job.id,
-        "client_request_id": job.client_request_id,
-    }
+def _group(group: UsageSum) -> GroupUsage:
+    named = {name: value for name, value in (("day", group.day), ("model", group.model)) if value is not None}
+    return GroupUsage(
+        **named,
+        spend=_usd(group.charged_credits),
+        tokens=NO_TOKENS,
+        requests=RequestCounts(
+            total=group.num_requests,
+            charged=group.num_charged,
+            succeeded=group.num_succeeded,
+            failed=group.num_requests - group.num_succeeded,
+        ),
+    )
+
+
+def _usd(amount_credits: int) -> float:
+    return float(usd_from_credits(amount_credits))

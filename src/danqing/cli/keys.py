@@ -33,9 +33,9 @@ def create(
         balance(conn, account)  # Raises NotFound for an account that does not exist.
         created = create_key(conn, account_id=account, name=name, now=utc_now(), kind=kind)
     if as_json:
-        from danqing.api.keys import key_fields
+        from danqing.api.key_bodies import key_fields
 
-        print_json({**key_fields(created.api_key), "key": created.secret})
+        print_json({**key_fields(created.api_key).model_dump(mode="json"), "key": created.secret})
         return
     output.print(created.secret)
     notes.print("[dim]Keep it: only its hash is stored.[/]")
@@ -53,9 +53,9 @@ def list_(account: Account = "default", as_json: AsJson = False) -> None:
     with open_database() as database, database.read() as conn:
         keys = list_keys(conn, account_id=account, now=utc_now())
     if as_json:
-        from danqing.api.keys import key_fields
+        from danqing.api.key_bodies import key_fields
 
-        print_json([key_fields(key) for key in keys])
+        print_json([key_fields(key).model_dump(mode="json") for key in keys])
         return
     table = Table("prefix", "name", "kind", "state", "limit", "spent this month", "since")
     for key in keys:

@@ -47,7 +47,7 @@ jobs = Table(
     # Set while the job is unfinished: the process that works on it, and until when nobody else may.
     Column("lease_owner", String(64)),
     Column("lease_expires_at", UtcDateTime),
-    Index(None, "account_id", "created_at", "id"),
+    Index(None, "api_key_id", "created_at", "id"),
     Index(None, "lease_expires_at"),
 )
 

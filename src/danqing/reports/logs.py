@@ -1,14 +1,16 @@
-"""Logs: an account's requests, newest first."""
+"""Logs: the finished requests of an API key, newest first."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import Connection
 
 from danqing.errors import InvalidRequest
-from danqing.jobs.job import Job, JobStatus
+from danqing.jobs.job import Job
 from danqing.reports import queries
+from danqing.reports.outcomes import Outcome
 from danqing.reports.pages import require_limit
+from danqing.reports.windows import KeyWindow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,19 +23,20 @@ class LogPage:
 
 def list_logs(
     conn: Connection,
+    window: KeyWindow,
     *,
-    account_id: str,
-    created_from: datetime,
-    statuses: frozenset[JobStatus],
+    outcomes: Collection[Outcome] = tuple(Outcome),
+    models: Collection[str] | None = None,
     limit: int,
     offset: int,
 ) -> LogPage:
-    """Return a page of the account's requests. Raises InvalidRequest for a limit or an offset out of range."""
+    """Return a page of the requests of a window, of these models unless None.
+
+    Raises InvalidRequest for a limit or an offset out of range.
+    """
     require_limit(limit)
     if offset < 0:
         raise InvalidRequest("offset: 0 or more", param="offset")
-    page = queries.list_jobs(
-        conn, account_id=account_id, created_from=created_from, statuses=statuses, limit=limit, offset=offset
-    )
-    num_total = queries.count_jobs(conn, account_id=account_id, created_from=created_from, statuses=statuses)
+    page = queries.list_requests(conn, window, outcomes=outcomes, models=models, limit=limit, offset=offset)
+    num_total = queries.count_requests(conn, window, outcomes=outcomes, models=models)
     return LogPage(jobs=tuple(page), num_total=num_total)

@@ -8,6 +8,8 @@ from danqing.errors import InvalidRequest
 
 MAX_PAGE_ROWS = 100
 
+_NOT_OURS = "cursor: not one that a page ended with"
+
 
 def require_limit(limit: int) -> None:
     """Raise InvalidRequest for a limit out of range."""
@@ -21,15 +23,18 @@ def write_cursor(created_at: datetime, row_id: str) -> str:
 
 
 def read_cursor(cursor: str) -> tuple[datetime, str]:
-    """Return the moment and the id of the row that a page ended with. Raises InvalidRequest."""
+    """Return the moment and the id of the row that a page ended with.
+
+    Raises InvalidRequest for anything but the exact text that `write_cursor` returns for such a row.
+    """
     try:
         created_at, row_id = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
         moment = datetime.fromisoformat(created_at)
         # Moments at the ends of the calendar leave it in another time zone.
         outside = moment.tzinfo is None or not 1970 <= moment.year <= 9000
     except (binascii.Error, ValueError):
-        raise InvalidRequest("cursor: not one that a page ended with", param="cursor") from None
+        raise InvalidRequest(_NOT_OURS, param="cursor") from None
     # PostgreSQL stores no NUL in a text.
-    if outside or not row_id.isprintable():
-        raise InvalidRequest("cursor: not one that a page ended with", param="cursor")
+    if outside or not row_id.isprintable() or write_cursor(moment, row_id) != cursor:
+        raise InvalidRequest(_NOT_OURS, param="cursor")
     return moment, row_id

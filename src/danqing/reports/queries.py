@@ -1,49 +1,112 @@
 """The SQL of the reports. Reads only."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, or_, select
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    and_,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    union_all,
+)
 
 from danqing.accounts.tables import holds, settlements, transfers
-from danqing.jobs.job import Job, JobStatus
+from danqing.database import UtcDateTime
+from danqing.jobs.job import Job
 from danqing.jobs.queries import UNFINISHED, job_from_row
 from danqing.jobs.tables import jobs
+from danqing.reports.days import DayPiece
+from danqing.reports.outcomes import STATUSES, Outcome
+from danqing.reports.windows import KeyWindow
 
 
-def list_jobs(
+def list_requests(
     conn: Connection,
+    window: KeyWindow,
     *,
-    account_id: str,
-    created_from: datetime,
-    statuses: Collection[JobStatus],
+    outcomes: Collection[Outcome],
+    models: Collection[str] | None,
     limit: int,
     offset: int,
 ) -> list[Job]:
-    """Read an account's jobs, newest first."""
-    chosen = and_(jobs.c.account_id == account_id, jobs.c.created_at >= created_from, jobs.c.status.in_(statuses))
+    """Read the finished requests of a window, newest first."""
+    chosen = _requests(window, outcomes=outcomes, models=models)
     page = select(jobs).where(chosen).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit).offset(offset)
     return [job_from_row(row) for row in conn.execute(page)]
 
 
-def count_jobs(conn: Connection, *, account_id: str, created_from: datetime, statuses: Collection[JobStatus]) -> int:
-    """Count what `list_jobs` would list without a limit."""
-    chosen = and_(jobs.c.account_id == account_id, jobs.c.created_at >= created_from, jobs.c.status.in_(statuses))
+def count_requests(
+    conn: Connection, window: KeyWindow, *, outcomes: Collection[Outcome], models: Collection[str] | None
+) -> int:
+    """Count what `list_requests` would list without a limit."""
+    chosen = _requests(window, outcomes=outcomes, models=models)
     return conn.execute(select(func.count()).select_from(jobs).where(chosen)).scalar_one()
 
 
-def sum_jobs(conn: Connection, *, account_id: str, created_from: datetime) -> list[Row[Any]]:
-    """Count jobs and sum their charges by model and status."""
-    totals = select(
-        jobs.c.model,
-        jobs.c.status,
+def sum_requests(
+    conn: Connection, window: KeyWindow, *, by_model: bool, days: Sequence[DayPiece] | None = None
+) -> list[Row[Any]]:
+    """Count the finished requests of a window and sum their charges, by day, by model or by both."""
+    groups: list[ColumnElement[str]] = [jobs.c.model] if by_model else []
+    chosen = _requests(window)
+    source: FromClause = jobs
+    if days is not None:
+        pieces = _piece_table(days)
+        groups.append(pieces.c.day)
+        # The window's own bounds are left out: SQLite would seek those in its index, and scan the window for every day.
+        chosen = _requests(window, start=pieces.c.start, end=pieces.c.end)
+        source = pieces.join(jobs, true())
+    sums = select(
+        *groups,
         func.count().label("num_requests"),
+        func.sum(case((jobs.c.charged_credits > 0, 1), else_=0)).label("num_charged"),
+        func.sum(case((jobs.c.status.in_(STATUSES[Outcome.SUCCEEDED]), 1), else_=0)).label("num_succeeded"),
         func.sum(jobs.c.charged_credits).label("charged_credits"),
     )
-    chosen = and_(jobs.c.account_id == account_id, jobs.c.created_at >= created_from)
-    by_model = totals.where(chosen).group_by(jobs.c.model, jobs.c.status).order_by(jobs.c.model, jobs.c.status)
-    return list(conn.execute(by_model))
+    return list(conn.execute(sums.select_from(source).where(chosen).group_by(*groups)))
+
+
+def _requests(
+    window: KeyWindow,
+    *,
+    start: ColumnElement[datetime] | None = None,
+    end: ColumnElement[datetime] | None = None,
+    outcomes: Collection[Outcome] = tuple(Outcome),
+    models: Collection[str] | None = None,
+) -> ColumnElement[bool]:
+    """Return the condition for the finished requests of a window, or of the part from `start` to `end`."""
+    conditions = [
+        jobs.c.api_key_id == window.api_key_id,
+        jobs.c.created_at >= (window.start if start is None else start),
+        jobs.c.created_at < (window.end if end is None else end),
+        jobs.c.status.in_([status for outcome in outcomes for status in STATUSES[outcome]]),
+    ]
+    if models is not None:
+        conditions.append(jobs.c.model.in_(models))
+    return and_(*conditions)
+
+
+def _piece_table(days: Sequence[DayPiece]) -> CTE:
+    """Return the pieces as a table that both databases can join."""
+    rows = [
+        select(
+            literal(piece.date.isoformat()).label("day"),
+            literal(piece.start, UtcDateTime).label("start"),
+            literal(piece.end, UtcDateTime).label("end"),
+        )
+        for piece in days
+    ]
+    return union_all(*rows).cte("pieces")
 
 
 def list_transfers(

@@ -19,29 +19,34 @@ class Direction(StrEnum):
 
 
 class TransactionType(StrEnum):
-    """What the credits were for."""
+    """What the credits were for. Only adjustments and usage happen here; the others are the described platform's."""
 
-    GRANT = "GRANT"
+    PAYMENT = "PAYMENT"
+    BONUS = "BONUS"
+    REFUND = "REFUND"
+    ADJUSTMENT = "ADJUSTMENT"
     MODEL_USAGE = "MODEL_USAGE"
+    CREDITS_EXPIRED = "CREDITS_EXPIRED"
+    INIT = "INIT"
 
 
 # Holds and releases are the ledger's own business: they neither enter nor leave the account.
 _SHOWN = {
-    TransferKind.GRANT: (Direction.TOPUP, TransactionType.GRANT),
+    TransferKind.GRANT: (Direction.TOPUP, TransactionType.ADJUSTMENT),
     TransferKind.CAPTURE: (Direction.CHARGE, TransactionType.MODEL_USAGE),
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Transaction:
-    """Credits that entered or left an account; `reference_id` is the job's id for a charge."""
+    """Credits that entered or left an account; `reference_id` is the job's id for a charge, None for a grant."""
 
     created_at: datetime
     direction: Direction
     type: TransactionType
     amount_credits: int
     model: str | None
-    reference_id: str
+    reference_id: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +96,7 @@ def list_transactions(
                 type=_SHOWN[TransferKind(row.kind)][1],
                 amount_credits=row.amount_credits,
                 model=row.model,
-                reference_id=row.hold_id or row.id,
+                reference_id=row.hold_id,
             )
             for row in page
         ),

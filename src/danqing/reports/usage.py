@@ -1,32 +1,56 @@
-"""Usage: an account's requests and charges, summed by model and status."""
+"""Usage: the requests of an API key and their charges, summed by model and by day."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import tzinfo
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
-from danqing.jobs.job import JobStatus
 from danqing.reports import queries
+from danqing.reports.days import split_into_days
+from danqing.reports.windows import KeyWindow
 
 
 @dataclass(frozen=True, kw_only=True)
-class UsageRow:
-    """The requests for one model that have one status, and what they cost."""
+class UsageSum:
+    """Finished requests of one group. `day` is a local date such as 2026-07-21; None where the group spans them.
 
-    model: str
-    status: JobStatus
-    num_requests: int
+    `num_requests` counts every outcome, `num_charged` those that cost something.
+    """
+
+    day: str | None
+    model: str | None
     charged_credits: int
+    num_requests: int
+    num_charged: int
+    num_succeeded: int
 
 
-def usage(conn: Connection, *, account_id: str, created_from: datetime) -> list[UsageRow]:
-    """Sum the account's requests by model and status."""
-    return [
-        UsageRow(
-            model=row.model,
-            status=JobStatus(row.status),
-            num_requests=row.num_requests,
-            charged_credits=int(row.charged_credits),
-        )
-        for row in queries.sum_jobs(conn, account_id=account_id, created_from=created_from)
-    ]
+def usage_by_model(conn: Connection, window: KeyWindow) -> list[UsageSum]:
+    """Sum the requests of a window by model, highest charge first."""
+    return _sorted(queries.sum_requests(conn, window, by_model=True))
+
+
+def usage_by_day(conn: Connection, window: KeyWindow, *, zone: tzinfo, by_model: bool) -> list[UsageSum]:
+    """Sum the requests of a window by the zone's days, in order, and within each by model where asked for.
+
+    Days without a request are left out.
+    """
+    days = list(split_into_days(window.start, window.end, zone=zone))
+    return _sorted(queries.sum_requests(conn, window, by_model=by_model, days=days)) if days else []
+
+
+def _sorted(rows: list[Row[tuple[object, ...]]]) -> list[UsageSum]:
+    sums = [_usage_sum(row) for row in rows]
+    return sorted(sums, key=lambda group: (group.day or "", -group.charged_credits, group.model or ""))
+
+
+def _usage_sum(row: Row[tuple[object, ...]]) -> UsageSum:
+    values = row._mapping
+    return UsageSum(
+        day=values.get("day"),
+        model=values.get("model"),
+        charged_credits=int(row.charged_credits),
+        num_requests=row.num_requests,
+        num_charged=int(row.num_charged),
+        num_succeeded=int(row.num_succeeded),
+    )

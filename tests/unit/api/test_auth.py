@@ -22,7 +22,7 @@ async def test_an_api_key_may_not_administer_keys(client):
 
 
 async def test_a_key_without_the_scope_may_not_draw(manager, body):
-    secret = (await manager.post("/v1/keys", json={"name": "reader", "scopes": []})).json()["key"]
+    secret = (await manager.post("/v1/keys", json={"name": "reader", "scopes": []})).json()["data"]["key"]
     response = await manager.post(PATH, json=body(), headers={"Authorization": f"Bearer {secret}"})
     assert (response.status_code, response.json()["error"]["code"]) == (403, "missing_scope")
 

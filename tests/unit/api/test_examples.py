@@ -10,9 +10,11 @@ async def test_the_examples_of_the_document_make_and_change_a_key(manager):
         return paths[path][method]["requestBody"]["content"]["application/json"]["example"]
 
     made = await manager.post("/v1/keys", json=example("/v1/keys", "post"))
-    assert made.status_code == 201
-    changed = await manager.patch(f"/v1/keys/{made.json()['prefix']}", json=example("/v1/keys/{prefix}", "patch"))
-    assert (changed.status_code, changed.json()["disabled"]) == (200, True)
+    assert made.status_code == 200
+    changed = await manager.patch(
+        f"/v1/keys/{made.json()['data']['prefix']}", json=example("/v1/keys/{prefix}", "patch")
+    )
+    assert (changed.status_code, changed.json()["data"]["disabled"]) == (200, True)
 
 
 async def test_every_example_of_a_generation_draws(client):

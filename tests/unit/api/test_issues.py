@@ -2,7 +2,7 @@
 
 BAD_QUERIES = [
     ("/v2/billing/transactions?limit=0", {"limit"}),
-    ("/v2/billing/transactions?limit=x&direction=UP&type=Y", {"limit", "direction", "type"}),
+    ("/v2/billing/transactions?limit=x&direction=UP&type=GRANT", {"limit", "direction", "type"}),
     ("/v2/billing/transactions?from=yesterday&to=0001-01-01T00:00:00%2B10:00", {"from", "to"}),
     ("/v2/billing/transactions?from=0.5", {"from"}),
     ("/v2/billing/transactions?cursor=x", {"cursor"}),

@@ -1,19 +1,61 @@
-"""Usage and logs as clients see them."""
+"""Usage as clients see it."""
 
-from unit.api.calls import PATH
+from unit.api.calls import MODEL, PATH
 
 from danqing.engine.interface import EngineCrashed
 
+COUNTS = {"total": 3, "charged": 2, "succeeded": 2, "failed": 1}
+NO_TOKENS = {"input": 0, "output": 0, "total": 0}
 
-async def test_usage_and_logs_tell_every_request(client, body, engine):
-    first = await client.post(PATH, json=body(), headers={"X-Client-Request-Id": "mine"})
+
+async def use(client, body, engine):
+    """Two requests that are charged and one that fails."""
+    for _ in range(2):
+        await client.post(PATH, json=body())
     engine.error = EngineCrashed()
     await client.post(PATH, json=body())
-    (usage,) = (await client.get("/v2/usage?period=24h")).json()["data"]
-    assert (usage["requests"], usage["by_status"]["completed"], usage["by_status"]["error"]) == (2, 1, 1)
-    assert usage["cost"] == {"credits": 210_000, "usd": 0.105}
-    logs = (await client.get("/v2/logs?period=7d&status=completed")).json()
-    assert logs["pagination"]["total"] == 1
-    (log,) = logs["data"]
-    assert (log["inference_id"], log["client_request_id"]) == (first.headers["x-inference-id"], "mine")
-    assert (log["origin"], log["status"]) == ("api", "completed")
+
+
+async def test_totals_count_what_was_charged(client, body, engine):
+    await use(client, body, engine)
+    usage = (await client.get("/v2/usage")).json()
+    assert (usage["spend"], usage["currency"], usage["requests"], usage["api_key_prefix"]) == (0.21, "USD", 2, None)
+    detail = (await client.get("/v2/usage/detail")).json()
+    assert detail["models"] == [{"model": MODEL, "spend": 0.21, "requests": 2}]
+    assert "groups" not in detail
+
+
+async def test_groups_count_every_outcome(client, body, engine):
+    await use(client, body, engine)
+    for group_by, names in (("day", {"day"}), ("model", {"model"}), ("day,model", {"day", "model"})):
+        detail = (await client.get("/v2/usage/detail", params={"group_by": group_by})).json()
+        (group,) = detail["groups"]
+        assert (group["spend"], group["tokens"], group["requests"]) == (0.21, NO_TOKENS, COUNTS)
+        assert group.keys() - {"spend", "tokens", "requests"} == names
+        assert group.get("model", MODEL) == MODEL
+        assert group.get("day", detail["end"][:10]) == detail["end"][:10]
+
+
+async def test_a_model_that_cost_nothing_is_in_no_breakdown_but_in_the_groups(client, body, engine):
+    engine.error = EngineCrashed()
+    await client.post(PATH, json=body())
+    detail = (await client.get("/v2/usage/detail?group_by=model")).json()
+    assert (detail["models"], detail["requests"], len(detail["groups"])) == ([], 0, 1)
+
+
+async def test_nothing_was_used_before_the_first_request(client):
+    detail = (await client.get("/v2/usage/detail?group_by=day,model&tz=Pacific/Apia")).json()
+    assert (detail["spend"], detail["requests"], detail["models"], detail["groups"]) == (0, 0, [], [])
+
+
+async def test_bad_groups_and_zones_are_named(client):
+    for path, named in (
+        ("/v2/usage?group_by=day", "group_by"),
+        ("/v2/usage/detail?group_by=week", "group_by"),
+        ("/v2/usage/detail?group_by=model,day", "group_by"),
+        ("/v2/usage/detail?tz=utc", "tz"),
+        ("/v2/usage/detail?group_by=day&tz=%2B05:00", "tz"),
+        ("/v2/usage/detail?group_by=day&tz=%00", "tz"),
+    ):
+        response = await client.get(path)
+        assert (response.status_code, response.json()["error"]["param"]) == (400, named), path

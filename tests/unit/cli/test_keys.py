@@ -87,7 +87,6 @@ def test_a_revoked_key_stops_working_and_leaves_the_list(run: Run, works: Callab
     "arguments",
     [
         ["revoke", "ffffffff"],
-        ["create", "--name", ""],
         ["create", "--name", "x" * 201],
         ["create", "--name", "x", "--account", "nobody"],
         ["create"],
