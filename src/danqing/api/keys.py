@@ -3,7 +3,7 @@
 import re
 from typing import TypeVar
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ValidationError
 
 from danqing.accounts import api_keys
@@ -37,9 +37,7 @@ router = APIRouter(tags=["keys"])
     response_model_exclude_unset=True,
     openapi_extra=json_request(NewKeyBody, example=NEW_KEY_EXAMPLE, required=False),
 )
-async def create_key(
-    request: Request, response: Response, services: ServicesDep, caller: ManagementCaller
-) -> CreatedKeyResponse:
+async def create_key(request: Request, services: ServicesDep, caller: ManagementCaller) -> CreatedKeyResponse:
     """Create an API key. Only this response ever shows the whole key."""
     wanted = await _read(request, services, NewKeyBody)
     created = await services.database.run_write(
@@ -52,7 +50,6 @@ async def create_key(
             limit=wanted.spend_limit(),
         )
     )
-    response.headers["Cache-Control"] = "no-store"
     return CreatedKeyResponse(data=created_key_fields(created))
 
 
