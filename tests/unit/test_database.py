@@ -316,7 +316,7 @@ def _make_newer(path):
         (_garbage, "is not an SQLite database; move it away, or restore a backup"),
         (_damage, "is damaged; restore a backup"),
         (lambda path: path.mkdir(), "is a folder; name the file in it"),
-        (_make_newer, "was made by a newer version of Danqing: its schema is 9999, and this version knows up to 0002"),
+        (_make_newer, "was made by a newer version of Danqing: its schema is 9999, and this version knows up to 0005"),
     ],
 )
 def test_an_sqlite_file_that_cannot_be_opened_is_one_sentence(tmp_path, spoil, said):
