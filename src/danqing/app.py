@@ -138,7 +138,6 @@ def create_app(
         public_url=str(settings.public_url) if settings.public_url else None,
         low_balance_credits=settings.low_balance_credits,
         metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
-        private_folders=_private_folders(settings),
     )
 
     @asynccontextmanager
@@ -249,7 +248,7 @@ def local_engine(settings: Settings) -> LocalEngine:
         system_prompt_text=settings.system_prompt_text,
         expansion_task=settings.expansion_task,
     )
-    return LocalEngine(worker_command(options), model=checkpoint_name(folder))
+    return LocalEngine(worker_command(options), model=checkpoint_name(folder), checkpoint=folder)
 
 
 def checkpoint_profile(settings: Settings) -> CheckpointProfile:
@@ -286,14 +285,6 @@ def package_version() -> str:
         return version("danqing")
     except PackageNotFoundError:
         return "0+source"
-
-
-def _private_folders(settings: Settings) -> tuple[str, ...]:
-    model = settings.model or BUNDLED_CHECKPOINT
-    # The longest first, so that none leaves a part of another.
-    paths = [model] if settings.data_dir is None else [model, settings.data_dir]
-    folders = {str(folder) for path in paths for folder in (path.parent, path.resolve().parent)}
-    return tuple(sorted(folders - {"/", "."}, key=len, reverse=True))
 
 
 def _tracing(settings: Settings) -> "Tracing | None":

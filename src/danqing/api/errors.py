@@ -53,6 +53,7 @@ FORMS = {
     "rate_limit_exceeded": ErrorForm(429, "TooManyRequestsException", "rate_limit_error", retry=True),
     "server_error": ErrorForm(500, "InternalServerErrorException", "server_error", retry=True),
     "engine_crashed": ErrorForm(500, "InternalServerErrorException", "server_error", retry=True),
+    "engine_failed": ErrorForm(503, "ServiceUnavailableException", "server_error"),
     "overloaded": ErrorForm(503, "ServiceUnavailableException", "server_error", retry=True),
     "generation_timeout": ErrorForm(504, "GatewayTimeoutException", "server_error"),
 }

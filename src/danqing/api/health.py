@@ -1,10 +1,9 @@
 """Health checks and metrics, cheap however often they are asked for."""
 
 import asyncio
-import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Generic, TypeVar
 
 from fastapi import APIRouter, Depends, Request
@@ -20,8 +19,6 @@ from danqing.errors import Overloaded, ServiceError
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 READY_RETRY_AFTER_SECONDS = 2
 RECENT_SECONDS = 1.0
-# The folders of an absolute path; the colon before a URL's slashes keeps URLs whole.
-_FOLDERS = re.compile(r"(?<![\w:/.])/(?:[^\s/:]+/)+")
 
 router = APIRouter(tags=["health"])
 
@@ -89,7 +86,7 @@ async def ready(request: Request, services: ServicesDep, health: HealthDep) -> R
     status = services.engine.status()
     obstacles = []
     if status.state is not EngineState.READY:
-        detail = f" ({without_folders(status.detail, services.private_folders)})" if status.detail else ""
+        detail = f" ({status.public_detail})" if status.public_detail else ""
         obstacles.append(f"the engine is {status.state.value}{detail}")
     if not services.jobs.accepting:
         obstacles.append("no jobs are accepted")
@@ -108,13 +105,6 @@ async def read_metrics(request: Request, services: ServicesDep, health: HealthDe
         if not secrets.compare_digest(given, f"Bearer {services.metrics_token}".encode()):
             raise NamedError("invalid_api_key", "Metrics require the bearer token of DANQING_METRICS_TOKEN.")
     return Response(await health.metrics_text.get(), media_type=METRICS_TYPE)
-
-
-def without_folders(message: str, folders: Sequence[str]) -> str:
-    """Return the message with bare names in place of absolute paths, which tell strangers how the machine is set up."""
-    for folder in folders:
-        message = message.replace(f"{folder.rstrip('/')}/", "")
-    return _FOLDERS.sub("", message)
 
 
 def _reason(error: Exception) -> str:

@@ -25,7 +25,7 @@ class Services:
     """Everything that a handler may reach.
 
     `key_limits` count generation requests, `read_limits` all others that a key makes. `public_url` None: links begin as
-    the client's own request did. Messages without a key do not show `private_folders`.
+    the client's own request did.
     """
 
     database: Database
@@ -44,7 +44,6 @@ class Services:
     model_aliases: ModelAliases
     low_balance_credits: int
     metrics_token: str | None
-    private_folders: tuple[str, ...]
 
     def base_url(self, request: Request) -> str:
         """Return the beginning of every link to this server, without a slash at the end."""

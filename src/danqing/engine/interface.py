@@ -31,7 +31,7 @@ class ImageResult(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class EngineState(StrEnum):
-    """Where the engine stands; it can draw only when READY."""
+    """Where the engine stands; it can draw only when READY. FAILED and STOPPED are final."""
 
     STARTING = "starting"
     READY = "ready"
@@ -42,11 +42,15 @@ class EngineState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class EngineStatus:
-    """`model` describes the loaded checkpoint for `meta.engine`; `detail` explains why the engine is not ready."""
+    """`model` describes the loaded checkpoint for `meta.engine`; `detail` explains why the engine is not ready.
+
+    `public_detail` is the same for callers, who learn no paths.
+    """
 
     state: EngineState
     model: str
     detail: str = ""
+    public_detail: str = ""
 
 
 class EngineCrashed(ServiceError):
@@ -55,8 +59,20 @@ class EngineCrashed(ServiceError):
     code = "engine_crashed"
 
 
+class EngineFailed(ServiceError):
+    """The engine cannot start."""
+
+    code = "engine_failed"
+
+
 class ExpansionFailed(ServiceError):
     """The model could not expand this prompt."""
+
+
+def require_usable(status: EngineStatus) -> None:
+    """Raise EngineFailed, with the reason, for an engine that will never draw."""
+    if status.state is EngineState.FAILED:
+        raise EngineFailed(f"The engine cannot start: {status.public_detail}")
 
 
 class Engine(Protocol):
@@ -78,13 +94,13 @@ class Engine(Protocol):
 
         `expansion` is the result of `expand` for the same request. Closing the generator cancels the task within one
         denoising step.
-        Raises EngineCrashed when the engine process died twice, Overloaded when the engine is not ready,
-        InvalidRequest when the prompt does not fit the model's limits.
+        Raises EngineCrashed when the engine process died twice, Overloaded when the engine is not ready, EngineFailed
+        when it never will be, InvalidRequest when the prompt does not fit the model's limits.
         """
 
     async def expand(self, request: ImageRequest) -> Expansion:
         """Expand the request's prompt, the same way for the same seed. Cancelling ends the work within a few tokens.
 
         Raises ExpansionFailed, with the reason, when the model cannot; EngineCrashed when its process died meanwhile;
-        Overloaded when the engine is not ready.
+        Overloaded when the engine is not ready, EngineFailed when it never will be.
         """

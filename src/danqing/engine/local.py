@@ -6,11 +6,22 @@ A crash, an out-of-memory kill or a long kernel of the process leaves HTTP untou
 import asyncio
 import contextlib
 import logging
+import os
+import re
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from danqing.engine.child import Child, ChildLimits
-from danqing.engine.interface import EngineCrashed, EngineState, EngineStatus, ExpansionFailed, ImageResult, Progress
+from danqing.engine.interface import (
+    EngineCrashed,
+    EngineState,
+    EngineStatus,
+    ExpansionFailed,
+    ImageResult,
+    Progress,
+    require_usable,
+)
 from danqing.engine.messages import LoadFailed, Loading, Ready, TaskOutcome
 from danqing.engine.task_events import ChildDied, TaskEvents
 from danqing.errors import InvalidRequest, Overloaded, ServiceError
@@ -19,6 +30,8 @@ from danqing.pictures.request import Expansion, ImageRequest
 logger = logging.getLogger(__name__)
 
 _RETRY_AFTER_SECONDS = 10
+# The folders of an absolute path; the colon before a URL's slashes keeps URLs whole.
+_FOLDERS = re.compile(r"(?<![\w:/.])/(?:[^\s/:]+/)+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +53,15 @@ class LocalLimits:
 class LocalEngine:
     """An `Engine` whose model lives in a child process."""
 
-    def __init__(self, command: Sequence[str], *, model: str, limits: LocalLimits | None = None) -> None:
-        """`command` starts an engine process; `model` names the checkpoint until the process describes it better."""
+    def __init__(
+        self, command: Sequence[str], *, model: str, checkpoint: Path, limits: LocalLimits | None = None
+    ) -> None:
+        """`command` starts an engine process for the folder `checkpoint`.
+
+        `model` is its name until the process describes it better.
+        """
         self._command = command
+        self._checkpoint = checkpoint
         self._limits = limits or LocalLimits()
         self._status = EngineStatus(state=EngineState.STOPPED, model=model)
         self._child: Child | None = None
@@ -142,6 +161,7 @@ class LocalEngine:
             async with asyncio.timeout(wait_seconds):
                 while not self._settled.is_set():
                     await self._settled.wait()
+        require_usable(self._status)
         if self._child is None or self._status.state is not EngineState.READY:
             raise Overloaded(f"The engine is {self._status.state}.", retry_after_seconds=_RETRY_AFTER_SECONDS)
         return self._child
@@ -201,11 +221,20 @@ class LocalEngine:
         return how, clock() - ready_at if ready_at is not None else 0
 
     def _move(self, state: EngineState, detail: str = "", *, model: str | None = None) -> None:
-        self._status = EngineStatus(state=state, model=model or self._status.model, detail=detail)
+        public_detail = _without_folders(detail, self._checkpoint)
+        model = model or self._status.model
+        self._status = EngineStatus(state=state, model=model, detail=detail, public_detail=public_detail)
         if state in (EngineState.STARTING, EngineState.RESTARTING):
             self._settled.clear()
         else:
             self._settled.set()
+
+
+def _without_folders(detail: str, checkpoint: Path) -> str:
+    """Leave the names of files alone; their folders tell strangers how the machine is set up."""
+    for folder in (checkpoint.parent, checkpoint.resolve().parent):
+        detail = detail.replace(f"{folder}{os.sep}", "")
+    return _FOLDERS.sub("", detail)
 
 
 async def _follow(child: Child, task: TaskEvents, missing: list[int]) -> AsyncGenerator[Progress | ImageResult, None]:

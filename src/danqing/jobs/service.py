@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from danqing.accounts.pricing import Price
 from danqing.database import Database
+from danqing.engine.interface import require_usable
 from danqing.errors import ModerationBlocked, NotFound, Overloaded
 from danqing.jobs import deliveries, lifecycle
 from danqing.jobs.deliveries import WebhookState
@@ -46,6 +47,7 @@ class JobService:
     ) -> None:
         """Connect the parts; nothing runs before `start`. By default, webhooks go to public addresses alone."""
         self._database = database
+        self._engine = parts.engine
         self._prompt_check = parts.prompt_check
         self._price = price
         self._clock = clock
@@ -117,7 +119,7 @@ class JobService:
         A job whose submitter is cancelled meanwhile is cancelled too, unless it can be collected later.
         Raises InvalidRequest (the webhook URL), ModerationBlocked, InsufficientCredits, SpendLimitReached,
         IdempotencyConflict, IdempotencyMismatch, RateLimitExceeded (the account's share of the queue is full),
-        Overloaded (the queue is full, or the service is draining).
+        Overloaded (the queue is full, or the service is draining), EngineFailed (it would never be drawn).
         """
         if submission.webhook_url is not None:
             self._webhook_targets.require_url(submission.webhook_url)
@@ -127,6 +129,7 @@ class JobService:
             )
             if replay is not None:
                 return replay
+        require_usable(self._engine.status())
         safety = await self._check_prompt(submission)
         submission = await self._check_webhook_host(submission)
         writing = asyncio.create_task(self._write_and_enqueue(submission, safety))

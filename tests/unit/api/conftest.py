@@ -51,7 +51,9 @@ class FakeEngine:
         self.state = EngineState.STOPPED
 
     def status(self) -> EngineStatus:
-        return EngineStatus(state=self.state, model="fake (draws grey)", detail="on purpose")
+        return EngineStatus(
+            state=self.state, model="fake (draws grey)", detail="/secret/on purpose", public_detail="on purpose"
+        )
 
     async def generate(
         self, request: ImageRequest, *, expansion: Expansion | None = None

@@ -3,6 +3,8 @@
 import pytest
 from unit.api.calls import PATH, VALID
 
+from danqing.engine.interface import EngineState
+
 
 @pytest.mark.parametrize(
     ("prefer", "every_steps"),
@@ -23,6 +25,19 @@ async def test_a_job_makes_as_many_previews_as_its_follower_prefers(client, engi
     job_id = answer.headers["x-inference-id"]
     await client.get(f"{PATH}/{job_id}/events")
     assert engine.requests[0].preview_every_steps == every_steps
+
+
+@pytest.mark.parametrize("prefer", ["", "respond-async"])
+async def test_an_engine_that_will_never_start_refuses_every_request_for_good(client, engine, body, prefer):
+    engine.state = EngineState.FAILED
+    balance = (await client.get("/v1/billing/balance")).json()
+    response = await client.post(PATH, json=body(), headers={"Prefer": prefer})
+    assert (response.status_code, response.headers["x-should-retry"]) == (503, "false")
+    assert "retry-after" not in response.headers
+    error = response.json()["error"]
+    assert (error["code"], error["message"]) == ("engine_failed", "The engine cannot start: on purpose")
+    assert (await client.get("/v1/billing/balance")).json() == balance
+    assert engine.requests == []
 
 
 @pytest.mark.parametrize(("header", "origin"), [("playground", "playground"), ("moon", "api"), (None, "api")])

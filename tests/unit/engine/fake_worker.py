@@ -117,6 +117,8 @@ def load(options: WorkerOptions, *, on_progress: Callable[[int, int], None]) -> 
     match ending.read_text() if ending.exists() else "":
         case "crash":
             os._exit(3)
+        case "refuse":
+            raise CheckpointError(f"{folder}/config.json is not found; see /opt/a/b.txt, https://host/a/b and a/b")
         case "fail":
             raise RuntimeError("out of accelerator memory")
         case "hang":

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from danqing.engine.child import ChildLimits
-from danqing.engine.interface import EngineCrashed, EngineState, ExpansionFailed, ImageResult, Progress
+from danqing.engine.interface import EngineCrashed, EngineFailed, EngineState, ExpansionFailed, ImageResult, Progress
 from danqing.engine.local import LocalEngine, LocalLimits
 from danqing.errors import InvalidRequest, Overloaded, ServiceError
 from danqing.pictures.request import Expansion, ImageRequest
@@ -40,7 +40,7 @@ async def start_engine(tmp_path: Path) -> AsyncIterator[StartEngine]:
     engines: list[LocalEngine] = []
 
     async def start(*, folder: Path = tmp_path, limits: LocalLimits = LIMITS) -> LocalEngine:
-        engine = LocalEngine(fake_command(folder), model=folder.name, limits=limits)
+        engine = LocalEngine(fake_command(folder), model=folder.name, checkpoint=folder, limits=limits)
         engines.append(engine)
         await engine.start()
         return engine
@@ -325,20 +325,27 @@ async def test_a_child_that_hangs_while_expanding_is_replaced(start_engine: Star
     assert await engine.expand(request("a cat", seed=1))
 
 
-async def test_an_engine_that_has_failed_expands_nothing(start_engine: StartEngine, tmp_path: Path) -> None:
-    engine = await start_engine(folder=tmp_path / "nowhere")
-    with pytest.raises(Overloaded):
-        await engine.expand(request("a cat", seed=1))
-
-
 async def test_a_missing_checkpoint_is_a_failure_with_its_reason_and_no_restart(
     start_engine: StartEngine, tmp_path: Path
 ) -> None:
     engine = await start_engine(folder=tmp_path / "nowhere")
     await eventually(lambda: engine.status().state is EngineState.FAILED)
     assert engine.status().detail == f"{tmp_path / 'nowhere'}: no such folder"
-    with pytest.raises(Overloaded):
-        await draw(engine, request())
+    assert engine.status().public_detail == "nowhere: no such folder"
+    for work in (draw(engine, request()), engine.expand(request())):
+        with pytest.raises(EngineFailed, match="cannot start: nowhere: no such folder"):
+            await work
+
+
+async def test_callers_learn_no_folder_of_the_machine(start_engine: StartEngine, tmp_path: Path) -> None:
+    folder = tmp_path / "x y"
+    folder.mkdir()
+    (folder / "on_load").write_text("refuse")
+    engine = await start_engine(folder=folder)
+    await eventually(lambda: engine.status().state is EngineState.FAILED)
+    rest = "is not found; see {}b.txt, https://host/a/b and a/b"
+    assert engine.status().detail == f"{folder}/config.json " + rest.format("/opt/a/")
+    assert engine.status().public_detail == "x y/config.json " + rest.format("")
 
 
 async def test_crashes_while_loading_are_retried_a_few_times_only(start_engine: StartEngine, tmp_path: Path) -> None:
@@ -445,10 +452,11 @@ async def test_when_memory_runs_out_the_child_goes_before_the_server(start_engin
 
 PARENT = """
 import asyncio, sys
+from pathlib import Path
 from danqing.engine.local import LocalEngine
 
 async def main():
-    engine = LocalEngine(sys.argv[1:], model="fake")
+    engine = LocalEngine(sys.argv[1:], model="fake", checkpoint=Path(sys.argv[4]))
     await engine.start()
     while engine.status().state != "ready":
         await asyncio.sleep(0.01)

@@ -46,6 +46,7 @@ const WORDS = {
   overloaded: (failure) => ({ title: "The server cannot take this on right now.", text: `${failure.message} ${inAMoment(failure)}`, does: "again" }),
   generation_timeout: () => ({ title: "This took too long and was stopped.", text: "Nothing was charged. Fewer steps or fewer pictures help.", does: "again" }),
   engine_crashed: () => ({ title: "The engine stopped in the middle of the picture.", text: "It is being restarted. Nothing was charged.", does: "again" }),
+  engine_failed: (failure) => ({ title: "The engine cannot start.", text: `${failure.message} Nothing was charged. The server's operator has to mend it.` }),
   not_found: () => ({ title: "The server no longer knows this job.", text: "Draw it again with the same seed and it will be the same." }),
   gone: () => ({ title: "This picture's link has expired.", text: "Draw it again with the same seed and it will be the same." }),
   unreachable: () => ({ title: "The server cannot be reached.", text: "Is it still running? Your settings are kept here.", does: "again" }),
