@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from danqing.engine.interface import ImageResult
 from danqing.engine.interleaver import Interleaver, PromptRejected
@@ -121,7 +122,9 @@ def test_a_device_without_fp8_is_refused_by_the_name_of_the_setting(tiny_checkpo
         PipelinePainter.load(tiny_checkpoint, device="mps", dtype="fp8", on_progress=lambda done, total: None)
 
 
-@pytest.mark.parametrize(("device", "said"), [("gpu", "it must be cpu"), ("cuda:99", "finds no GPU"), ("", "must be cpu")])
+@pytest.mark.parametrize(
+    ("device", "said"), [("gpu", "it must be cpu"), ("cuda:99", "finds no GPU"), ("", "must be cpu")]
+)
 def test_a_device_that_is_not_there_is_refused_by_the_name_of_the_setting(
     tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, device: str, said: str
 ) -> None:
