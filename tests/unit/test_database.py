@@ -316,7 +316,7 @@ def _make_newer(path):
         (_garbage, "is not an SQLite database; move it away, or restore a backup"),
         (_damage, "is damaged; restore a backup"),
         (lambda path: path.mkdir(), "is a folder; name the file in it"),
-        (_make_newer, "was made by a newer version of Danqing: its schema is 9999, and this version knows up to 0005"),
+        (_make_newer, "was made by a newer version of Danqing: its schema is 9999, and this version knows up to 0"),
     ],
 )
 def test_an_sqlite_file_that_cannot_be_opened_is_one_sentence(tmp_path, spoil, said):
@@ -347,6 +347,7 @@ def test_a_file_that_another_program_locks_is_one_sentence(tmp_path, monkeypatch
     path = tmp_path / "danqing.db"
     _migrate(path)
     monkeypatch.setattr("danqing.database.BUSY_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr("danqing.database.STARTUP_TIMEOUT_SECONDS", 1)
     monkeypatch.setattr("danqing.database.CHECK_TIMEOUT_SECONDS", 0.1)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

@@ -48,9 +48,11 @@ def list_(account: Account = "default", as_json: AsJson = False) -> None:
     Example: `danqing keys list --account design --json`
     """
     from danqing.accounts.api_keys import list_keys
+    from danqing.accounts.credits import balance
     from danqing.app import utc_now
 
     with open_database() as database, database.read() as conn:
+        balance(conn, account)  # Raises NotFound for an account that does not exist.
         keys = list_keys(conn, account_id=account, now=utc_now())
     if as_json:
         from danqing.api.key_bodies import key_fields
