@@ -100,15 +100,16 @@ class Server:
         credits: int = self.get("/v1/billing/balance").json()["balance"]
         return credits
 
-    def drawing_processes(self) -> list[int]:
-        """The ids of the server's child processes."""
+    def engine_processes(self) -> list[int]:
+        """The ids of the server's child processes that draw; the image check has one of its own."""
         children = []
         for status in Path("/proc").glob("[0-9]*/stat"):
             try:
                 state, parent = status.read_text().rpartition(")")[2].split()[:2]
+                command = status.with_name("cmdline").read_bytes()
             except OSError:
                 continue
-            if int(parent) == self.process.pid and state != "Z":
+            if int(parent) == self.process.pid and state != "Z" and b"danqing.engine.worker" in command:
                 children.append(int(status.parent.name))
         return children
 

@@ -17,13 +17,13 @@ def test_the_drawing_process_dies_in_mid_job_and_the_answer_arrives(
     server.wait_until_ready()
     balance = server.balance()
     job_id = server.begin_long_job()
-    (child,) = server.drawing_processes()
+    (child,) = server.engine_processes()
     os.kill(child, signal_number)
     assert server.get("/healthz").status_code == 200
     assert server.job(job_id)["status"] == "generating"
     job = server.finished(job_id)
     assert job["status"] == "completed"
-    assert server.drawing_processes() != [child]
+    assert server.engine_processes() != [child]
     assert len(job["data"]) == 4
     assert server.balance() == balance - 4 * 210_000
     # The retry began from scratch, with the same noise.
@@ -36,9 +36,9 @@ def test_a_killed_server_leaves_no_process_and_no_wrong_balance(tmp_path: Path) 
         first.wait_until_ready()
         balance = first.balance()
         job_id = first.begin_long_job()
-        (child,) = first.drawing_processes()
+        (child,) = first.engine_processes()
         first.stop(signal.SIGKILL)
-    eventually(lambda: not Path(f"/proc/{child}").exists(), limit_seconds=10)
+    eventually(lambda: not Path(f"/proc/{child}").exists())
     with serving(tmp_path / "data", DANQING_LEASE_SECONDS="1") as second:
         assert not second.key, "a key is shown at the first start only"
         assert "danqing keys create" in second.printed
@@ -62,7 +62,7 @@ def test_a_broken_checkpoint_leaves_a_server_that_says_what_is_wrong(tmp_path: P
         assert response.status_code == 503
         assert response.headers["Retry-After"]
         assert server.balance() == balance
-        assert not server.drawing_processes()
+        assert not server.engine_processes()
 
 
 def test_a_client_that_hangs_up_frees_the_engine(server: Server) -> None:
@@ -75,5 +75,5 @@ def test_a_client_that_hangs_up_frees_the_engine(server: Server) -> None:
             headers={"Authorization": f"Bearer {server.key}"},
             timeout=0.5,
         )
-    eventually(lambda: "danqing_jobs_running 0.0" in server.get("/metrics").text, limit_seconds=10)
+    eventually(lambda: "danqing_jobs_running 0.0" in server.get("/metrics").text)
     assert server.balance() == balance

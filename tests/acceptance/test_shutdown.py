@@ -17,7 +17,7 @@ LAUNCHER = Path(__file__).with_name("serve_scripted.py")
 def test_a_running_request_is_answered_before_the_server_ends(tmp_path: Path, signal_number: signal.Signals) -> None:
     with serving(tmp_path / "data", DANQING_DRAIN_SECONDS="120") as server:
         server.wait_until_ready()
-        (child,) = server.drawing_processes()
+        (child,) = server.engine_processes()
         answers: list[requests.Response] = []
         client = threading.Thread(target=lambda: answers.append(server.post(num_images=4, **LONG)))
         client.start()
