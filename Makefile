@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup setup-locked lock serve test lint bench crash idempotency fuzz load train-mini eval-mini clean
+.PHONY: setup setup-locked lock serve test clients lint bench crash idempotency fuzz load train-mini eval-mini clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -43,6 +43,10 @@ lint: setup
 
 test: lint
 	$(BIN)/pytest
+
+# Clients of the trade in their newest releases, against a real server: needs a network and half a gigabyte.
+clients: setup
+	TEST_CLIENTS=1 $(BIN)/pytest tests/acceptance/test_clients.py
 
 bench: setup
 	$(BIN)/python benchmarks/denoise.py --config medium

@@ -1,4 +1,4 @@
-"""Clients of the trade, installed and run against a real server. Skipped where they cannot be installed."""
+"""Clients of the trade, installed and run against a real server: `make clients`, which needs a network."""
 
 import os
 import shutil
@@ -20,7 +20,10 @@ NODE_PACKAGES = ("ai", "@ai-sdk/openai", "@ai-sdk/openai-compatible")
 INSTALL_SECONDS = 400
 CLIENT_SECONDS = 240
 
-pytestmark = pytest.mark.timeout(INSTALL_SECONDS + CLIENT_SECONDS + 60)
+pytestmark = [
+    pytest.mark.timeout(INSTALL_SECONDS + CLIENT_SECONDS + 60),
+    pytest.mark.skipif("TEST_CLIENTS" not in os.environ, reason="installs half a gigabyte: make clients"),
+]
 
 
 @pytest.fixture(scope="module")
