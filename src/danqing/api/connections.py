@@ -1,7 +1,7 @@
 """HTTP connections within limits: how many there are, how long a head may take, and how long a response stays unread.
 
 uvicorn limits the time between two requests alone. Without these limits, connections that send half a head or read
-nothing stay for ever, until the process has no file descriptors left and answers nobody.
+nothing stay for ever, until the process has no file descriptors left and serves nobody.
 """
 
 import asyncio
@@ -124,7 +124,7 @@ class LimitedProtocol(H11Protocol):
         super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer bytes that are no HTTP, also in the middle of a body, with the error body of the API."""
+        """Respond to bytes that are no HTTP, also in the middle of a body, with the error body of the API."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             error = InvalidRequest(f"{msg} The bytes are not HTTP/1.1.")
             content = json.dumps(error_body(error, path="", inference_id=sample_job_id())).encode()

@@ -62,7 +62,7 @@ def _listener(family: socket.AddressFamily, address: tuple[object, ...]) -> sock
         backlog=LISTEN_BACKLOG,
         dualstack_ipv6=both_families,
     )
-    # Connections inherit it. Without it the body of an answer, sent after its head, waits 40 ms for the client to
+    # Connections inherit it. Without it the body of a response, sent after its head, waits 40 ms for the client to
     # confirm the head; asyncio sees to that only for listeners that it made itself.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener

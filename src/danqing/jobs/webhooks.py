@@ -168,7 +168,7 @@ class WebhookSender:
         except ForbiddenTarget as refusal:
             return _Failure(error=str(refusal), final=True)
         except TimeoutError:
-            return _Failure(error=f"no answer within {SEND_TIMEOUT_SECONDS:g} seconds")
+            return _Failure(error=f"no response within {SEND_TIMEOUT_SECONDS:g} seconds")
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             return _Failure(error=f"{type(error).__name__}: {error}")
         if 200 <= status < 300:
