@@ -72,7 +72,6 @@ class Pipeline:
         prompt_settings: PromptSettings,
         on_progress: Callable[[int, int], None] | None,
     ) -> None:
-        check_folder(folder)
         self.config = parse_model_config(read_json(folder / "config.json"))
         self.generation = parse_generation_config(read_json(folder / "generation_config.json"))
         self.tokenizer = Tokenizer.from_file(folder / "tokenizer.json")
@@ -111,6 +110,7 @@ class Pipeline:
 
         Raises CheckpointError naming the file or key, and UnsupportedDevice.
         """
+        check_folder(folder)
         where = torch.device(device)
         chosen = precision or fastest_precision(where, stored_fp8=holds_fp8_experts(folder))
         check_support(chosen, where)

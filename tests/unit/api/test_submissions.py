@@ -30,13 +30,13 @@ async def test_a_job_makes_as_many_previews_as_its_follower_prefers(client, engi
 @pytest.mark.parametrize("prefer", ["", "respond-async"])
 async def test_an_engine_that_will_never_start_refuses_every_request_for_good(client, engine, body, prefer):
     engine.state = EngineState.FAILED
-    balance = (await client.get("/v1/billing/balance")).json()
+    balance = (await client.get("/v1/billing/balance")).json()["balance"]
     response = await client.post(PATH, json=body(), headers={"Prefer": prefer})
     assert (response.status_code, response.headers["x-should-retry"]) == (503, "false")
     assert "retry-after" not in response.headers
     error = response.json()["error"]
     assert (error["code"], error["message"]) == ("engine_failed", "The engine cannot start: on purpose")
-    assert (await client.get("/v1/billing/balance")).json() == balance
+    assert (await client.get("/v1/billing/balance")).json()["balance"] == balance
     assert engine.requests == []
 
 

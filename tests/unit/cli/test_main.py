@@ -85,7 +85,7 @@ BAD_INPUT = [
     ["generate", "a fox", "--model", "~nobody.of.this.name/model"],
     ["generate", "a fox", "-o", ""],
     ["keys", "create", "--name", "x", "--account", "nobody"],
-    ["keys", "create", "--name", ""],
+    ["keys", "create", "--name", "x" * 1000],
     ["keys", "list", "--account", "nobody"],
     ["keys", "revoke", "\x00"],
     ["credits", "grant", "1e9"],
