@@ -1,6 +1,6 @@
 // The form: reads and writes settings, marks bad fields.
 
-import { AUTO, FIELDS, MODEL_ID, SIZES, sampleSeed, withDefaults } from "./fields.js";
+import { AUTO, DEFAULTS, FIELDS, MODEL_ID, SIZES, sampleSeed, withDefaults } from "./fields.js";
 import { readStored } from "./stored.js";
 
 const NAME = "danqing.settings";
