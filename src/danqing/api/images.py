@@ -46,7 +46,7 @@ def _name_job(request: Request, job: Job) -> None:
 
 def _accepted(job: Job, services: Services) -> Response:
     headers = {
-        "Location": f"{services.public_path}{GENERATIONS_PATH}/{job.id}",
+        "Location": f"{(services.public_url or '').rstrip('/')}{GENERATIONS_PATH}/{job.id}",
         "Retry-After": str(POLL_SECONDS),
         "Preference-Applied": "respond-async",
     }

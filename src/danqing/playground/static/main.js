@@ -31,7 +31,7 @@ takeKeyFromAddress();
 connectTheme();
 const api = createApi(readKey);
 // If the server does not say, the documented ones stand.
-setDefaults(await api.defaults().catch(() => ({})));
+setDefaults((await api.defaults().catch(() => null)) ?? {});
 const form = connectForm({ onChange: showPrice });
 const code = connectCode();
 const keyDialog = connectKeyDialog({ onChange: updateBalance });
