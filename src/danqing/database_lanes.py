@@ -23,8 +23,9 @@ from danqing.errors import Overloaded
 
 logger = logging.getLogger(__name__)
 
-# How long a transaction may take before the database counts as away.
+# How long a transaction may take before the database counts as away, and while it does.
 TRANSACTION_SECONDS = 10.0
+OUTAGE_TRANSACTION_SECONDS = 3.0
 # How often a caller looks whether waiting is still worth it.
 LOOK_SECONDS = 1.0
 # An outage is over when transactions have worked for so long: a full disk still takes a small one now and then.
@@ -142,11 +143,13 @@ class Lane:
 
     def _is_hopeless(self, call: _Call[Result]) -> bool:
         now = time.monotonic()
+        limit_seconds = OUTAGE_TRANSACTION_SECONDS if self._failing else TRANSACTION_SECONDS
         if call.started_at is None:
-            return self._failed_at > call.queued_at or (self._failing and now - call.queued_at > TRANSACTION_SECONDS)
-        if now - call.started_at <= TRANSACTION_SECONDS:
+            # It waits behind one that failed after it came, or for threads that an outage holds.
+            return self._failed_at > call.queued_at or (self._failing and now - call.queued_at > limit_seconds)
+        if now - call.started_at <= limit_seconds:
             return False
-        self._fail(f"a transaction took over {TRANSACTION_SECONDS:g} s")
+        self._fail(f"a transaction took over {limit_seconds:g} s")
         return True
 
     def _transact(self, call: _Call[Result]) -> Result:

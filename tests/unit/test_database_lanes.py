@@ -34,11 +34,8 @@ def sqlite_database(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def postgresql_database(empty_postgresql_url, monkeypatch):
-    """A small database in which a transaction may take a third of a second."""
-    monkeypatch.setattr(database_lanes, "TRANSACTION_SECONDS", 0.3)
-    monkeypatch.setattr(database_lanes, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(database_lanes, "SETTLE_SECONDS", 0)
+def postgresql_database(empty_postgresql_url):
+    """A small database on a server."""
     database = Database(empty_postgresql_url)
     with database.write() as conn:
         conn.execute(text("CREATE TABLE notes (id INTEGER)"))
@@ -85,7 +82,10 @@ async def test_a_full_disk_that_takes_a_small_transaction_now_and_then_is_one_ou
     assert ["disk is full" in record.getMessage() for record in caplog.records] == [True]
 
 
-async def test_a_transaction_that_is_held_up_is_refused_and_never_committed(postgresql_database):
+async def test_a_transaction_that_is_held_up_is_refused_and_never_committed(postgresql_database, monkeypatch):
+    monkeypatch.setattr(database_lanes, "TRANSACTION_SECONDS", 0.3)
+    monkeypatch.setattr(database_lanes, "OUTAGE_TRANSACTION_SECONDS", 0.1)
+    monkeypatch.setattr(database_lanes, "LOOK_SECONDS", 0.05)
     with postgresql_database.engine.begin() as other:
         other.execute(text("LOCK TABLE notes IN EXCLUSIVE MODE"))
         outcomes = await asyncio.gather(

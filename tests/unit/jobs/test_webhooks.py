@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from house import finished, until
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from danqing.accounts.accounts import webhook_secret
 from danqing.errors import InvalidRequest, Overloaded
@@ -288,6 +288,19 @@ async def test_silent_receivers_delay_nobody_else_however_many_webhooks_they_hav
     assert await sender.send_due() == deliveries.MAX_SENDS_PER_RECEIVER + 2
     await until(lambda: len(receiver.requests) == 2)
     assert await sender.send_due() == 0
+    await sender.stop()
+
+
+async def test_webhooks_from_before_receivers_were_noted_count_each_by_itself(house, receiver, silent_url):
+    async with house.running() as service:
+        for _ in range(6):
+            await finished(service, house.submission(webhook_url=silent_url))
+        await finished(service, house.submission(webhook_url=receiver.url))
+    with house.database.write() as conn:
+        conn.execute(update(webhook_deliveries).values(receiver=""))
+    sender = _sender(house)
+    assert await sender.send_due() == 7
+    await until(lambda: receiver.requests)
     await sender.stop()
 
 
