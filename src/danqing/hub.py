@@ -32,7 +32,7 @@ MAX_PARALLEL_FILES = 4
 READ_BYTES = 1024 * 1024
 # Of httpx, under whichever name huggingface_hub has it, and of the operating system.
 HUB_ERRORS = cast(tuple[type[Exception], ...], (*HfHubHTTPError.__bases__, RuntimeError))
-# A hub answers 401 to strangers who ask for what does not exist.
+# Without a token, hubs send 401 for what does not exist.
 _NOT_FOUND = "the hub has no such repository, or it is private and HF_TOKEN does not open it"
 REFUSALS = {
     401: _NOT_FOUND,

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from danqing.cli.session import read_settings
-from danqing.cli.terminal import AsJson, ExitCode, fail, notes, output, print_json
+from danqing.cli.terminal import AsJson, ExitCode, fail, notes, output, path_argument, print_json
 
 if TYPE_CHECKING:
     from danqing.hub import Repository
@@ -25,7 +25,12 @@ def download(
         typer.Argument(help="base, instruct, instruct-distil, or a repository's id OWNER/NAME.", show_default=False),
     ],
     to: Annotated[
-        Path | None, typer.Option(help="Folder to download into. [default: models/NAME in the data folder]")
+        Path | None,
+        typer.Option(
+            parser=path_argument,
+            metavar="FOLDER",
+            help="Folder to download into. [default: models/NAME in the data folder]",
+        ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Download without being asked.")] = False,
     as_json: AsJson = False,
@@ -58,7 +63,7 @@ def _download(name: str, to: Path | None, *, ask: bool) -> tuple[Repository, Pat
     from danqing import hub
 
     repository = hub.find_repository(_repository_id(name, hub.PUBLISHED))
-    folder = (to or read_settings().data_dir / "models" / repository.name).expanduser()
+    folder = to or read_settings().data_folder / "models" / repository.name
     num_missing, num_free = hub.missing_bytes(repository, folder), hub.free_bytes(folder)
     _introduce(repository, folder, num_missing=num_missing)
     if num_missing > num_free:
