@@ -145,8 +145,8 @@ def write_answering(
 
 
 # What the tiny Instruct and Distil checkpoints write about every prompt. No token may come twice: a token decides what
-# follows it.
-THOUGHT = "Why"
+# follows it. No log has words like those of the thought, so a test can look for it there.
+THOUGHT = "Why zx?"
 CAPTION = "A big plum on rocks"
 SYSTEM_PROMPT = "Draw what is asked."
 CHOSEN_SIZE_PX = (256, 192)  # width, height: size number 35

@@ -57,7 +57,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 def test_a_repository_id_gets_the_command_that_downloads_it() -> None:
     said = _said(Path("tencent/HunyuanImage-3.0"))
     assert "no such folder" in said
-    assert "hf download tencent/HunyuanImage-3.0" in said
+    assert "danqing model download tencent/HunyuanImage-3.0" in said
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:

@@ -41,6 +41,16 @@ FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg"}
 POLL_SECONDS = 0.1
 
 
+OutputFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        parser=path_argument,
+        metavar="PATH",
+        help="A .png or .jpg file; several images get -1, -2 … [default: danqing-SEED.png]",
+    ),
+]
 Steps = Annotated[
     int | None,
     typer.Option(
@@ -55,6 +65,13 @@ Guidance = Annotated[
         min=GUIDANCE_SCALE.least,
         max=GUIDANCE_SCALE.most,
         help=f"How closely to follow the prompt. [default: {GUIDANCE_SCALE.default}, or what suits the checkpoint]",
+    ),
+]
+
+Model = Annotated[
+    Path | None,
+    typer.Option(
+        parser=path_argument, metavar="PATH", help="Checkpoint folder. [default: DANQING_MODEL, or the bundled mini]"
     ),
 ]
 
@@ -89,16 +106,7 @@ class ImageFile:
 
 def generate(
     prompt: Annotated[str, typer.Argument(help="The prompt.", show_default=False)],
-    output_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            parser=path_argument,
-            metavar="PATH",
-            help="A .png or .jpg file; several images get -1, -2 … [default: danqing-SEED.png]",
-        ),
-    ] = None,
+    output_file: OutputFile = None,
     size: Annotated[str, typer.Option(help="WIDTHxHEIGHT, a preset such as landscape_16_9, or auto.")] = DEFAULT_PRESET,
     seed: Annotated[
         int | None, typer.Option(min=1, max=MAX_SEED, help="Same seed, same picture. [default: random]")
@@ -110,14 +118,7 @@ def generate(
         int, typer.Option(min=NUM_IMAGES.least, max=NUM_IMAGES.most, help="Image i starts from seed + i.")
     ] = NUM_IMAGES.default,
     expand: Annotated[bool, typer.Option("--expand", help="Expand the prompt with more detail first.")] = False,
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            parser=path_argument,
-            metavar="PATH",
-            help="Checkpoint folder. [default: DANQING_MODEL, or the bundled mini]",
-        ),
-    ] = None,
+    model: Model = None,
     show: Annotated[bool, typer.Option(help="Show the picture here too, where the terminal can.")] = True,
     as_json: AsJson = False,
 ) -> None:

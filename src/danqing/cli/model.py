@@ -1,4 +1,4 @@
-"""`danqing model`: a description of a checkpoint folder."""
+"""`danqing model`: checkpoint folders, described and downloaded."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from danqing.cli import download
 from danqing.cli.session import read_settings
 from danqing.cli.terminal import AsJson, ExitCode, fail, output, path_argument, print_json
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from danqing.pictures.checkpoint_profile import CheckpointProfile
 
 app = typer.Typer(no_args_is_help=True, help="Checkpoints: folders in the published HunyuanImage-3.0 layout.")
+app.command()(download.download)
 
 _DTYPE_NAMES = {"BF16": "bfloat16", "F32": "float32", "F16": "float16"}
 

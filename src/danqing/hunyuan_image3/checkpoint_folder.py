@@ -55,5 +55,5 @@ def _repository_hint(folder: Path) -> str:
         return ""
     return (
         f"; if it is the name of a repository on the Hugging Face hub, download it first: "
-        f"hf download {folder} --local-dir FOLDER"
+        f"danqing model download {folder}"
     )

@@ -19,4 +19,4 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("DANQING_PORT", "0")
     monkeypatch.setenv("COLUMNS", "200")
     runner = CliRunner()
-    return lambda *arguments: runner.invoke(app, list(arguments))
+    return lambda *arguments, **options: runner.invoke(app, list(arguments), **options)

@@ -24,6 +24,7 @@ COMMANDS = [
     ["accounts", "create"],
     ["accounts", "list"],
     ["model", "info"],
+    ["model", "download"],
     ["accounts", "webhook-secret"],
     ["doctor"],
 ]
