@@ -1,5 +1,6 @@
 """Fixtures for all tests: databases (SQLite files, one PostgreSQL server for the whole run) and a tiny checkpoint."""
 
+import logging
 import pwd
 import shutil
 import tempfile
@@ -36,6 +37,15 @@ class FakeClock:
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
+
+
+@pytest.fixture(autouse=True)
+def log_level() -> Iterator[None]:
+    """Our logger's level, restored after each test: `danqing generate` silences the logger for its process."""
+    logger = logging.getLogger("danqing")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @pytest.fixture

@@ -60,7 +60,9 @@ def test_a_broken_checkpoint_leaves_a_server_that_says_what_is_wrong(tmp_path: P
         assert server.get("/healthz").status_code == 200
         response = server.post()
         assert response.status_code == 503
-        assert response.headers["Retry-After"]
+        # No retry helps until an operator mends the checkpoint.
+        assert response.headers["x-should-retry"] == "false"
+        assert "Retry-After" not in response.headers
         assert server.balance() == balance
         assert not server.engine_processes()
 

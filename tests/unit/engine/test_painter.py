@@ -183,7 +183,7 @@ def test_a_setting_replaces_the_system_prompt(instruct: Path, caplog: pytest.Log
     none = drawn(system_prompt="None")
     assert none != by_the_checkpoint
     assert drawn(system_prompt="custom", system_prompt_text="Be brief.") not in (none, by_the_checkpoint)
-    with caplog.at_level("INFO", logger="danqing"):
+    with caplog.at_level("INFO"):
         assert drawn(system_prompt="custom") == none
     assert "'custom' and no text is given" in caplog.text
 
