@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TEST_PROCESSES ?= 2
 
 .PHONY: setup setup-locked lock serve test clients lint bench crash idempotency fuzz load train-mini eval-mini clean
 
@@ -41,8 +42,9 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config import-contracts.toml
 
+# One thread each: two processes with two threads each on two cores spin against each other. A file's tests share its servers; the slow files come first.
 test: lint
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 # Clients of the trade in their newest releases, against a real server: needs a network and half a gigabyte.
 clients: setup
