@@ -56,7 +56,7 @@ def large_file(server: Server) -> str:
 
 def num_open_files(server: Server) -> int:
     """Return how many files and sockets the server holds. What a client sees is late: it has bytes left to read."""
-    return len(os.listdir(f"/proc/{server.process.pid}/fd"))
+    return len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
 
 
 def watch(
