@@ -17,6 +17,7 @@ from danqing.accounts.pricing import Price
 from danqing.database import Database
 from danqing.errors import Overloaded
 from danqing.jobs import lifecycle
+from danqing.jobs.body_fingerprint import BodyFingerprint
 from danqing.jobs.job import Job, Origin, Submission
 from danqing.jobs.lifecycle import Lease
 from danqing.jobs.limits import JobLimits
@@ -64,7 +65,7 @@ class House:
             account_id=account_id,
             api_key_id=self.keys[account_id],
             origin=Origin.API,
-            body_fingerprint="f",
+            body_fingerprint=BodyFingerprint(in_effect="f", as_written="f"),
         )
         return replace(submission, **changes)
 

@@ -82,62 +82,18 @@ def create_app(
     `engine`, `image_check` and `tracing` replace those that the settings name.
     """
     metrics = Metrics()
-    database = Database(settings.database_location)
+    tracing = tracing or _tracing(settings)
     store = _image_store(settings, clock=clock)
     engine = engine or local_engine(settings)
-    tracing = tracing or _tracing(settings)
     if tracing is not None:
         engine = _traced_engine(engine, tracing)
     image_check = image_check or _image_check(settings)
-    parts = JobParts(
-        engine=engine,
-        store=store,
-        prompt_check=PolicyPromptCheck(),
-        image_check=image_check,
-        expander=prompt_expander(settings, engine),
-        observer=JobMetrics(metrics),
-    )
-    if tracing is not None:
-        parts = _traced(parts, tracing)
-    price = Price(megapixel_credits=settings.price_megapixel_credits)
+    parts = _job_parts(settings, engine=engine, store=store, image_check=image_check, metrics=metrics, tracing=tracing)
     webhook_targets = WebhookTargets(allowed_networks=settings.webhook_allowed_networks)
-    jobs = JobService(
-        database,
-        parts=parts,
-        limits=_job_limits(settings),
-        price=price,
-        clock=clock,
-        webhook_targets=webhook_targets,
-    )
-    metrics.watch("danqing_jobs_queued", "Jobs waiting.", lambda: jobs.num_queued)
-    metrics.watch("danqing_jobs_running", "Jobs in the engine.", lambda: jobs.num_running)
-    services = Services(
-        database=database,
-        jobs=jobs,
-        store=store,
-        engine=engine,
-        profile=checkpoint_profile(settings),
-        key_limits=KeyLimits(
-            requests_per_minute=settings.requests_per_minute,
-            max_concurrent_requests=settings.max_concurrent_requests,
-            monotonic=time.monotonic,
-        ),
-        read_limits=KeyLimits(
-            requests_per_minute=settings.reads_per_minute,
-            max_concurrent_requests=settings.max_concurrent_requests,
-            monotonic=time.monotonic,
-            name="reads",
-        ),
-        log_limits=MinuteLimits(requests_per_minute=LOG_READS_PER_MINUTE, monotonic=time.monotonic, name="log reads"),
-        metrics=metrics,
-        clock=clock,
-        max_body_bytes=settings.max_body_bytes,
-        # The last connections are for liveness checks.
-        max_requests=max(1, settings.max_connections - SPARE_CONNECTIONS),
-        model_aliases=ModelAliases(names=settings.model_alias_names, response_format=settings.default_response_format),
-        public_url=str(settings.public_url) if settings.public_url else None,
-        low_balance_credits=settings.low_balance_credits,
-        metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
+    database = Database(settings.database_location)
+    jobs = _job_service(settings, database, parts=parts, webhook_targets=webhook_targets, metrics=metrics, clock=clock)
+    services = _services(
+        settings, database=database, jobs=jobs, store=store, engine=engine, metrics=metrics, clock=clock
     )
 
     @asynccontextmanager
@@ -157,6 +113,79 @@ def create_app(
 
         api.add_middleware(TracedRequests, tracing=tracing)
     return api
+
+
+def _job_parts(
+    settings: Settings,
+    *,
+    engine: Engine,
+    store: ImageStore,
+    image_check: ImageCheck,
+    metrics: Metrics,
+    tracing: "Tracing | None",
+) -> JobParts:
+    parts = JobParts(
+        engine=engine,
+        store=store,
+        prompt_check=PolicyPromptCheck(),
+        image_check=image_check,
+        expander=prompt_expander(settings, engine),
+        observer=JobMetrics(metrics),
+    )
+    return parts if tracing is None else _traced(parts, tracing)
+
+
+def _job_service(
+    settings: Settings,
+    database: Database,
+    *,
+    parts: JobParts,
+    webhook_targets: WebhookTargets,
+    metrics: Metrics,
+    clock: Clock,
+) -> JobService:
+    jobs = JobService(
+        database,
+        parts=parts,
+        limits=_job_limits(settings),
+        price=Price(megapixel_credits=settings.price_megapixel_credits),
+        clock=clock,
+        webhook_targets=webhook_targets,
+    )
+    metrics.watch("danqing_jobs_queued", "Jobs waiting.", lambda: jobs.num_queued)
+    metrics.watch("danqing_jobs_running", "Jobs in the engine.", lambda: jobs.num_running)
+    return jobs
+
+
+def _services(
+    settings: Settings,
+    *,
+    database: Database,
+    jobs: JobService,
+    store: ImageStore,
+    engine: Engine,
+    metrics: Metrics,
+    clock: Clock,
+) -> Services:
+    return Services(
+        database=database,
+        jobs=jobs,
+        store=store,
+        engine=engine,
+        profile=checkpoint_profile(settings),
+        key_limits=_key_limits(settings, requests_per_minute=settings.requests_per_minute),
+        read_limits=_key_limits(settings, requests_per_minute=settings.reads_per_minute, name="reads"),
+        log_limits=MinuteLimits(requests_per_minute=LOG_READS_PER_MINUTE, monotonic=time.monotonic, name="log reads"),
+        metrics=metrics,
+        clock=clock,
+        max_body_bytes=settings.max_body_bytes,
+        # The last connections are for liveness checks.
+        max_requests=max(1, settings.max_connections - SPARE_CONNECTIONS),
+        model_aliases=ModelAliases(names=settings.model_alias_names, response_format=settings.default_response_format),
+        public_url=str(settings.public_url) if settings.public_url else None,
+        low_balance_credits=settings.low_balance_credits,
+        metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
+    )
 
 
 @asynccontextmanager
@@ -330,6 +359,15 @@ def _image_check(settings: Settings) -> ImageCheck:
 def _webhook_base_url(settings: Settings) -> str:
     # There is no request here whose address the links could repeat.
     return settings.base_url
+
+
+def _key_limits(settings: Settings, *, requests_per_minute: int, name: str = "requests") -> KeyLimits:
+    return KeyLimits(
+        requests_per_minute=requests_per_minute,
+        max_concurrent_requests=settings.max_concurrent_requests,
+        monotonic=time.monotonic,
+        name=name,
+    )
 
 
 def _job_limits(settings: Settings) -> JobLimits:

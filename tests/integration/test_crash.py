@@ -20,6 +20,7 @@ from danqing.accounts import credits
 from danqing.accounts.bootstrap import bootstrap
 from danqing.accounts.pricing import Price
 from danqing.database import Database
+from danqing.jobs.body_fingerprint import BodyFingerprint
 from danqing.jobs.job import Origin, Submission
 from danqing.jobs.limits import JobLimits
 from danqing.jobs.ports import JobParts
@@ -78,7 +79,7 @@ def _work_until_killed(url, folder, key, started):
                     account_id="default",
                     api_key_id=key,
                     origin=Origin.API,
-                    body_fingerprint="f",
+                    body_fingerprint=BodyFingerprint(in_effect="f", as_written="f"),
                     **collect,
                 )
                 job = await service.submit(submission)

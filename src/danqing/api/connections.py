@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 import resource
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -23,6 +24,9 @@ from danqing.jobs.job import sample_job_id
 HEAD_SECONDS = 10
 # Without one byte taken by the client.
 UNREAD_SECONDS = 60
+# What the kernel holds of a response that the client does not read; by itself it takes megabytes per connection, and a
+# thousand clients that read nothing keep the server busy filling them. Linux doubles the number.
+SEND_BUFFER_BYTES = 128 * 2**10
 LOG_SECONDS = 60
 # File descriptors for everything else: databases, files, the engine's process, connections just being accepted.
 SPARE_FILES = 512
@@ -86,6 +90,7 @@ class LimitedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head."""
         super().connection_made(transport)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._await_head()

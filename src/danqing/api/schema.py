@@ -5,6 +5,7 @@ The schema of the described fields equals the described one. OpenAI's names stan
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from danqing.api.fields import (
     WholeNumber,
 )
 from danqing.api.spellings import RESPONSE_FORMATS
+from danqing.jobs.body_fingerprint import HASH_CHARACTERS, BodyFingerprint
 from danqing.pictures.checkpoint_profile import CheckpointProfile
 from danqing.pictures.request import (
     GUIDANCE_SCALE,
@@ -161,17 +163,31 @@ class GenerationBody(BaseModel):
         }
         return ImageRequest(**values)
 
-    def fingerprint(self, profile: CheckpointProfile) -> str:
-        """Return a hash of what the body means: it is the same for all spellings of a request."""
-        request = self.image_request(profile, num_previews=self.partial_images or 0)
-        meaning = asdict(request) | {
+    def fingerprint(self, profile: CheckpointProfile, *, names_format: bool) -> BodyFingerprint:
+        """Return the hashes of what the body means, the same for all spellings of a request.
+
+        `names_format` is false where the server chose `response_format`.
+        """
+        request = self.image_request(profile, num_previews=0)
+        compression = OUTPUT_COMPRESSION.default if self.output_compression is None else self.output_compression
+        effect = asdict(request) | {
             "seed": self.seed if "seed" in self.model_fields_set else None,
+            "output_compression": compression if self.output_format == "jpeg" else None,
+            "partial_images": self.partial_images or 0,
             "sync_mode": self.sync_mode,
             "response_format": self.response_format,
             "stream": bool(self.stream),
             "webhook_url": self.webhook_url,
         }
-        return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
+        # Another server may fill these in differently: after a restart with other settings, or with another checkpoint.
+        filled_in = profile.defaults.keys() - self.model_fields_set
+        if not names_format:
+            filled_in.add("response_format")
+        return BodyFingerprint(in_effect=_hash(effect), as_written=_hash(effect | dict.fromkeys(filled_in)))
+
+
+def _hash(meaning: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()[:HASH_CHARACTERS]
 
 
 def preview_interval(num_steps: int, *, num_previews: int) -> int:

@@ -29,13 +29,17 @@ class ModelAliases:
         return self.response_format
 
 
-@dataclass(frozen=True)
+@dataclass
 class Spelled:
-    """The fields of a request under their own names, and what to tell the client of the names it used."""
+    """The fields of a request under their own names, and what to tell the client of the names it used.
+
+    `names_format` is whether the request itself says in which format it wants its images.
+    """
 
     values: dict[str, Any]
     warnings: list[str]
     issues: list[Issue]
+    names_format: bool = True
 
 
 def unify(body: dict[str, Any], *, aliases: ModelAliases) -> Spelled:
@@ -45,6 +49,7 @@ def unify(body: dict[str, Any], *, aliases: ModelAliases) -> Spelled:
     values = spelled.values
     if values.get("output_format") in RESPONSE_FORMATS:
         _move(spelled, "output_format", "response_format")
+    spelled.names_format = "response_format" in values
     values.setdefault("response_format", aliases.response_format_of(values.get("model")))
     if values.get("model") in aliases.names:
         spelled.warnings.append(f"model: '{echo(values['model'])}' stands for {MODEL_ID} here")

@@ -55,7 +55,7 @@ async def read_call(request: Request, services: Services, caller: ApiKey) -> Gen
         account_id=caller.account_id,
         api_key_id=caller.prefix,
         origin=_origin(request),
-        body_fingerprint=wanted.fingerprint(services.profile),
+        body_fingerprint=wanted.fingerprint(services.profile, names_format=body.names_format),
         path=GENERATIONS_PATH,
         client_request_id=client_request_id(request),
         idempotency_key=idempotency_key,

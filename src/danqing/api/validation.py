@@ -15,9 +15,10 @@ MAX_NAMED_WARNINGS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class ValidBody:
-    """The fields of a valid body, and warnings for the response."""
+    """The fields of a valid body, whether it names the format of the response itself, and warnings for the response."""
 
     fields: GenerationBody
+    names_format: bool
     warnings: tuple[str, ...]
 
 
@@ -37,7 +38,8 @@ def validate(body: object, *, aliases: ModelAliases) -> ValidBody:
     issues = spelled.issues + _conflicts(fields)
     if issues:
         raise invalid_request(issues)
-    return ValidBody(fields=fields, warnings=(*spelled.warnings, *_ignored_fields(fields)))
+    warnings = (*spelled.warnings, *_ignored_fields(fields))
+    return ValidBody(fields=fields, names_format=spelled.names_format, warnings=warnings)
 
 
 def _unknown_model(name: str, issues: list[Issue]) -> ModelNotFound:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from danqing.jobs.body_fingerprint import BodyFingerprint
 from danqing.pictures.request import ImageRequest
 
 JOB_ID_LENGTH = 21
@@ -47,7 +48,7 @@ class Submission:
     account_id: str
     api_key_id: str
     origin: Origin
-    body_fingerprint: str
+    body_fingerprint: BodyFingerprint
     path: str = "/v1/images/generations"
     client_request_id: str | None = None
     idempotency_key: str | None = None

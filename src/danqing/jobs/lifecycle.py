@@ -16,6 +16,7 @@ from danqing.accounts.api_keys import is_live, lock_live_key
 from danqing.accounts.pricing import Price
 from danqing.errors import Cancelled, IdempotencyConflict, IdempotencyMismatch, NotFound, ServiceError
 from danqing.jobs import deliveries, queries
+from danqing.jobs.body_fingerprint import BodyFingerprint
 from danqing.jobs.job import Job, JobImage, JobResult, JobStatus, Submission
 
 DEAD_KEY = "The API key of this job was revoked or disabled before it was drawn."
@@ -73,7 +74,7 @@ def find_replay(conn: Connection, submission: Submission, *, now: datetime) -> J
     job = get(conn, row.job_id)
     if job.status in (JobStatus.ERROR, JobStatus.CANCELLED):
         return None
-    if row.body_fingerprint != submission.body_fingerprint:
+    if not submission.body_fingerprint.matches(BodyFingerprint.from_stored(row.body_fingerprint)):
         raise IdempotencyMismatch
     if not job.status.finished and not submission.respond_async:
         raise IdempotencyConflict(retry_after_seconds=1)
@@ -228,7 +229,7 @@ def _remember(conn: Connection, submission: Submission, *, idempotency_key: str,
     remembered = {
         **key,
         "job_id": submission.job_id,
-        "body_fingerprint": submission.body_fingerprint,
+        "body_fingerprint": submission.body_fingerprint.stored(),
         "created_at": now,
     }
     queries.insert_idempotency_key(conn, remembered)

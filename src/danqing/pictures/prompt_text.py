@@ -5,8 +5,13 @@ import unicodedata
 LINE_CHARACTERS = "\t\n\r"
 NOT_UNICODE = "Must be valid Unicode; a lone surrogate is not"
 NO_NUL = "Must not contain U+0000"
-# Letters and symbols that show nothing: fillers of Hangul, and the empty Braille pattern.
-INVISIBLE = "\u115f\u1160\u2800\u3164\uffa0"
+# Letters, symbols and marks that show nothing: fillers of Hangul, the empty Braille pattern and note head, the joiner
+# of graphemes, inherent vowels of Khmer, and variation selectors.
+INVISIBLE = {
+    *"\u115f\u1160\u2800\u3164\uffa0\U0001d159\u034f\u17b4\u17b5\u180b\u180c\u180d\u180f",
+    *map(chr, range(0xFE00, 0xFE10)),
+    *map(chr, range(0xE0100, 0xE01F0)),
+}
 
 
 class NotText(ValueError):

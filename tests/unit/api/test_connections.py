@@ -188,3 +188,19 @@ def test_connections_that_cannot_be_accepted_are_logged_once_a_minute():
     assert passes("Task was destroyed but it is pending!")
     seconds[0] = 61.0
     assert passes("socket.accept() out of system resource")
+
+
+async def test_the_kernel_holds_little_of_a_response_that_nobody_reads(connect, monkeypatch):
+    num_bytes = []
+    add = connections.Connections.add
+
+    def measure(all_of_them, connection):
+        accepted = connection.transport.get_extra_info("socket")
+        num_bytes.append(accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF))
+        add(all_of_them, connection)
+
+    monkeypatch.setattr(connections.Connections, "add", measure)
+    reader, writer = await connect()
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert (await whole_response(reader)).startswith(b"HTTP/1.1 200")
+    assert num_bytes == [pytest.approx(2 * connections.SEND_BUFFER_BYTES, rel=0.5)]

@@ -9,11 +9,14 @@ from danqing.api.schema import GenerationBody
 from danqing.api.spellings import ModelAliases, unify
 from danqing.api.validation import validate
 from danqing.errors import InvalidRequest
+from danqing.jobs.body_fingerprint import BodyFingerprint
+from danqing.jobs.tables import idempotency_keys
 from danqing.pictures.checkpoint_profile import CheckpointProfile
 from danqing.pictures.request import MODEL_ID
 
 SHORT = {"model": MODEL, "prompt": "a red car"}
 NO_ALIASES = ModelAliases()
+DOCUMENTED = CheckpointProfile()
 OPTIONAL_FIELDS = [name for name, field in GenerationBody.model_fields.items() if not field.is_required()]
 
 
@@ -92,18 +95,68 @@ def test_a_setting_decides_the_format_where_the_request_does_not():
     assert unify({**SHORT, "output_format": "url"}, aliases=aliases).values["response_format"] == "url"
 
 
+def fingerprint_of(aliases=NO_ALIASES, profile=DOCUMENTED, **changes):
+    body = validate({**SHORT, **changes}, aliases=aliases)
+    return body.fields.fingerprint(profile, names_format=body.names_format)
+
+
+ONE_REQUEST = (
+    {"num_images": 2, "image_size": "square_hd"},
+    {"n": 2, "size": "1024x1024", "seed": None},
+    {"n": 2.0, "extra_body": {"image_size": {"width": 1024, "height": 1024}}, "user": "somebody"},
+    {"n": 2, "response_format": None, "stream": None, "partial_images": None, "webhook_url": None},
+    {"n": 2, "response_format": "url", "stream": False, "partial_images": 0, "output_compression": 95},
+    {"n": 2, "output_format": "png", "num_inference_steps": 28, "guidance_scale": 7.5, "negative_prompt": ""},
+    {
+        "n": 2,
+        "sync_mode": False,
+        "enable_safety_checker": True,
+        "enable_prompt_expansion": None,
+        "output_format": "url",
+    },
+)
+OTHER_REQUESTS = (
+    {"seed": 7},
+    {"prompt": "x"},
+    {"sync_mode": True},
+    {"stream": True},
+    {"response_format": "b64_json"},
+    {"num_inference_steps": 27},
+    {"output_format": "jpeg"},
+    {"output_format": "jpeg", "output_compression": 94},
+    {"stream": True, "partial_images": 1},
+)
+
+
 def test_spellings_of_one_request_have_one_fingerprint():
-    seen = {
-        fields_of(**changes).fingerprint(CheckpointProfile())
-        for changes in (
-            {"num_images": 2, "image_size": "square_hd"},
-            {"n": 2, "size": "1024x1024", "seed": None},
-            {"n": 2.0, "extra_body": {"image_size": {"width": 1024, "height": 1024}}, "user": "somebody"},
-        )
-    }
-    assert len(seen) == 1
-    others = [{"seed": 7}, {"prompt": "x"}, {"sync_mode": True}, {"stream": True}, {"response_format": "b64_json"}]
-    assert len({fields_of(**changes).fingerprint(CheckpointProfile()) for changes in others} - seen) == len(others)
+    first, *others = (fingerprint_of(**changes) for changes in ONE_REQUEST)
+    assert {other.in_effect for other in others} == {first.in_effect}
+
+
+def test_a_default_spelled_out_is_the_default_of_jpeg_too():
+    assert fingerprint_of(output_format="jpeg").matches(fingerprint_of(output_format="jpeg", output_compression=95))
+
+
+def test_requests_for_different_things_match_in_neither_hash():
+    fingerprints = [fingerprint_of(**changes) for changes in ({}, *OTHER_REQUESTS)]
+    for i, one in enumerate(fingerprints):
+        assert not any(one.matches(other) for other in fingerprints[:i])
+
+
+def test_a_body_matches_itself_under_other_defaults_of_the_server():
+    profile = CheckpointProfile(num_inference_steps=8, guidance_scale=2.5)
+    aliases = ModelAliases(response_format="b64_json")
+    before = fingerprint_of()
+    assert before.matches(fingerprint_of(profile=profile, aliases=aliases))
+    assert fingerprint_of(num_inference_steps=28, profile=profile).matches(fingerprint_of(num_inference_steps=28))
+    assert not before.matches(fingerprint_of(num_inference_steps=8, profile=profile))
+    assert not before.matches(fingerprint_of(num_inference_steps=30, profile=profile, aliases=aliases))
+
+
+def test_a_stored_fingerprint_is_read_back_and_fits_the_column():
+    stored = fingerprint_of().stored()
+    assert BodyFingerprint.from_stored(stored) == fingerprint_of()
+    assert len(stored) <= idempotency_keys.c.body_fingerprint.type.length
 
 
 @pytest.mark.parametrize("settings", [{"model_aliases": "gpt-image-1, dall-e-3"}], indirect=True)

@@ -21,6 +21,7 @@ from danqing.errors import (
     ServiceError,
 )
 from danqing.jobs import lifecycle
+from danqing.jobs.body_fingerprint import BodyFingerprint
 from danqing.jobs.job import JobResult, JobStatus
 from danqing.jobs.lifecycle import LostJob
 
@@ -193,15 +194,15 @@ def test_a_key_in_flight_is_found_by_a_caller_who_does_not_wait(desk):
 def test_a_key_with_another_body_is_a_mismatch_in_flight_and_after(desk):
     job = desk.submit(idempotency_key="k")
     with pytest.raises(IdempotencyMismatch):
-        desk.submit(idempotency_key="k", body_fingerprint="g")
+        desk.submit(idempotency_key="k", body_fingerprint=BodyFingerprint(in_effect="g", as_written="g"))
     desk.succeed(desk.start(job))
     with pytest.raises(IdempotencyMismatch):
-        desk.submit(idempotency_key="k", body_fingerprint="g")
+        desk.submit(idempotency_key="k", body_fingerprint=BodyFingerprint(in_effect="g", as_written="g"))
 
 
 def test_a_failed_job_frees_its_key(desk):
     failed = desk.fail(desk.submit(idempotency_key="k"))
-    retried = desk.submit(idempotency_key="k", body_fingerprint="g")
+    retried = desk.submit(idempotency_key="k", body_fingerprint=BodyFingerprint(in_effect="g", as_written="g"))
     assert retried.id != failed.id
     assert not retried.replayed
     desk.cancel(retried)

@@ -16,6 +16,7 @@ from danqing.errors import (
     Overloaded,
     RateLimitExceeded,
 )
+from danqing.jobs.body_fingerprint import BodyFingerprint
 from danqing.jobs.job import Finished, ImageDone, JobStatus, StepDone
 
 
@@ -141,8 +142,9 @@ async def test_the_same_idempotency_key_is_drawn_and_charged_once(house):
         first = await finished(service, house.submission(idempotency_key="k"))
         second = await service.submit(house.submission(idempotency_key="k"))
         assert (second.id, second.replayed, second.images) == (first.id, True, first.images)
+        other = BodyFingerprint(in_effect="g", as_written="g")
         with pytest.raises(IdempotencyMismatch):
-            await service.submit(house.submission(idempotency_key="k", body_fingerprint="g"))
+            await service.submit(house.submission(idempotency_key="k", body_fingerprint=other))
     assert len(house.engine.requests) == 1
 
 

@@ -24,7 +24,20 @@ def test_what_no_text_holds_is_refused(value):
         clean_text(value)
 
 
-@pytest.mark.parametrize("value", ["", " ", "\t\n\r", "\x0b\x1b", "\u3000\u00a0", "\u200b\ufeff\u2060", "\u3164\u2800"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        " ",
+        "\t\n\r",
+        "\x0b\x1b",
+        "\u3000\u00a0",
+        "\u200b\ufeff\u2060",
+        "\u3164\u2800",
+        "\ufe0f\U000e0100",
+        "\u034f\U0001d159",
+    ],
+)
 def test_a_text_in_which_nothing_can_be_seen_is_blank(value):
     assert is_blank(value)
 
