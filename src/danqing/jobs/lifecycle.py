@@ -114,6 +114,32 @@ def submit(
     return job
 
 
+def refuse(
+    conn: Connection,
+    submission: Submission,
+    error: ServiceError,
+    *,
+    price: Price,
+    safety: Mapping[str, object],
+    now: datetime,
+) -> Job:
+    """Write a job that was over before it began, so that its owner finds the refusal in the logs.
+
+    It holds nothing, costs nothing, and sends no webhook: its caller has the error already.
+    """
+    job = replace(
+        _new_job(submission, price=price, safety=safety, now=now),
+        status=JobStatus.ERROR,
+        finished_at=now,
+        price_credits=0,
+        error_code=error.code,
+        error_message=error.message,
+        webhook_url=None,
+    )
+    queries.insert_job(conn, job, lease_owner=None, lease_expires_at=None)
+    return job
+
+
 def start(conn: Connection, job: Job, *, lease: Lease, now: datetime) -> Job:
     """Begin an attempt, or cancel a job whose API key was revoked or disabled meanwhile. Raises LostJob."""
     if not is_live(conn, job.api_key_id):
@@ -278,6 +304,7 @@ def _result_values(result: JobResult) -> dict[str, Any]:
         "safety": dict(result.safety),
         "warnings": list(result.warnings),
         "expanded_prompt": result.expanded_prompt,
+        "timings": dict(result.timings),
     }
 
 
