@@ -37,7 +37,7 @@ from danqing.jobs.webhook_targets import WebhookTargets
 from danqing.jobs.webhooks import WebhookSender
 from danqing.pictures.checkpoint_profile import CheckpointProfile
 from danqing.pictures.request import GUIDANCE_SCALE, NUM_INFERENCE_STEPS
-from danqing.playground.page import playground_router
+from danqing.playground.page import console_router, playground_router
 from danqing.playground.reference import reference_router
 from danqing.prompts.expander import NoExpander, PromptExpander
 from danqing.prompts.native import NativeExpander
@@ -151,6 +151,7 @@ def create_app(
 
     api = build_api(services, lifespan=lifespan, version=package_version())
     api.include_router(playground_router(megapixel_credits=settings.price_megapixel_credits))
+    api.include_router(console_router())
     api.include_router(reference_router())
     if tracing is not None:
         from danqing.tracing import TracedRequests

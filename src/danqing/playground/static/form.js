@@ -12,6 +12,12 @@ const CUSTOM = "custom";
 
 const element = (id) => document.getElementById(id);
 
+// What the form shows when the playground is opened next. Defaults are not kept: they follow the checkpoint.
+export function keepSettings(settings, { locked }) {
+  const kept = Object.fromEntries(Object.entries(settings).filter(([name, value]) => value !== DEFAULTS[name]));
+  localStorage.setItem(NAME, JSON.stringify({ settings: kept, locked }));
+}
+
 export function connectForm({ onChange }) {
   buildSizes();
   buildSegments("num_images", [1, 2, 3, 4].map((count) => [count, count]));
@@ -63,9 +69,7 @@ export function connectForm({ onChange }) {
     element("custom-size").hidden = checked("image_size") !== CUSTOM;
     element("output_compression").disabled = settings.output_format === "png";
     element("size-words").textContent = sizeWords(settings);
-    // Defaults are not kept: they follow the checkpoint.
-    const kept = Object.fromEntries(Object.entries(settings).filter(([name, value]) => value !== DEFAULTS[name]));
-    localStorage.setItem(NAME, JSON.stringify({ settings: kept, locked: locked() }));
+    keepSettings(settings, { locked: locked() });
     onChange(settings);
   }
   function mark(issues) {

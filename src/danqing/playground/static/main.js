@@ -6,7 +6,7 @@ import { problemsOf, requestBody, setDefaults, sizeOf } from "./fields.js";
 import { connectForm } from "./form.js";
 import { openHistory } from "./history.js";
 import { fileName, follow, forget, remember, remembered } from "./job.js";
-import { connectKeyDialog, readKey, takeKeyFromAddress } from "./key.js";
+import { apiKey } from "./key.js";
 import { MINI_NOTE, showIdeas } from "./mini.js";
 import { hideNotice, showNotice } from "./notice.js";
 import { showResult } from "./result.js";
@@ -27,14 +27,14 @@ let shown = null;
 let pastResults = null;
 let watchingEngine = false;
 
-takeKeyFromAddress();
+apiKey.takeFromAddress();
 connectTheme();
-const api = createApi(readKey);
+const api = createApi(apiKey.read);
 // If the server does not say, the documented ones stand.
 setDefaults((await api.defaults().catch(() => null)) ?? {});
 const form = connectForm({ onChange: showPrice });
 const code = connectCode();
-const keyDialog = connectKeyDialog({ onChange: updateBalance });
+const keyDialog = apiKey.connectDialog({ onChange: updateBalance });
 
 function showPrice(settings = form.read()) {
   if (megapixelCredits === null) return;
@@ -45,7 +45,7 @@ function showPrice(settings = form.read()) {
 }
 
 async function updateBalance() {
-  balanceCredits = readKey() ? await api.balance().catch(() => null) : null;
+  balanceCredits = apiKey.read() ? await api.balance().catch(() => null) : null;
   const left = balanceCredits === null ? [] : [Object.assign(document.createElement("b"), { textContent: inDollars(balanceCredits) }), Object.assign(document.createElement("span"), { className: "long", textContent: ` · ${inCredits(balanceCredits)}` }), " left"];
   element("credits").replaceChildren(...left);
 }
@@ -153,7 +153,7 @@ async function fail(failure, settings) {
   if (failure.code === "insufficient_credits") await updateBalance();
   if (ENGINE_MAY_BE_AWAY.includes(failure.code)) watchEngine();
   const price = megapixelCredits === null ? null : priceCredits(sizeOf(settings), settings.num_images, megapixelCredits);
-  const words = explain(failure, { hasKey: Boolean(readKey()), priceCredits: price, balanceCredits });
+  const words = explain(failure, { hasKey: Boolean(apiKey.read()), priceCredits: price, balanceCredits });
   const actions = { key: [["Change the key", keyDialog.open]], again: [["Try again", draw]] }[words.does] ?? [];
   showNotice({ ...words, actions });
 }
@@ -252,7 +252,7 @@ async function start() {
   megapixelCredits = (await api.price()).megapixel_credits;
   showPrice();
   const running = remembered();
-  if (running !== null && readKey()) {
+  if (running !== null && apiKey.read()) {
     setRunning("");
     await show(async () => running);
   }
