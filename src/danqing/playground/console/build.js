@@ -1,6 +1,6 @@
 // Elements and words that all views of the console are built from.
 
-import { CREDITS_PER_USD } from "../playground/wording.js";
+import { CREDITS_PER_USD, inSeconds } from "../playground/wording.js";
 
 // An element with properties, `data-…` and `aria-…` attributes, listeners (`onclick`) and children.
 export function build(tag, properties = {}, ...children) {
@@ -15,13 +15,14 @@ export function build(tag, properties = {}, ...children) {
   return element;
 }
 
-// `columns`: { name, label, numeric }. `rows`: one object a row, of cell contents by column name.
-export function table({ caption, columns, rows, empty }) {
+// `columns`: { name, label, numeric }. `rows`: one object a row, of cell contents by column name. On a phone each row of
+// a `list` is a card of its own.
+export function table({ caption, columns, rows, empty, list = false }) {
   const head = columns.map(({ label, numeric }) => build("th", { scope: "col", className: numeric ? "number" : "" }, label));
   const cell = (row, { name, label, numeric }) => build("td", { className: numeric ? "number" : "", "data-label": label }, row[name] ?? "–");
   const body = rows.map((row) => build("tr", {}, columns.map((column) => cell(row, column))));
   const whole = build("table", {}, build("caption", { className: "unseen" }, caption), build("thead", {}, build("tr", {}, head)), build("tbody", {}, body));
-  return rows.length ? build("div", { className: "table" }, whole) : build("p", { className: "empty" }, empty);
+  return rows.length ? build("div", { className: list ? "table list" : "table" }, whole) : build("p", { className: "empty" }, empty);
 }
 
 export function button(label, onclick, properties = {}) {
@@ -41,5 +42,7 @@ export const dayName = (day) => DATE.format(new Date(`${day}T12:00:00`));
 
 export const inUsd = (usd) => `$${usd.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: usd !== 0 && Math.abs(usd) < 1 ? 3 : 2 })}`;
 export const creditsInUsd = (credits) => inUsd(credits / CREDITS_PER_USD);
+
+export const inTime = (milliseconds) => (milliseconds < 1000 ? `${milliseconds} ms` : inSeconds(milliseconds));
 
 export const plural = (count, noun) => `${count.toLocaleString("en-US")} ${noun}${count === 1 ? "" : "s"}`;

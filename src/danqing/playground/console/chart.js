@@ -3,8 +3,9 @@
 import { build, dayName, plural, table } from "./build.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const WIDTH = 720;
-const HEIGHT = 220;
+// Wide or narrow, so that letters have about the size of the text around them.
+const WIDTH = matchMedia("(max-width: 699px)").matches ? 400 : 1080;
+const HEIGHT = 260;
 const LEFT = 36;
 const BOTTOM = 24;
 const TOP = 10;
@@ -22,7 +23,7 @@ export function barChart({ days, counts, noun, title }) {
   const svg = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "group", "aria-label": `${title}. Arrow keys move from day to day.` });
   svg.append(...grid(top), ...labels(days), ...bars.map((bar, index) => dayBar({ ...bar, index, count: days.length, top, series, noun, said })));
   connectKeys(svg);
-  const legend = build("ul", { className: "legend" }, series.map((name, index) => build("li", { className: `series-${index}` }, name)));
+  const legend = build("ul", { className: "legend" }, series.map((name, index) => build("li", { className: "" }, build("span", { className: `series-${index}`, "aria-hidden": "true" }), name)));
   const columns = [{ name: "day", label: "Day" }, ...series.map((name) => ({ name, label: name, numeric: true })), { name: "all", label: "All", numeric: true }];
   const rows = bars.map(({ day, parts }, index) => ({ day, all: String(totals[index]), ...Object.fromEntries(series.map((name, part) => [name, String(parts[part])])) }));
   const behind = build("details", { className: "behind" }, build("summary", {}, "As a table"), table({ caption: title, columns, rows: rows.toReversed(), empty: "" }));

@@ -13,9 +13,10 @@ export function connectDialog({ onFailure }) {
   element("dialog-form").addEventListener("submit", async (event) => {
     event.preventDefault();
     problem.textContent = "";
+    const does = act;
     element("dialog-submit").disabled = true;
     try {
-      if ((await act()) !== false) dialog.close();
+      if ((await does()) !== false) dialog.close();
     } catch (failure) {
       if (!(failure instanceof Failure)) throw failure;
       if (failure.code === "invalid_payload") problem.textContent = `${failure.message}.`;

@@ -22,7 +22,7 @@ export async function showKeys(page) {
   const rows = keys.map((key) => rowOf(key, page));
   page.place.append(
     build("div", { className: "tools" }, build("button", { type: "button", className: "primary", onclick: () => create(page) }, "Create a key"), build("p", { className: "hint" }, "Management keys are made on the server: danqing keys create --management")),
-    table({ caption: "Keys", columns: COLUMNS, rows, empty: "There are no keys." }),
+    table({ caption: "Keys", columns: COLUMNS, rows, empty: "There are no keys.", list: true }),
   );
 }
 
@@ -88,23 +88,23 @@ function create(page) {
     label: "Create",
     async does() {
       showSecret(await page.admin.createKey(fields.read()), page);
+      await page.reload();
       return false;
     },
   });
 }
 
-function showSecret(key, page) {
+function showSecret(key, { dialog }) {
   const said = build("p", { className: "hint", role: "status" });
   const secret = build("input", { id: "secret", type: "text", readOnly: true, value: key.key, onfocus: (event) => event.target.select() });
   const copyIt = async () => {
     said.textContent = (await copy(key.key, secret.closest("dialog"))) ? "Copied." : "Your browser does not let the page copy; select the text.";
   };
-  page.dialog.open({
+  dialog.open({
     title: `The key ${titleOf(key)}`,
     content: [build("p", {}, "Copy it now: it is shown only once, and the server keeps only a fingerprint of it."), build("div", { className: "field" }, build("label", { for: "secret" }, "Key"), build("div", { className: "inline" }, secret, button("Copy", copyIt))), said],
     label: "I have it",
     cancel: "",
-    does: page.reload,
   });
 }
 

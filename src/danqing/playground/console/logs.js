@@ -30,7 +30,7 @@ export async function showLogs(page) {
     cost: inUsd(row.cost.usd),
     id: build("a", { href: `#logs/${row.inference_id}`, "aria-label": `Open request ${row.inference_id}` }, build("code", {}, row.inference_id)),
   }));
-  place.append(form({ keys, models, page }), table({ caption: "Requests", columns: COLUMNS, rows, empty: "No request fits these filters." }), pager(logs.pagination, page));
+  place.append(form({ keys, models, page }), table({ caption: "Requests", columns: COLUMNS, rows, empty: "No request fits these filters.", list: true }), pager(logs.pagination, page));
   page.announce(plural(logs.pagination.total, "request"));
 }
 

@@ -25,7 +25,7 @@ export async function showMoney(page) {
   const more = button("Older", older);
 
   function showRows({ pagination }) {
-    list.replaceChildren(table({ caption: "Transactions", columns: COLUMNS, rows: shown.map(rowOf), empty: "Nothing came or went in this time." }));
+    list.replaceChildren(table({ caption: "Transactions", columns: COLUMNS, rows: shown.map(rowOf), empty: "Nothing came or went in this time.", list: true }));
     more.hidden = !pagination.has_more;
     more.dataset.cursor = pagination.next_cursor ?? "";
   }

@@ -2,8 +2,7 @@
 
 import { SIZES } from "../playground/fields.js";
 import { keepSettings } from "../playground/form.js";
-import { inSeconds } from "../playground/wording.js";
-import { build, button, inUsd, pairs, plural, table, timeElement } from "./build.js";
+import { build, button, inTime, inUsd, pairs, plural, table, timeElement } from "./build.js";
 import { outcome } from "./logs.js";
 
 const PARTS = { queue: "Queue", expansion: "Expansion", drawing: "Drawing", check: "Image check", storing: "Encoding and storing" };
@@ -56,8 +55,8 @@ function pictures(images, prompt) {
 function timings(measured) {
   const parts = Object.entries(PARTS).filter(([name]) => measured[name] !== null);
   const longest = Math.max(...parts.map(([name]) => measured[name]), 1);
-  const rows = parts.map(([name, label]) => ({ part: label, time: inSeconds(measured[name]), bar: build("progress", { max: longest, value: measured[name], "aria-label": `${label}: ${inSeconds(measured[name])}` }) }));
-  rows.push({ part: build("b", {}, "From request to response"), time: build("b", {}, inSeconds(measured.total)), bar: "" });
+  const rows = parts.map(([name, label]) => ({ part: label, time: inTime(measured[name]), bar: build("progress", { max: longest, value: measured[name], "aria-label": `${label}: ${inTime(measured[name])}` }) }));
+  rows.push({ part: build("b", {}, "From request to end"), time: build("b", {}, inTime(measured.total)), bar: "" });
   const columns = [{ name: "part", label: "Part" }, { name: "bar", label: "" }, { name: "time", label: "Time", numeric: true }];
   return panel("Timings", table({ caption: "Timings", columns, rows, empty: "" }), build("p", { className: "hint" }, "Check and storing are sums over the pictures, and happen while others are drawn."));
 }
