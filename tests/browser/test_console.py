@@ -64,7 +64,7 @@ async def test_a_key_is_made_limited_used_up_found_in_the_logs_and_its_charges_e
     await page.get_by_role("button", name="Create a key").click()
     await page.get_by_label("Name").fill("phone app")
     await page.get_by_role("button", name="Create", exact=True).click()
-    secret = await page.get_by_label("Key", exact=True).input_value()
+    secret = await page.get_by_role("textbox", name="Key", exact=True).input_value()
     await page.get_by_role("button", name="I have it").click()
     await page.get_by_role("button", name="Change phone app").click()
     await page.get_by_label("At most, in US dollars").fill("0.2")

@@ -17,6 +17,7 @@ from danqing.accounts.pricing import Price
 from danqing.errors import Cancelled, IdempotencyConflict, IdempotencyMismatch, NotFound, ServiceError
 from danqing.jobs import deliveries, queries
 from danqing.jobs.job import Job, JobImage, JobResult, JobStatus, Submission
+from danqing.pictures.request import ImageRequest
 
 DEAD_KEY = "The API key of this job was revoked or disabled before it was drawn."
 IDEMPOTENCY_LIFETIME = timedelta(hours=24)
@@ -225,9 +226,13 @@ def get(conn: Connection, job_id: str) -> Job:
     return job
 
 
+def price_credits(request: ImageRequest, price: Price) -> int:
+    """Return what a request holds: the price of all its images."""
+    return price.image_credits(width_px=request.width_px, height_px=request.height_px) * request.num_images
+
+
 def _new_job(submission: Submission, *, price: Price, safety: Mapping[str, object], now: datetime) -> Job:
     request = submission.request
-    image_credits = price.image_credits(width_px=request.width_px, height_px=request.height_px)
     return Job(
         id=submission.job_id,
         account_id=submission.account_id,
@@ -236,7 +241,7 @@ def _new_job(submission: Submission, *, price: Price, safety: Mapping[str, objec
         request=request,
         status=JobStatus.QUEUED,
         created_at=now,
-        price_credits=image_credits * request.num_images,
+        price_credits=price_credits(request, price),
         warnings=submission.warnings,
         safety=safety,
         client_request_id=submission.client_request_id,

@@ -34,6 +34,7 @@ from danqing.jobs.outcomes import Outcomes
 from danqing.jobs.ports import JobParts
 from danqing.jobs.webhook_targets import WebhookTargets
 from danqing.jobs.workers import Workers
+from danqing.pictures.request import ImageRequest
 
 # How often to look at a job that another process works on.
 REMOTE_POLL_SECONDS = 0.5
@@ -89,6 +90,10 @@ class JobService:
     def accepting(self) -> bool:
         """Whether `submit` takes jobs: started and not draining."""
         return self._accepting
+
+    def price_credits(self, request: ImageRequest) -> int:
+        """Return what a request would hold."""
+        return lifecycle.price_credits(request, self._price)
 
     @property
     def num_queued(self) -> int:

@@ -73,7 +73,8 @@ export function createApi(readKey) {
 
   return {
     // Not from the browser's cache: the server may have started with another checkpoint.
-    defaults: async () => (await (await call("v1/models", { withKey: false, cache: "no-cache" })).json()).data[0].info.defaults,
+    modelInfo: async () => (await (await call("v1/models", { withKey: false, cache: "no-cache" })).json()).data[0].info,
+    estimate: async (body) => (await call("v1/images/estimate", { method: "POST", body })).json(),
     engine: async () => (await (await call("readyz", { withKey: false })).json()).engine,
     price: async () => (await call("playground/price.json", { withKey: false })).json(),
     balance: async () => (await (await call("v1/billing/balance")).json()).balance,

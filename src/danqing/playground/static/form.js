@@ -18,7 +18,7 @@ export function keepSettings(settings, { locked }) {
   localStorage.setItem(NAME, JSON.stringify({ settings: kept, locked }));
 }
 
-export function connectForm({ onChange }) {
+export function connectForm({ onChange, withoutEffect }) {
   buildSizes();
   buildSegments("num_images", [1, 2, 3, 4].map((count) => [count, count]));
   buildSegments("output_format", [["png", "PNG"], ["jpeg", "JPEG"]]);
@@ -43,7 +43,7 @@ export function connectForm({ onChange }) {
     const settings = { seed: Number(element("seed").value || NaN) };
     for (const name of TEXTS) settings[name] = element(name).value.trim();
     for (const name of Object.keys(SLIDERS)) settings[name] = element(name).valueAsNumber;
-    for (const name of SWITCHES) settings[name] = element(name).checked;
+    for (const name of SWITCHES) settings[name] = element(name).checked && !element(name).disabled;
     settings.num_images = Number(checked("num_images"));
     settings.output_format = checked("output_format");
     const size = checked("image_size");
@@ -68,6 +68,7 @@ export function connectForm({ onChange }) {
     element("prompt-count").textContent = settings.prompt.length > FIELDS.prompt.maxLength / 2 ? `${settings.prompt.length} of ${FIELDS.prompt.maxLength}` : `at most ${FIELDS.prompt.maxLength} characters`;
     element("custom-size").hidden = checked("image_size") !== CUSTOM;
     element("output_compression").disabled = settings.output_format === "png";
+    showWithoutEffect(settings);
     element("size-words").textContent = sizeWords(settings);
     keepSettings(settings, { locked: locked() });
     onChange(settings);
@@ -86,6 +87,16 @@ export function connectForm({ onChange }) {
     if (first?.closest("details")) first.closest("details").open = true;
     first?.focus();
     first?.closest("[data-field]").scrollIntoView({ block: "center" });
+  }
+
+  // Fields that can have no effect are switched off and say why; `reasons` holds them by name.
+  function showWithoutEffect(settings) {
+    const reasons = { ...withoutEffect };
+    if (settings.guidance_scale === 1) reasons.negative_prompt ??= "it has no effect with guidance 1";
+    for (const name of ["negative_prompt", "enable_prompt_expansion"]) {
+      element(name).disabled = name in reasons;
+      element(`${name}-reason`).textContent = name in reasons ? `Off: ${reasons[name]}.` : "";
+    }
   }
 
   const kept = readStored(NAME);
