@@ -28,14 +28,14 @@ router = APIRouter(tags=["usage"])
 class RequestTimings(BaseModel):
     """Milliseconds; null for a part that did not happen, or was not measured because the request failed.
 
-    Check and storing are sums over the images, and overlap with the drawing of others.
+    `check` and `store` are sums over the images, while others are drawn.
     """
 
     queue: int | None
-    expansion: int | None
-    drawing: int | None
+    expand: int | None
+    draw: int | None
     check: int | None
-    storing: int | None
+    store: int | None
     total: int
 
 

@@ -80,7 +80,7 @@ class JobRunner:
     async def _expand(self) -> None:
         if not self._request.enable_prompt_expansion:
             return
-        with self._stopwatch.timing(JobPart.EXPANSION):
+        with self._stopwatch.timing(JobPart.EXPAND):
             expanded = await self._parts.expander.expand(self._request)
         # An earlier attempt may have had the same warning.
         if expanded.warning is not None and expanded.warning not in self._warnings:
@@ -105,7 +105,7 @@ class JobRunner:
         # The engine draws on while finished images are checked, encoded and stored.
         async with asyncio.TaskGroup() as finishing:
             try:
-                with self._stopwatch.timing(JobPart.DRAWING):
+                with self._stopwatch.timing(JobPart.DRAW):
                     await self._follow_events(request, finishing)
             except ServiceError as error:
                 # Images that are drawn already are still finished.
@@ -140,7 +140,7 @@ class JobRunner:
             with self._stopwatch.timing(JobPart.CHECK):
                 verdict = await self._image_checks.check(result.raster)
             self._safety["image_check"] = verdict.checker
-            with self._stopwatch.timing(JobPart.STORING):
+            with self._stopwatch.timing(JobPart.STORE):
                 image = await self._store(result, verdict)
         except ServiceError as error:
             self._failures.append(error)

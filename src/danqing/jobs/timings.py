@@ -8,12 +8,12 @@ from enum import StrEnum
 
 
 class JobPart(StrEnum):
-    """A part of a run. Drawing includes previews; check and storing are sums over the images."""
+    """A part of a run. To draw includes previews; check and store are sums over the images."""
 
-    EXPANSION = "expansion"
-    DRAWING = "drawing"
+    EXPAND = "expand"
+    DRAW = "draw"
     CHECK = "check"
-    STORING = "storing"
+    STORE = "store"
 
 
 class Stopwatch:

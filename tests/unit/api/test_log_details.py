@@ -29,8 +29,8 @@ async def test_a_request_is_shown_with_all_parameters_timings_and_live_links(cli
     assert [image["url"] for image in data["images"]] == [image["url"] for image in drawn.json()["data"]]
     assert [image["seed"] for image in data["images"]] == [7, 8]
     timings = data["timings"]
-    assert timings["expansion"] is None
-    assert all(timings[part] >= 0 for part in ("queue", "drawing", "check", "storing"))
+    assert timings["expand"] is None
+    assert all(timings[part] >= 0 for part in ("queue", "draw", "check", "store"))
     assert timings["total"] >= timings["queue"]
     assert (data["engine"], data["error"], data["cost"]["credits"]) == ("fake (draws grey)", None, 420_000)
 
@@ -40,7 +40,7 @@ async def test_the_time_of_an_expansion_is_shown_with_its_text(client, body, eng
     drawn = await client.post(PATH, json=body(seed=7, enable_prompt_expansion=True, size="auto"))
     data = (await _details(client, drawn)).json()["data"]
     assert data["revised_prompt"] == "a red fox in the snow 7"
-    assert data["timings"]["expansion"] >= 0
+    assert data["timings"]["expand"] >= 0
     assert data["parameters"]["image_size"] == "auto"
 
 
@@ -49,7 +49,7 @@ async def test_a_failed_request_shows_the_error_as_its_client_saw_it(client, bod
     failed = await client.post(PATH, json=body())
     data = (await _details(client, failed)).json()["data"]
     assert data["error"] == {"status": failed.status_code, "error": failed.json()["error"]}
-    assert (data["images"], data["status"], data["timings"]["drawing"]) == ([], "failed", None)
+    assert (data["images"], data["status"], data["timings"]["draw"]) == ([], "failed", None)
 
 
 async def test_a_request_that_the_limit_refuses_is_in_the_logs_and_costs_nothing(client, body, manager):

@@ -1,4 +1,4 @@
-"""Add to jobs how long their parts took: expansion, drawing, check, storing."""
+"""Add to jobs how long their parts took: to expand, draw, check, store."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -49,12 +49,12 @@ async function show() {
     element("content").replaceChildren();
     return needKey({ title: "The console needs a management key.", text: "Make one on the server: danqing keys create --name console --management" });
   }
-  const place = document.createElement("div");
-  const page = { admin, dialog, place, id, reload: show, complain, announce, setHint: (text) => (element("view-hint").textContent = text) };
+  const content = document.createElement("div");
+  const page = { admin, dialog, content, id, reload: show, complain, announce, setHint: (text) => (element("view-hint").textContent = text) };
   element("view").setAttribute("aria-busy", "true");
   try {
     await view.show(page);
-    if (number === newest) element("content").replaceChildren(place);
+    if (number === newest) element("content").replaceChildren(content);
   } catch (failure) {
     if (number === newest) complain(failure);
   } finally {

@@ -20,7 +20,7 @@ export const titleOf = ({ name, prefix }) => name ?? prefix;
 export async function showKeys(page) {
   const keys = await page.admin.keys();
   const rows = keys.map((key) => rowOf(key, page));
-  page.place.append(
+  page.content.append(
     build("div", { className: "tools" }, build("button", { type: "button", className: "primary", onclick: () => create(page) }, "Create a key"), build("p", { className: "hint" }, "Management keys are made on the server: danqing keys create --management")),
     table({ caption: "Keys", columns: COLUMNS, rows, empty: "There are no keys.", list: true }),
   );

@@ -18,7 +18,7 @@ const NO_FILTERS = { period: "7d", start: "", end: "", key: "*", status: "", mod
 let filters = NO_FILTERS;
 
 export async function showLogs(page) {
-  const { admin, place } = page;
+  const { admin, content } = page;
   const asked = { key_prefix: filters.key, status: filters.status, model: filters.model, limit: PAGE_ROWS, offset: filters.offset, ...windowOf(filters) };
   const [logs, keys, models] = await Promise.all([admin.logs(asked), admin.keys(), admin.models()]);
   const names = new Map(keys.map(({ prefix, name }) => [prefix, name ?? prefix]));
@@ -30,7 +30,7 @@ export async function showLogs(page) {
     cost: inUsd(row.cost.usd),
     id: build("a", { href: `#logs/${row.inference_id}`, "aria-label": `Open request ${row.inference_id}` }, build("code", {}, row.inference_id)),
   }));
-  place.append(form({ keys, models, page }), table({ caption: "Requests", columns: COLUMNS, rows, empty: "No request fits these filters.", list: true }), pager(logs.pagination, page));
+  content.append(form({ keys, models, page }), table({ caption: "Requests", columns: COLUMNS, rows, empty: "No request fits these filters.", list: true }), pager(logs.pagination, page));
   page.announce(plural(logs.pagination.total, "request"));
 }
 

@@ -18,7 +18,7 @@ const CSV_COLUMNS = ["created_at", "direction", "type", "credits", "usd", "balan
 let filters = { direction: "", from: "", to: "" };
 
 export async function showMoney(page) {
-  const { admin, place } = page;
+  const { admin, content } = page;
   const [balance, first] = await Promise.all([admin.balance(), admin.transactions({ ...queryOf(filters), limit: PAGE_ROWS })]);
   let shown = first.data;
   const list = build("div");
@@ -41,7 +41,7 @@ export async function showMoney(page) {
   }
   showRows(first);
   page.setHint(`${creditsInUsd(balance.balance)} · ${inCredits(balance.balance)} left`);
-  place.append(tools(page), list, build("div", { className: "pager" }, more));
+  content.append(tools(page), list, build("div", { className: "pager" }, more));
 }
 
 function rowOf({ created_at: at, direction, type, amount, balance_after: balance, reference_id: id }) {

@@ -10,7 +10,7 @@ const GROUPINGS = { key: "by key", model: "by model" };
 let chosen = { days: 30, by: "key" };
 
 export async function showOverview(page) {
-  const { admin, place } = page;
+  const { admin, content } = page;
   const days = lastDays(chosen.days);
   const window = { start: startOf(days[0]).toISOString(), end: new Date().toISOString() };
   const monthDays = lastDays(new Date().getDate());
@@ -23,7 +23,7 @@ export async function showOverview(page) {
     admin.keys(),
   ]);
   const names = new Map(keys.map(({ prefix, name }) => [prefix, name ? `${name} (${prefix})` : prefix]));
-  place.append(cards({ balance, status, usage, thisMonth, today: days.at(-1) }), chart({ days, usage, names, page }));
+  content.append(cards({ balance, status, usage, thisMonth, today: days.at(-1) }), chart({ days, usage, names, page }));
 }
 
 function cards({ balance, status, usage, thisMonth, today }) {

@@ -5,12 +5,12 @@ import { keepSettings } from "../playground/form.js";
 import { build, button, inTime, inUsd, pairs, plural, table, timeElement } from "./build.js";
 import { outcome } from "./logs.js";
 
-const PARTS = { queue: "Queue", expansion: "Expansion", drawing: "Drawing", check: "Image check", storing: "Encoding and storing" };
+const PARTS = { queue: "Queue", expand: "Expansion", draw: "Drawing", check: "Image check", store: "Encoding and storing" };
 
-export async function showRequest({ admin, place, id }) {
+export async function showRequest({ admin, content, id }) {
   const request = await admin.request(id);
   const { parameters } = request;
-  place.append(
+  content.append(
     build("p", {}, build("a", { href: "#logs" }, "← All requests")),
     build("section", { className: "panel" }, build("p", { className: "said" }, parameters.prompt), request.revised_prompt ? build("p", { className: "revised" }, `Expanded to: ${request.revised_prompt}`) : null, facts(request), build("div", { className: "tools" }, button("Draw again in the playground", () => drawAgain(parameters)))),
     ...(request.error ? [errorPanel(request.error)] : []),

@@ -5,7 +5,7 @@ import { connectCode } from "./code.js";
 import { cellsOf, connectCompare, countOf } from "./compare.js";
 import { problemsOf, requestBody, setDefaults, sizeOf } from "./fields.js";
 import { connectForm } from "./form.js";
-import { gridPicture } from "./grid_picture.js";
+import { gridImage } from "./grid_image.js";
 import { openHistory } from "./history.js";
 import { fileName, follow, forget, remember, remembered } from "./job.js";
 import { apiKey } from "./key.js";
@@ -293,7 +293,7 @@ function connectButtons() {
 }
 
 async function saveGrid(result) {
-  const url = URL.createObjectURL(await gridPicture(result));
+  const url = URL.createObjectURL(await gridImage(result));
   const name = fileName(result.settings, { seed: "comparison", content_type: "image/png" });
   Object.assign(document.createElement("a"), { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), RELEASE_MILLISECONDS);

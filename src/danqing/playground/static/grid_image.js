@@ -12,7 +12,7 @@ const FONT = "20px system-ui, sans-serif";
 const PAPER = "#fdfbf7";
 const INK = "#24211d";
 
-export async function gridPicture({ comparison, images, settings, engine }) {
+export async function gridImage({ comparison, images, settings, engine }) {
   const bitmaps = await Promise.all(images.map(({ blob }) => createImageBitmap(blob)));
   const { columns, rows } = comparison;
   const scale = Math.min(1, MAX_CELL_PX / Math.max(bitmaps[0].width, bitmaps[0].height));
