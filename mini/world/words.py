@@ -1,6 +1,6 @@
 """The English words that `mini` is trained on, written beside its weights so that a server can name the others.
 
-    .venv/bin/python -m mini.world.words src/danqing/checkpoints/mini/words.json
+.venv/bin/python -m mini.world.words src/danqing/checkpoints/mini/words.json
 """
 
 import json

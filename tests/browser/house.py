@@ -64,19 +64,19 @@ def furnish(data_dir: Path, *, past: bool) -> Keys:
 def _live(conn: Connection, now: datetime) -> None:
     begun = now - timedelta(days=NUM_DAYS, hours=20)
     credits.grant(conn, account_id=ACCOUNT, grant_id="past", amount_credits=GRANT_CREDITS, now=begun)
-    chance = random.Random(7)  # noqa: S311
+    chance = random.Random(7)
     prefixes = conn.execute(select(api_keys.c.prefix).where(api_keys.c.kind == KeyKind.API)).scalars().all()
     for days_ago in range(NUM_DAYS, -1, -1):
         for index, prefix in enumerate(prefixes):
             for _ in range(chance.randrange(0, 4 + 3 * index)):
                 moment = now - timedelta(days=days_ago, seconds=chance.randrange(1, 40_000))
-                _request(conn, prefix, moment, fails=chance.random() < FAILURE_RATE, num_images=chance.choice((1, 1, 4)))
+                _request(
+                    conn, prefix, moment, fails=chance.random() < FAILURE_RATE, num_images=chance.choice((1, 1, 4))
+                )
 
 
 def _request(conn: Connection, prefix: str, moment: datetime, *, fails: bool, num_images: int) -> None:
-    request = ImageRequest(
-        prompt="Mountains in the mist", seed=7, width_px=1024, height_px=1024, num_images=num_images
-    )
+    request = ImageRequest(prompt="Mountains in the mist", seed=7, width_px=1024, height_px=1024, num_images=num_images)
     submission = Submission(
         request=request, account_id=ACCOUNT, api_key_id=prefix, origin=Origin.API, body_fingerprint="f"
     )

@@ -156,10 +156,10 @@ async def test_a_link_brings_the_key_and_replaces_none_without_being_asked(site:
     assert await page.evaluate("localStorage.getItem('danqing.key')") is None
 
 
-@pytest.mark.parametrize(("key", "words"), [("0" * 32, "This key was not accepted."), (None, "This is no management key.")])
-async def test_a_key_that_cannot_administer_is_named(
-    site: Site, visitor: Visitor, key: str | None, words: str
-) -> None:
+@pytest.mark.parametrize(
+    ("key", "words"), [("0" * 32, "This key was not accepted."), (None, "This is no management key.")]
+)
+async def test_a_key_that_cannot_administer_is_named(site: Site, visitor: Visitor, key: str | None, words: str) -> None:
     visit = await visitor(f"{site.url}/console#key={key or site.key}")
     await expect(visit.page.get_by_role("alert").first).to_contain_text(words)
     await visit.page.get_by_role("button", name="Enter a management key").click()

@@ -55,7 +55,21 @@ def build_api(services: Services, *, lifespan: Lifespan, version: str) -> FastAP
     )
     api.state.services = services
     api.state.health = Health(services)
-    for part in (images, estimates, jobs, models, keys, billing, transactions, usage, logs, log_details, files, status, health):
+    for part in (
+        images,
+        estimates,
+        jobs,
+        models,
+        keys,
+        billing,
+        transactions,
+        usage,
+        logs,
+        log_details,
+        files,
+        status,
+        health,
+    ):
         api.include_router(part.router)
     api.add_exception_handler(ServiceError, handle_service_error)
     api.add_exception_handler(RequestValidationError, handle_query_error)

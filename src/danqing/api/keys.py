@@ -67,7 +67,9 @@ async def list_keys(services: ServicesDep, caller: ManagementCaller) -> KeyListR
         spent = api_keys.limit_spending(conn, account_id=account_id, now=now)
         return [
             listed_key_fields(
-                key, last_used_at=last_used.get(key.prefix), limit_usage_usd=spent.get(key.prefix) if key.limit else None
+                key,
+                last_used_at=last_used.get(key.prefix),
+                limit_usage_usd=spent.get(key.prefix) if key.limit else None,
             )
             for key in api_keys.list_keys(conn, account_id=account_id, now=now)
         ]

@@ -15,7 +15,6 @@ from danqing.api.services import Services, ServicesDep
 from danqing.errors import InvalidRequest, MissingScope
 from danqing.reports.windows import MAX_WINDOW, KeyWindow, require_key
 
-
 # In place of a prefix: all keys of the account, revoked ones too.
 ALL_KEYS = "*"
 

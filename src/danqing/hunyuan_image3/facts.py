@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from danqing.hunyuan_image3.checkpoint_folder import checkpoint_name
-from danqing.hunyuan_image3.errors import CheckpointError
 from danqing.hunyuan_image3.config import parse_model_config
+from danqing.hunyuan_image3.errors import CheckpointError
 from danqing.hunyuan_image3.generation_config import parse_generation_config
 from danqing.hunyuan_image3.json_fields import read_json, take
 from danqing.hunyuan_image3.resolution import Buckets
 from danqing.hunyuan_image3.tokenizer import Tokenizer
-
 
 # Ours, and optional: the English words that a checkpoint was trained on, in lower case.
 WORDS_FILE = "words.json"

@@ -1,4 +1,4 @@
-"""The vocabulary of a checkpoint: the English words that it was trained on, and the words of a prompt that are not among them.
+"""The vocabulary of a checkpoint: the English words that it was trained on, and what else a prompt names.
 
 It would rather miss a word than complain about one: prompts that are not clearly English are not judged.
 """
@@ -14,30 +14,28 @@ _WORD = re.compile(r"[a-z]+(?:['’-][a-z]+)*")
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|(?<![a-z0-9])'[^']*'(?![a-z0-9])", re.IGNORECASE)
 _CONTRACTION = re.compile(r"[a-z]+n't|[a-z]+'(?:re|ve|ll|d|m)|(?:it|he|she|that|there|what|let)'s")
 # Words that name nothing to draw.
-_STOP_WORDS = frozenset(
-    """
-    a about across after again all along also although always am an and another any are around as at away back be
-    because been before being between both but by can could did do does doing done down during each either enough even
-    ever every few for from further get gets give given go goes going gone got had has have having he her here hers him
-    his how i if in into is it its itself just kind least less let lets like lot lots made make makes making may me
-    might mine more most much must my myself no nor not of off on once one only onto or other others our ours out over
-    own please quite rather really same see seems several shall she should show shows showing since so some someone
-    something sort still such than that the their theirs them then there these they thing things this those through
-    to together too toward towards two under until up upon us use used using very want was we well were what when where
-    whether which while who whom whose why will with within without would yes yet you your yours
-    """.split()
-)
+_STOP_TEXT = """
+a about across after again all along also although always am an and another any are around as at away back be
+because been before being between both but by can could did do does doing done down during each either enough even
+ever every few for from further get gets give given go goes going gone got had has have having he her here hers him
+his how i if in into is it its itself just kind least less let lets like lot lots made make makes making may me
+might mine more most much must my myself no nor not of off on once one only onto or other others our ours out over
+own please quite rather really same see seems several shall she should show shows showing since so some someone
+something sort still such than that the their theirs them then there these they thing things this those through
+to together too toward towards two under until up upon us use used using very want was we well were what when where
+whether which while who whom whose why will with within without would yes yet you your yours
+"""
+_STOP_WORDS = frozenset(_STOP_TEXT.split())
 # Words of other languages that English lacks: one of them, and the prompt is not judged.
-_FOREIGN_WORDS = frozenset(
-    """
-    aber auf aus beim bei dem der des ein eine einem einen einer eines im ist mit oder sind und unter vom von vor zum zur
-    au aux avec chez dans des du elle est et les leur mais nous ou par que qui ses sous sur un une vous
-    con del desde donde el ella entre esta hasta los las para pero por sobre una unas unos
-    alla che con dalla degli dei della delle di gli il lo nel nella per sulla sotto
-    da das em na nas nos numa uma um ao pela pelo sob
-    een het voor
-    """.split()
-)
+_FOREIGN_TEXT = """
+aber auf aus beim bei dem der des ein eine einem einen einer eines im ist mit oder sind und unter vom von vor zum zur
+au aux avec chez dans des du elle est et les leur mais nous ou par que qui ses sous sur un une vous
+con del desde donde el ella entre esta hasta los las para pero por sobre una unas unos
+alla che con dalla degli dei della delle di gli il lo nel nella per sulla sotto
+da das em na nas nos numa uma um ao pela pelo sob
+een het voor
+"""
+_FOREIGN_WORDS = frozenset(_FOREIGN_TEXT.split())
 # A longer prompt of which less than this is known is taken for another language, or for names and typing errors.
 _LEAST_KNOWN = 1 / 3
 _FEW_WORDS = 3

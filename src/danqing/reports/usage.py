@@ -50,7 +50,9 @@ def usage_by_day(
 
 def _sorted(rows: list[Row[tuple[object, ...]]]) -> list[UsageSum]:
     sums = [_usage_sum(row) for row in rows]
-    return sorted(sums, key=lambda group: (group.day or "", -group.charged_credits, group.model or "", group.api_key_id or ""))
+    return sorted(
+        sums, key=lambda group: (group.day or "", -group.charged_credits, group.model or "", group.api_key_id or "")
+    )
 
 
 def _usage_sum(row: Row[tuple[object, ...]]) -> UsageSum:

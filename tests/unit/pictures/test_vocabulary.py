@@ -4,8 +4,8 @@ import pytest
 
 from danqing.pictures.vocabulary import MAX_NAMED_WORDS, Vocabulary
 
-WORDS = "fox foxes cat cherry wolf t-rex t rex snow bowl table red run policeman sun lantern beautiful".split()
-VOCABULARY = Vocabulary("mini", frozenset(WORDS))
+WORDS = "fox foxes cat cherry wolf t-rex t rex snow bowl table red run policeman sun lantern beautiful"
+VOCABULARY = Vocabulary("mini", frozenset(WORDS.split()))
 
 
 @pytest.mark.parametrize(
