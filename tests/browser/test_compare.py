@@ -26,7 +26,7 @@ async def test_a_grid_is_drawn_and_saved_as_one_picture_with_its_settings(visit:
     page = visit.page
     await prepare(page, columns="Seed", column_values="7, 8", rows="Guidance", row_values="3 5")
     await expect(page.locator("#price")).to_contain_text("840,000 credits")
-    await expect(page.locator("#num_images-field")).to_be_disabled()
+    await expect(page.get_by_label("4", exact=True)).to_be_disabled()
     await page.get_by_role("button", name="Draw", exact=True).click()
     await expect(page.locator("#result")).to_be_visible()
     asked = [(request.seed, request.guidance_scale, request.num_images) for request in painter.requests]

@@ -26,6 +26,7 @@ async def test_axe_has_no_serious_findings(
 ) -> None:
     page = (await visitor(site.link, color_scheme=scheme, viewport=viewport)).page
     await expect(page.locator("#credits")).to_contain_text("left")
+    await page.get_by_text("Compare", exact=True).click()
     await page.get_by_text("Fine tuning").click()
     found = {"at rest": await findings(page, axe)}
     await page.get_by_role("button", name="Draw", exact=True).click()

@@ -22,7 +22,7 @@ VOCABULARY = Vocabulary("mini", frozenset(WORDS.split()))
         ("T-Rexes, a t rex and a snow-red-cat", ()),
         ("a samurai-cat", ("samurai-cat",)),
         # What a sign says is drawn as letters.
-        ('a red cat with a sign "RAMEN"', ()),
+        ('a red cat with "RAMEN"', ()),
         ("a red cat with a sign 'ramen bar'", ("sign",)),
         ("a red cat with “noodles”", ()),
         ("the cat's bowl isn't red", ()),
