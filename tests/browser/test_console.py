@@ -140,19 +140,12 @@ async def test_a_request_is_drawn_again_in_the_playground_with_its_settings(
 async def test_a_link_brings_the_key_and_replaces_none_without_being_asked(site: Site, console: Visit) -> None:
     page = console.page
     assert page.url == f"{site.url}/console"
-    asked = []
-
-    async def dismiss(dialog: object) -> None:
-        asked.append(dialog.message)  # type: ignore[attr-defined]
-        await dialog.dismiss()  # type: ignore[attr-defined]
-
-    page.on("dialog", dismiss)
     kept = await page.evaluate("localStorage.getItem('danqing.management-key')")
-    await page.goto(f"{site.url}/console#key={'0' * 32}")
-    await page.reload()
-    await expect(page.locator(".cards")).to_be_visible()
+    async with page.expect_event("dialog") as asking:
+        await page.evaluate(f"location.hash = 'key={'0' * 32}'")
+    await (await asking.value).dismiss()
+    await expect(page).to_have_url(f"{site.url}/console")
     assert await page.evaluate("localStorage.getItem('danqing.management-key')") == kept
-    assert len(asked) == 1
     assert await page.evaluate("localStorage.getItem('danqing.key')") is None
 
 

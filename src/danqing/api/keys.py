@@ -29,7 +29,7 @@ from danqing.api.key_bodies import (
 )
 from danqing.api.services import Services, ServicesDep
 from danqing.errors import NotFound
-from danqing.reports.queries import last_requests
+from danqing.reports.usage import last_uses
 
 _PREFIX = re.compile(rf"[0-9a-f]{{{PREFIX_LENGTH}}}")
 
@@ -63,7 +63,7 @@ async def list_keys(services: ServicesDep, caller: ManagementCaller) -> KeyListR
     account_id, now = caller.account_id, services.clock()
 
     def read(conn: Connection) -> list[ListedKeyFields]:
-        last_used = last_requests(conn, account_id=account_id)
+        last_used = last_uses(conn, account_id=account_id)
         spent = api_keys.limit_spending(conn, account_id=account_id, now=now)
         return [
             listed_key_fields(

@@ -115,7 +115,7 @@ def _balances(conn: Connection, page: list[Row[Any]], *, account_id: str) -> dic
     """Return what the account had after each transfer of a page: its present credits, less what came since."""
     if not page:
         return {}
-    signs = {kind: 1 if direction is Direction.TOPUP else -1 for kind, (direction, _) in _SHOWN.items()}
+    signs = {kind.value: 1 if direction is Direction.TOPUP else -1 for kind, (direction, _) in _SHOWN.items()}
     ids = [row.id for row in page]
     since = queries.credits_since(conn, account_id=account_id, signs=signs, oldest=page[-1].created_at, ids=ids)
     present = balance(conn, account_id)

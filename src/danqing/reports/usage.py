@@ -1,7 +1,7 @@
-"""Usage: the requests of an API key and their charges, summed by model and by day."""
+"""Usage: the requests of one API key or all, and their charges, summed by model, by key and by day."""
 
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 
 from sqlalchemy import Connection, Row
 
@@ -35,6 +35,11 @@ def usage_by_model(conn: Connection, window: KeyWindow) -> list[UsageSum]:
 def usage_by_key(conn: Connection, window: KeyWindow) -> list[UsageSum]:
     """Sum the requests of a window by API key, highest charge first."""
     return _sorted(queries.sum_requests(conn, window, by_model=False, by_key=True))
+
+
+def last_uses(conn: Connection, *, account_id: str) -> dict[str, datetime | None]:
+    """Return when each key of an account last made a request; None for never."""
+    return queries.last_requests(conn, account_id=account_id)
 
 
 def usage_by_day(
