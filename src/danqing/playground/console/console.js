@@ -82,7 +82,8 @@ function announce(text) {
 for (const closer of document.querySelectorAll("[data-close]")) closer.addEventListener("click", () => closer.closest("dialog").close());
 window.addEventListener("hashchange", async () => {
   await show();
-  element("view").focus();
+  element("view").focus({ preventScroll: true });
+  scrollTo(0, 0);
 });
 await show();
 performance.mark("danqing-interactive");
