@@ -89,8 +89,7 @@ def _request(conn: Connection, prefix: str, moment: datetime, *, fails: bool, nu
         return
     image = {"path": PATH, "width_px": 1024, "height_px": 1024, "content_type": "image/png", "flagged": False}
     images = tuple(
-        JobImage(image_index=index, seed=7 + index, revised_prompt=None, **image)
-        for index in range(num_images)
+        JobImage(image_index=index, seed=7 + index, revised_prompt=None, **image) for index in range(num_images)
     )
     result = JobResult(images=images, engine="painter", safety={}, warnings=(), expanded_prompt=None)
     lifecycle.succeed(conn, job, result, lease_owner="past", now=ended)
