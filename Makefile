@@ -81,6 +81,7 @@ load: setup
 train-mini: setup
 	$(BIN)/python -m mini.train.run all --workdir build/mini
 	cp build/mini/mini/*.json build/mini/mini/model.safetensors src/danqing/checkpoints/mini/
+	$(BIN)/python -m mini.world.words src/danqing/checkpoints/mini/words.json
 
 # The judge's detector is trained once per machine: its weights are not in the repository.
 build/mini/judge/detector.pt:

@@ -11,4 +11,6 @@ def test_the_wheel_holds_the_package_with_its_checkpoint_and_nothing_else() -> N
     paths = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
     assert "danqing/cli/main.py" in paths
     assert "danqing/checkpoints/mini/model.safetensors" in paths
+    assert "danqing/checkpoints/mini/words.json" in paths
+    assert "danqing/playground/console/index.html" in paths
     assert {path.split("/")[0] for path in paths} == {"danqing"}

@@ -37,7 +37,8 @@ from danqing.jobs.webhook_targets import WebhookTargets
 from danqing.jobs.webhooks import WebhookSender
 from danqing.pictures.checkpoint_profile import CheckpointProfile
 from danqing.pictures.request import GUIDANCE_SCALE, NUM_INFERENCE_STEPS
-from danqing.playground.page import playground_router
+from danqing.pictures.vocabulary import Vocabulary
+from danqing.playground.page import console_router, playground_router
 from danqing.playground.reference import reference_router
 from danqing.prompts.expander import NoExpander, PromptExpander
 from danqing.prompts.native import NativeExpander
@@ -107,6 +108,7 @@ def create_app(
 
     api = build_api(services, lifespan=lifespan, version=package_version())
     api.include_router(playground_router(megapixel_credits=settings.price_megapixel_credits))
+    api.include_router(console_router())
     api.include_router(reference_router())
     if tracing is not None:
         from danqing.tracing import TracedRequests
@@ -294,7 +296,11 @@ def checkpoint_profile(settings: Settings) -> CheckpointProfile:
 
 def profile_of(facts: CheckpointFacts, settings: Settings) -> CheckpointProfile:
     """Return what requests get from a checkpoint: the settings' defaults, or its own where the documented are wrong."""
-    profile = CheckpointProfile(takes_negative_prompt=facts.takes_negative_prompt)
+    profile = CheckpointProfile(
+        takes_negative_prompt=facts.takes_negative_prompt,
+        expands=settings.expander == "remote" or (settings.expander == "native" and facts.expands),
+        vocabulary=None if facts.words is None else Vocabulary(facts.name, facts.words),
+    )
     if facts.wants_own_defaults:
         profile = replace(
             profile,

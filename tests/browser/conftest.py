@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from browser.axe import install_axe
 from browser.painter import Painter
 from browser.site import ARGUMENTS, KEY_FILE, WAIT_MILLISECONDS, Site, Visit, Visitor, browser_path, open_page, serving
 
@@ -29,6 +30,12 @@ async def browser() -> AsyncIterator[Any]:
         browser = await started.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
         await browser.close()
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The source of axe-core."""
+    return install_axe(tmp_path_factory.mktemp("axe"))
 
 
 @pytest_asyncio.fixture(loop_scope="session")

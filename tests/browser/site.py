@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import uvicorn
 from playwright.async_api import Browser, BrowserContext, Page, Request
@@ -75,11 +76,17 @@ def browser_path() -> str | None:
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
+def origin_of(url: str) -> str:
+    """The scheme, host and port of an address."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 async def open_page(browser: Browser, url: str, **options: Any) -> Visit:
     """Open a page in a browser profile of its own."""
     context = await browser.new_context(**{"viewport": DESKTOP, "reduced_motion": "reduce", **options})
     context.set_default_timeout(WAIT_MILLISECONDS)
-    visit = Visit(page=await context.new_page(), context=context, origin=url.partition("/#")[0])
+    visit = Visit(page=await context.new_page(), context=context, origin=origin_of(url))
     visit.watch()
     await visit.page.goto(url)
     return visit

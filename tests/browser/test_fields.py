@@ -8,6 +8,7 @@ import pytest
 from browser.painter import Painter
 from browser.site import Site, Visit
 from playwright.async_api import expect
+from tiny_checkpoints import PARITY
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -149,3 +150,37 @@ async def test_what_only_the_server_can_see_is_marked_too(visit: Visit, painter:
 
 def _as_set(value: Any) -> set[Any]:
     return set(value) if isinstance(value, list) else {value} - {None}
+
+
+async def test_words_that_the_checkpoint_does_not_know_are_named_before_anything_is_charged(
+    visit: Visit, painter: Painter
+) -> None:
+    page = visit.page
+    await page.get_by_label("Prompt", exact=True).fill("A cat with ramen and chopsticks")
+    await expect(page.locator("#prompt-words")).to_have_text("mini does not know: ramen, chopsticks")
+    assert painter.requests == []
+    await page.get_by_label("Prompt", exact=True).fill("A cat on a beach")
+    await expect(page.locator("#prompt-words")).to_have_text("")
+    assert visit.complaints == []
+
+
+async def test_a_negative_prompt_is_off_where_it_cannot_act(visit: Visit) -> None:
+    page = visit.page
+    await page.get_by_text("Fine tuning").click()
+    await expect(page.get_by_label("Negative prompt")).to_be_enabled()
+    await page.get_by_label("Guidance").fill("1")
+    await expect(page.get_by_label("Negative prompt")).to_be_disabled()
+    await expect(page.locator("#negative_prompt-reason")).to_have_text("Off: it has no effect with guidance 1.")
+
+
+@pytest.mark.parametrize("site", [{"model": PARITY / "distil", "expander": "none"}], indirect=True)
+async def test_fields_without_effect_on_a_checkpoint_are_off_with_the_reason(site: Site, visit: Visit) -> None:
+    page = visit.page
+    await page.get_by_text("Fine tuning").click()
+    await expect(page.get_by_label("Negative prompt")).to_be_disabled()
+    await expect(page.locator("#negative_prompt-reason")).to_contain_text("distilled")
+    await expect(page.get_by_label("Expand the prompt")).to_be_disabled()
+    await page.get_by_label("Prompt", exact=True).fill("zyx")
+    await page.get_by_role("button", name="Draw", exact=True).click()
+    await expect(page.locator("#result")).to_be_visible()
+    await expect(page.locator("#warnings li")).to_have_count(0)

@@ -1,16 +1,14 @@
 """What a careful visitor measures: weight, speed, what the page may load, accessibility, narrow screens, the dark."""
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
+from browser.axe import findings
 from browser.painter import Painter
 from browser.site import DESKTOP, PHONE, Site, Visit, Visitor
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from danqing.playground.page import STATIC_FOLDER
 
@@ -20,35 +18,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 MAX_PAGE_BYTES = 110_000
 # From the navigation until everything can be used; a first look takes a fraction of it.
 MAX_INTERACTIVE_MILLISECONDS = 3_000
-AXE_PACKAGE = "axe-core@4"
-SERIOUS = ("serious", "critical")
-
-
-@pytest.fixture(scope="session")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The source of axe-core, which npm fetches."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("axe-core comes with npm, which is not installed")
-    folder = tmp_path_factory.mktemp("axe")
-    command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), AXE_PACKAGE]
-    installed = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    if installed.returncode:
-        pytest.skip(f"npm could not fetch {AXE_PACKAGE}: {installed.stderr[-200:]}")
-    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-
-
-async def findings(page: Page, axe: str) -> list[str]:
-    """What axe-core calls serious or worse."""
-    await page.evaluate(axe)
-    report: dict[str, Any] = await page.evaluate("axe.run()")
-    assert len(report["passes"]) > 10
-    return [
-        f"{rule['id']}: {node['target']} {node['failureSummary']}"
-        for rule in report["violations"]
-        if rule["impact"] in SERIOUS
-        for node in rule["nodes"]
-    ]
 
 
 @pytest.mark.parametrize(("scheme", "viewport"), [("light", DESKTOP), ("dark", DESKTOP), ("light", PHONE)])
@@ -57,6 +26,7 @@ async def test_axe_has_no_serious_findings(
 ) -> None:
     page = (await visitor(site.link, color_scheme=scheme, viewport=viewport)).page
     await expect(page.locator("#credits")).to_contain_text("left")
+    await page.get_by_text("Compare", exact=True).click()
     await page.get_by_text("Fine tuning").click()
     found = {"at rest": await findings(page, axe)}
     await page.get_by_role("button", name="Draw", exact=True).click()

@@ -1,6 +1,7 @@
 """Facts about a checkpoint, from its JSON files alone."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +54,18 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({}))
     with pytest.raises(CheckpointError, match=r"config\.json"):
         read_facts(tmp_path)
+
+
+def test_a_list_of_words_is_read_where_the_folder_has_one(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(PARITY / "distil", tmp_path / "x", ignore=shutil.ignore_patterns("*.safetensors")))
+    assert read_facts(folder).words is None
+    (folder / "words.json").write_text('{"words": ["Fox", "t-rex"]}')
+    assert read_facts(folder).words == {"fox", "t-rex"}
+
+
+@pytest.mark.parametrize("text", ["{}", '{"words": 1}', '{"words": [1]}', "[]"])
+def test_a_list_of_words_that_is_none_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    folder = Path(shutil.copytree(PARITY / "distil", tmp_path / "x", ignore=shutil.ignore_patterns("*.safetensors")))
+    (folder / "words.json").write_text(text)
+    with pytest.raises(CheckpointError, match=r"words\.json"):
+        read_facts(folder)

@@ -16,7 +16,7 @@ PARITY = Path(__file__).parents[1] / "data" / "parity"
 @pytest.mark.parametrize(
     ("case", "expected"),
     [
-        ("pretrain", CheckpointProfile()),
+        ("pretrain", CheckpointProfile(expands=False)),
         ("instruct", CheckpointProfile(num_inference_steps=50, guidance_scale=3.5)),
         ("distil", CheckpointProfile(num_inference_steps=8, guidance_scale=2.5, takes_negative_prompt=False)),
     ],

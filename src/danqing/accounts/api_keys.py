@@ -169,6 +169,19 @@ def list_keys(conn: Connection, *, account_id: str, now: datetime) -> list[ApiKe
     return [_api_key(row, month_credits=spent.get(row.prefix, 0)) for row in queries.list_keys(conn, account_id)]
 
 
+def limit_spending(conn: Connection, *, account_id: str, now: datetime) -> dict[str, Decimal]:
+    """Return what counts now against the limit of each key that has one, in USD."""
+    keys = [row for row in queries.list_keys(conn, account_id) if row.limit_retention is not None]
+    spent_by_retention = {
+        retention: queries.spending_by_key(conn, account_id=account_id, since=period_start(retention, now=now))
+        for retention in {Retention(row.limit_retention) for row in keys}
+    }
+    return {
+        row.prefix: usd_from_credits(spent_by_retention[Retention(row.limit_retention)].get(row.prefix, 0))
+        for row in keys
+    }
+
+
 def change_key(
     conn: Connection, prefix: str, *, account_id: str, change: Callable[[ApiKey], KeyPatch], now: datetime
 ) -> ApiKey:

@@ -124,15 +124,14 @@ def spending(conn: Connection, *, api_key_id: str, since: date | None) -> int:
     return int(conn.execute(total).scalar_one())
 
 
-def spending_by_key(conn: Connection, *, account_id: str, since: date) -> dict[str, int]:
-    """Sum what each key of an account has spent from that day on."""
-    rows = conn.execute(
-        select(key_spending.c.api_key_id, func.sum(key_spending.c.spent_credits))
-        .join(api_keys, api_keys.c.prefix == key_spending.c.api_key_id)
-        .where(api_keys.c.account_id == account_id, key_spending.c.day >= since)
-        .group_by(key_spending.c.api_key_id)
-    )
-    return {api_key_id: int(total) for api_key_id, total in rows}
+def spending_by_key(conn: Connection, *, account_id: str, since: date | None) -> dict[str, int]:
+    """Sum what each key of an account has spent from that day on, or ever."""
+    sums = select(key_spending.c.api_key_id, func.sum(key_spending.c.spent_credits))
+    sums = sums.join(api_keys, api_keys.c.prefix == key_spending.c.api_key_id)
+    sums = sums.where(api_keys.c.account_id == account_id).group_by(key_spending.c.api_key_id)
+    if since is not None:
+        sums = sums.where(key_spending.c.day >= since)
+    return {api_key_id: int(total) for api_key_id, total in conn.execute(sums)}
 
 
 def recompute_books(conn: Connection) -> list[Row[Any]]:

@@ -8,7 +8,21 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from danqing.api import billing, files, health, images, jobs, keys, logs, models, transactions, usage
+from danqing.api import (
+    billing,
+    estimates,
+    files,
+    health,
+    images,
+    jobs,
+    keys,
+    log_details,
+    logs,
+    models,
+    status,
+    transactions,
+    usage,
+)
 from danqing.api.context import RequestContext
 from danqing.api.documents import ERROR_RESPONSE
 from danqing.api.errors import handle_framework_error, handle_query_error, handle_service_error
@@ -41,7 +55,21 @@ def build_api(services: Services, *, lifespan: Lifespan, version: str) -> FastAP
     )
     api.state.services = services
     api.state.health = Health(services)
-    for part in (images, jobs, models, keys, billing, transactions, usage, logs, files, health):
+    for part in (
+        images,
+        estimates,
+        jobs,
+        models,
+        keys,
+        billing,
+        transactions,
+        usage,
+        logs,
+        log_details,
+        files,
+        status,
+        health,
+    ):
         api.include_router(part.router)
     api.add_exception_handler(ServiceError, handle_service_error)
     api.add_exception_handler(RequestValidationError, handle_query_error)

@@ -1,5 +1,6 @@
 """Bodies of requests and responses about API keys."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from danqing.accounts.api_keys import (
     SCOPES,
     ApiKey,
     CreatedKey,
+    KeyKind,
     KeyPatch,
     SpendLimit,
 )
@@ -96,6 +98,7 @@ class KeyLimitFields(BaseModel):
 class KeyFields(BaseModel):
     """A key without its secret."""
 
+    kind: KeyKind
     name: str | None
     disabled: bool
     prefix: str
@@ -113,6 +116,13 @@ class CreatedKeyFields(KeyFields):
     key: str
 
 
+class ListedKeyFields(KeyFields):
+    """A key in the list: also when it last made a request, and in USD what counts against its limit now."""
+
+    last_used_at: WireTime | None
+    limit_usage: float | None
+
+
 class KeyResponse(BaseModel):
     """One key."""
 
@@ -128,7 +138,7 @@ class CreatedKeyResponse(BaseModel):
 class KeyListResponse(BaseModel):
     """All keys of an account, oldest first."""
 
-    data: list[KeyFields]
+    data: list[ListedKeyFields]
 
 
 class DeletedKeyFields(BaseModel):
@@ -149,6 +159,14 @@ def key_fields(key: ApiKey) -> KeyFields:
     return KeyFields(**_values(key))
 
 
+def listed_key_fields(
+    key: ApiKey, *, last_used_at: datetime | None, limit_usage_usd: Decimal | None
+) -> ListedKeyFields:
+    """Return a key as the list shows it."""
+    limit_usage = None if limit_usage_usd is None else float(limit_usage_usd)
+    return ListedKeyFields(**_values(key), last_used_at=last_used_at, limit_usage=limit_usage)
+
+
 def created_key_fields(created: CreatedKey) -> CreatedKeyFields:
     """Return a new key as the response to its creation shows it."""
     values = _values(created.api_key)
@@ -160,6 +178,7 @@ def created_key_fields(created: CreatedKey) -> CreatedKeyFields:
 def _values(key: ApiKey) -> dict[str, Any]:
     limit = key.limit
     return {
+        "kind": key.kind,
         "name": key.name or None,
         "disabled": key.disabled,
         "prefix": key.prefix,

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ValidationError
+from sqlalchemy import Connection
 
 from danqing.accounts import api_keys
 from danqing.accounts.api_keys import PREFIX_LENGTH
@@ -20,12 +21,15 @@ from danqing.api.key_bodies import (
     KeyListResponse,
     KeyPatchBody,
     KeyResponse,
+    ListedKeyFields,
     NewKeyBody,
     created_key_fields,
     key_fields,
+    listed_key_fields,
 )
 from danqing.api.services import Services, ServicesDep
 from danqing.errors import NotFound
+from danqing.reports.usage import last_uses
 
 _PREFIX = re.compile(rf"[0-9a-f]{{{PREFIX_LENGTH}}}")
 
@@ -56,10 +60,21 @@ async def create_key(request: Request, services: ServicesDep, caller: Management
 @router.get("/v1/keys")
 async def list_keys(services: ServicesDep, caller: ManagementCaller) -> KeyListResponse:
     """List the account's keys, oldest first."""
-    keys = await services.database.run_read(
-        lambda conn: api_keys.list_keys(conn, account_id=caller.account_id, now=services.clock())
-    )
-    return KeyListResponse(data=[key_fields(key) for key in keys])
+    account_id, now = caller.account_id, services.clock()
+
+    def read(conn: Connection) -> list[ListedKeyFields]:
+        last_used = last_uses(conn, account_id=account_id)
+        spent = api_keys.limit_spending(conn, account_id=account_id, now=now)
+        return [
+            listed_key_fields(
+                key,
+                last_used_at=last_used.get(key.prefix),
+                limit_usage_usd=spent.get(key.prefix) if key.limit else None,
+            )
+            for key in api_keys.list_keys(conn, account_id=account_id, now=now)
+        ]
+
+    return KeyListResponse(data=await services.database.run_read(read))
 
 
 @router.get("/v1/keys/{prefix}")

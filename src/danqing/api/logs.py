@@ -1,4 +1,4 @@
-"""Logs: a row for every finished request of an API key, newest first."""
+"""Logs: a row for every finished request of an API key or of all, newest first."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -53,6 +53,7 @@ class LogRow(BaseModel):
     inference_id: str
     client_request_id: str | None
     error_code: str | None
+    api_key_prefix: str
 
 
 class LogPagination(BaseModel):
@@ -95,10 +96,11 @@ def _body(page: LogPage, *, limit: int, offset: int) -> LogBody:
     pagination = LogPagination(
         limit=limit, offset=offset, total=page.num_total, has_more=offset + len(page.jobs) < page.num_total
     )
-    return LogBody(data=[_row(job) for job in page.jobs], pagination=pagination)
+    return LogBody(data=[log_row(job) for job in page.jobs], pagination=pagination)
 
 
-def _row(job: Job) -> LogRow:
+def log_row(job: Job) -> LogRow:
+    """Return a request as a row shows it."""
     return LogRow(
         created=job.created_at,
         status=outcome_of(job.status),
@@ -110,4 +112,5 @@ def _row(job: Job) -> LogRow:
         inference_id=job.id,
         client_request_id=job.client_request_id,
         error_code=job.error_code,
+        api_key_prefix=job.api_key_id,
     )

@@ -71,8 +71,16 @@ async def read_model(model_id: str, request: Request, services: ServicesDep) -> 
 
 
 def _model(profile: CheckpointProfile) -> dict[str, Any]:
-    """Return the entry, with the defaults of the checkpoint that draws."""
-    return {**MODEL, "info": {**MODEL["info"], "defaults": profile.defaults}}
+    """Return the entry, with the defaults of the checkpoint that draws, and the fields without effect there."""
+    return {
+        **MODEL,
+        "info": {
+            **MODEL["info"],
+            "defaults": profile.defaults,
+            "without_effect": profile.without_effect,
+            "has_vocabulary": profile.vocabulary is not None,
+        },
+    }
 
 
 def _cacheable(request: Request, body: dict[str, Any], *, etag: str | None = None) -> Response:

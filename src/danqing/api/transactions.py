@@ -24,7 +24,10 @@ router = APIRouter(tags=["billing"])
 
 
 class TransactionRow(BaseModel):
-    """One movement of credits. `reference_id` is the inference id of a charge."""
+    """One movement of credits. `reference_id` is the inference id of a charge.
+
+    `balance_after` includes what running requests hold.
+    """
 
     created_at: WireTime
     direction: Direction
@@ -32,6 +35,7 @@ class TransactionRow(BaseModel):
     amount: AmountFields
     model: str | None
     reference_id: str | None
+    balance_after: AmountFields
 
 
 class TransactionPagination(BaseModel):
@@ -86,4 +90,5 @@ def _row(transaction: Transaction) -> TransactionRow:
         amount=amount_fields(transaction.amount_credits),
         model=transaction.model,
         reference_id=transaction.reference_id,
+        balance_after=amount_fields(transaction.balance_credits),
     )

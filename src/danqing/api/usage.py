@@ -1,4 +1,4 @@
-"""Usage of an API key: totals over a window, and the same by model and by day."""
+"""Usage of an API key or of all: totals over a window, and the same by model, by key and by day."""
 
 from datetime import timedelta
 from typing import Annotated, Any, Literal
@@ -15,9 +15,9 @@ from danqing.api.report_bodies import NO_TOKENS, TokenCounts
 from danqing.api.services import ServicesDep
 from danqing.api.time_zones import UTC_NAME, ZoneName
 from danqing.api.windows import AskedWindow, WindowQuery
-from danqing.reports.usage import UsageSum, usage_by_day, usage_by_model
+from danqing.reports.usage import UsageSum, usage_by_day, usage_by_key, usage_by_model
 
-Grouping = Literal["day", "model", "day,model"]
+Grouping = Literal["day", "model", "day,model", "key", "day,key"]
 
 router = APIRouter(tags=["usage"], prefix="/v2/usage")
 
@@ -51,11 +51,13 @@ class RequestCounts(BaseModel):
 
 
 class GroupUsage(BaseModel):
-    """The finished requests of one day, one model, or both; a field that was not grouped by is left out."""
+    """The finished requests of one day, one model, one key; a field that was not grouped by is left out."""
 
     day: str | None = None
     model: str | None = None
+    api_key_prefix: str | None = None
     spend: float
+    images: int
     tokens: TokenCounts
     requests: RequestCounts
 
@@ -87,13 +89,16 @@ async def read_usage_detail(
     group_by: Grouping | None = None,
     tz: Annotated[ZoneName, Query(description="Time zone of the days: a canonical IANA name.")] = UTC_NAME,
 ) -> UsageDetailBody:
-    """Spend and charged requests of a key by model, and by day where asked for; over 7 days by default."""
+    """Spend and charged requests of a key by model, and by day or key where asked for; over 7 days by default."""
 
     def read(conn: Connection) -> tuple[list[UsageSum], list[UsageSum]]:
         by_model = usage_by_model(conn, asked.of)
         if group_by is None or group_by == "model":
             return by_model, by_model
-        return by_model, usage_by_day(conn, asked.of, zone=ZoneInfo(tz), by_model="model" in group_by)
+        if group_by == "key":
+            return by_model, usage_by_key(conn, asked.of)
+        by = {"by_model": "model" in group_by, "by_key": "key" in group_by}
+        return by_model, usage_by_day(conn, asked.of, zone=ZoneInfo(tz), **by)
 
     by_model, by_group = await services.database.run_read(read)
     models = [
@@ -117,10 +122,12 @@ def _totals(asked: AskedWindow, by_model: list[UsageSum]) -> dict[str, Any]:
 
 
 def _group(group: UsageSum) -> GroupUsage:
-    named = {name: value for name, value in (("day", group.day), ("model", group.model)) if value is not None}
+    names = {"day": group.day, "model": group.model, "api_key_prefix": group.api_key_id}
+    named = {name: value for name, value in names.items() if value is not None}
     return GroupUsage(
         **named,
         spend=_usd(group.charged_credits),
+        images=group.num_images,
         tokens=NO_TOKENS,
         requests=RequestCounts(
             total=group.num_requests,

@@ -1,4 +1,4 @@
-"""Windows of reports, as query parameters: a period or two moments, of the caller's key or another."""
+"""Windows of reports, as query parameters: a period or two moments, of the caller's key, another, or all."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +14,9 @@ from danqing.api.periods import Moment, Period
 from danqing.api.services import Services, ServicesDep
 from danqing.errors import InvalidRequest, MissingScope
 from danqing.reports.windows import MAX_WINDOW, KeyWindow, require_key
+
+# In place of a prefix: all keys of the account, revoked ones too.
+ALL_KEYS = "*"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +46,7 @@ class WindowQuery:
             Moment | None, Query(description=f"ISO 8601, not before `start`, at most {MAX_WINDOW.days} days after it.")
         ] = None,
         key_prefix: Annotated[
-            str | None, Query(description="Another key of the account; only for management keys.")
+            str | None, Query(description="Another key of the account, or `*` for all; only for management keys.")
         ] = None,
     ) -> AskedWindow:
         """Return the window. Raises InvalidRequest, MissingScope or NotFound."""
@@ -53,7 +56,8 @@ class WindowQuery:
         else:
             start, end = _checked_moments(start, end, period=period)
         api_key_id = await _reported_key(services, caller, key_prefix)
-        return AskedWindow(api_key_prefix=key_prefix, of=KeyWindow(api_key_id=api_key_id, start=start, end=end))
+        window = KeyWindow(account_id=caller.account_id, api_key_id=api_key_id, start=start, end=end)
+        return AskedWindow(api_key_prefix=key_prefix, of=window)
 
 
 def _checked_moments(
@@ -76,11 +80,13 @@ def _refusal(name: str, message: str) -> InvalidRequest:
     return invalid_request([issue("custom", [name], message)])
 
 
-async def _reported_key(services: Services, caller: ApiKey, key_prefix: str | None) -> str:
+async def _reported_key(services: Services, caller: ApiKey, key_prefix: str | None) -> str | None:
     if key_prefix is None or key_prefix == caller.prefix:
         return caller.prefix
     if caller.kind is not KeyKind.MANAGEMENT:
         raise MissingScope("A report on another key requires a management key.")
+    if key_prefix == ALL_KEYS:
+        return None
     require_prefix(key_prefix)
     await services.database.run_read(lambda conn: require_key(conn, key_prefix, account_id=caller.account_id))
     return key_prefix

@@ -86,6 +86,7 @@ class JobResult:
     safety: Mapping[str, object]
     warnings: tuple[str, ...]
     expanded_prompt: str | None
+    timings: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +94,7 @@ class Job:
     """A job as the database last knew it. `id` is also the inference id of its response.
 
     `price_credits` is what was held, `charged_credits` what was captured. `engine` names the checkpoint that drew.
+    `timings` are milliseconds by `JobPart`; a job that failed has none.
     `replayed` is true when `submit` found this job under the request's idempotency key instead of making it.
     """
 
@@ -114,6 +116,7 @@ class Job:
     engine: str | None = None
     safety: Mapping[str, object] = field(default_factory=dict)
     expanded_prompt: str | None = None
+    timings: Mapping[str, int] = field(default_factory=dict)
     client_request_id: str | None = None
     idempotency_key: str | None = None
     webhook_url: str | None = None

@@ -18,6 +18,7 @@ from danqing.errors import Cancelled, IdempotencyConflict, IdempotencyMismatch, 
 from danqing.jobs import deliveries, queries
 from danqing.jobs.body_fingerprint import BodyFingerprint
 from danqing.jobs.job import Job, JobImage, JobResult, JobStatus, Submission
+from danqing.pictures.request import ImageRequest
 
 DEAD_KEY = "The API key of this job was revoked or disabled before it was drawn."
 IDEMPOTENCY_LIFETIME = timedelta(hours=24)
@@ -115,6 +116,32 @@ def submit(
     return job
 
 
+def refuse(
+    conn: Connection,
+    submission: Submission,
+    error: ServiceError,
+    *,
+    price: Price,
+    safety: Mapping[str, object],
+    now: datetime,
+) -> Job:
+    """Write a job that was over before it began, so that its owner finds the refusal in the logs.
+
+    It holds nothing, costs nothing, and sends no webhook: its caller has the error already.
+    """
+    job = replace(
+        _new_job(submission, price=price, safety=safety, now=now),
+        status=JobStatus.ERROR,
+        finished_at=now,
+        price_credits=0,
+        error_code=error.code,
+        error_message=error.message,
+        webhook_url=None,
+    )
+    queries.insert_job(conn, job, lease_owner=None, lease_expires_at=None)
+    return job
+
+
 def start(conn: Connection, job: Job, *, lease: Lease, now: datetime) -> Job:
     """Begin an attempt, or cancel a job whose API key was revoked or disabled meanwhile. Raises LostJob."""
     if not is_live(conn, job.api_key_id):
@@ -200,9 +227,13 @@ def get(conn: Connection, job_id: str) -> Job:
     return job
 
 
+def price_credits(request: ImageRequest, price: Price) -> int:
+    """Return what a request holds: the price of all its images."""
+    return price.image_credits(width_px=request.width_px, height_px=request.height_px) * request.num_images
+
+
 def _new_job(submission: Submission, *, price: Price, safety: Mapping[str, object], now: datetime) -> Job:
     request = submission.request
-    image_credits = price.image_credits(width_px=request.width_px, height_px=request.height_px)
     return Job(
         id=submission.job_id,
         account_id=submission.account_id,
@@ -211,7 +242,7 @@ def _new_job(submission: Submission, *, price: Price, safety: Mapping[str, objec
         request=request,
         status=JobStatus.QUEUED,
         created_at=now,
-        price_credits=image_credits * request.num_images,
+        price_credits=price_credits(request, price),
         warnings=submission.warnings,
         safety=safety,
         client_request_id=submission.client_request_id,
@@ -279,6 +310,7 @@ def _result_values(result: JobResult) -> dict[str, Any]:
         "safety": dict(result.safety),
         "warnings": list(result.warnings),
         "expanded_prompt": result.expanded_prompt,
+        "timings": dict(result.timings),
     }
 
 

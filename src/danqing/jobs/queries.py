@@ -19,11 +19,12 @@ UNFINISHED = tuple(status for status in JobStatus if not status.finished)
 _LEASE_COLUMNS = {"lease_owner", "lease_expires_at", "model"}
 
 
-def insert_job(conn: Connection, job: Job, *, lease_owner: str, lease_expires_at: datetime) -> None:
-    """Write a new job."""
+def insert_job(conn: Connection, job: Job, *, lease_owner: str | None, lease_expires_at: datetime | None) -> None:
+    """Write a new job; one that is over from the start has no lease."""
     values = asdict(job)
     del values["replayed"]
-    values |= {"images": [], "model": job.request.model, "warnings": list(job.warnings), "safety": dict(job.safety)}
+    values |= {"images": [], "model": job.request.model, "warnings": list(job.warnings)}
+    values |= {"safety": dict(job.safety), "timings": dict(job.timings)}
     conn.execute(insert(jobs).values(**values, lease_owner=lease_owner, lease_expires_at=lease_expires_at))
 
 
@@ -177,5 +178,6 @@ def job_from_row(row: Row[Any]) -> Job:
         "request": ImageRequest(**row.request),
         "images": tuple(JobImage(**image) for image in row.images),
         "warnings": tuple(row.warnings),
+        "timings": row.timings or {},
     }
     return Job(**values)

@@ -15,8 +15,10 @@ from danqing.jobs.image_checks import ImageChecks
 from danqing.jobs.job import ImageDone, Job, JobEvent, JobImage, JobResult, StepDone
 from danqing.jobs.lifecycle import missing_images_warning
 from danqing.jobs.ports import JobParts
+from danqing.jobs.timings import JobPart, Stopwatch
 from danqing.pictures.encoding import Provenance, encode, encode_preview
 from danqing.pictures.raster import blackened
+from danqing.pictures.request import ImageRequest
 from danqing.prompts.expander import ExpandedPrompt
 from danqing.safety.verdict import ImageVerdict
 
@@ -40,6 +42,7 @@ class JobRunner:
         self._safety = dict(job.safety)
         self._image_checks = ImageChecks(parts.image_check, request=job.request)
         self._expanded = ExpandedPrompt(prompt=job.request.prompt)
+        self._stopwatch = Stopwatch()
 
     @property
     def has_images(self) -> bool:
@@ -77,7 +80,8 @@ class JobRunner:
     async def _expand(self) -> None:
         if not self._request.enable_prompt_expansion:
             return
-        expanded = await self._parts.expander.expand(self._request)
+        with self._stopwatch.timing(JobPart.EXPAND):
+            expanded = await self._parts.expander.expand(self._request)
         # An earlier attempt may have had the same warning.
         if expanded.warning is not None and expanded.warning not in self._warnings:
             self._warnings.append(expanded.warning)
@@ -98,22 +102,25 @@ class JobRunner:
             prompt=self._expanded.prompt,
             preview_every_steps=self._image_checks.preview_every_steps(self._request),
         )
-        expansion = self._expanded.expansion
-        seen = {image.image_index for image in self._images}
         # The engine draws on while finished images are checked, encoded and stored.
         async with asyncio.TaskGroup() as finishing:
             try:
-                async with aclosing(self._parts.engine.generate(request, expansion=expansion)) as events:
-                    async for event in events:
-                        if isinstance(event, Progress):
-                            await self._publish_step(event)
-                        elif event.image_index not in seen:
-                            # An engine that had to start again draws the same images again.
-                            seen.add(event.image_index)
-                            finishing.create_task(self._finish_image(event))
+                with self._stopwatch.timing(JobPart.DRAW):
+                    await self._follow_events(request, finishing)
             except ServiceError as error:
                 # Images that are drawn already are still finished.
                 self._failures.append(error)
+
+    async def _follow_events(self, request: ImageRequest, finishing: asyncio.TaskGroup) -> None:
+        seen = {image.image_index for image in self._images}
+        async with aclosing(self._parts.engine.generate(request, expansion=self._expanded.expansion)) as events:
+            async for event in events:
+                if isinstance(event, Progress):
+                    await self._publish_step(event)
+                elif event.image_index not in seen:
+                    # An engine that had to start again draws the same images again.
+                    seen.add(event.image_index)
+                    finishing.create_task(self._finish_image(event))
 
     async def _publish_step(self, progress: Progress) -> None:
         image_index, preview = progress.image_index, progress.preview
@@ -130,9 +137,11 @@ class JobRunner:
 
     async def _finish_image(self, result: ImageResult) -> None:
         try:
-            verdict = await self._image_checks.check(result.raster)
+            with self._stopwatch.timing(JobPart.CHECK):
+                verdict = await self._image_checks.check(result.raster)
             self._safety["image_check"] = verdict.checker
-            image = await self._store(result, verdict)
+            with self._stopwatch.timing(JobPart.STORE):
+                image = await self._store(result, verdict)
         except ServiceError as error:
             self._failures.append(error)
             return
@@ -178,4 +187,5 @@ class JobRunner:
             safety=dict(self._safety),
             warnings=tuple(self._warnings),
             expanded_prompt=self._revised_prompt,
+            timings=self._stopwatch.milliseconds,
         )

@@ -14,7 +14,14 @@ from sqlalchemy import Connection
 from danqing.accounts.pricing import Price
 from danqing.database import Database
 from danqing.engine.interface import require_usable
-from danqing.errors import ModerationBlocked, NotFound, Overloaded
+from danqing.errors import (
+    InsufficientCredits,
+    ModerationBlocked,
+    NotFound,
+    Overloaded,
+    ServiceError,
+    SpendLimitReached,
+)
 from danqing.jobs import deliveries, lifecycle
 from danqing.jobs.deliveries import WebhookState
 from danqing.jobs.image_checks import CHECK_IS_OFF
@@ -27,6 +34,7 @@ from danqing.jobs.outcomes import Outcomes
 from danqing.jobs.ports import JobParts
 from danqing.jobs.webhook_targets import WebhookTargets
 from danqing.jobs.workers import Workers
+from danqing.pictures.request import ImageRequest
 
 # How often to look at a job that another process works on.
 REMOTE_POLL_SECONDS = 0.5
@@ -82,6 +90,10 @@ class JobService:
     def accepting(self) -> bool:
         """Whether `submit` takes jobs: started and not draining."""
         return self._accepting
+
+    def price_credits(self, request: ImageRequest) -> int:
+        """Return what a request would hold."""
+        return lifecycle.price_credits(request, self._price)
 
     @property
     def num_queued(self) -> int:
@@ -244,7 +256,11 @@ class JobService:
             self._local_jobs.queue.slot(submission.account_id, retry_after_seconds=retry_after_seconds),
             self._local_jobs.writing(submission.job_id),
         ):
-            job = await self._database.run_write(lambda conn: self._write(conn, submission, safety))
+            try:
+                job = await self._database.run_write(lambda conn: self._write(conn, submission, safety))
+            except (InsufficientCredits, SpendLimitReached) as refusal:
+                await self._keep_refusal(submission, refusal, safety)
+                raise
             if not job.replayed:
                 self._local_jobs.add(job)
             return job
@@ -252,6 +268,15 @@ class JobService:
     def _write(self, conn: Connection, submission: Submission, safety: dict[str, object]) -> Job:
         lease, now = self._lease_terms.lease(), self._clock()
         return lifecycle.submit(conn, submission, price=self._price, safety=safety, lease=lease, now=now)
+
+    async def _keep_refusal(self, submission: Submission, refusal: ServiceError, safety: dict[str, object]) -> None:
+        """Write a refused request for the logs. While the database is away the caller gets the refusal all the same."""
+        with suppress(Overloaded):
+            await self._database.run_write(
+                lambda conn: lifecycle.refuse(
+                    conn, submission, refusal, price=self._price, safety=safety, now=self._clock()
+                )
+            )
 
     async def _withdraw(self, writing: "asyncio.Task[Job]") -> None:
         await asyncio.wait([writing])

@@ -38,6 +38,7 @@ jobs = Table(
     Column("engine", Text),
     Column("safety", JSON, nullable=False),
     Column("expanded_prompt", Text),
+    Column("timings", JSON),
     Column("client_request_id", String(128)),
     Column("idempotency_key", String(255)),
     Column("webhook_url", Text),

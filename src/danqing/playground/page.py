@@ -1,4 +1,4 @@
-"""The playground at `/`: its routes. The page itself calls the public API like any client."""
+"""The playground at `/` and the console at `/console`: their routes. Both pages call the public API like any client."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 from danqing.playground.static_page import page_router
 
 STATIC_FOLDER = Path(__file__).parent / "static"
+CONSOLE_FOLDER = Path(__file__).parent / "console"
 
 
 def playground_router(*, megapixel_credits: int) -> APIRouter:
@@ -20,3 +21,8 @@ def playground_router(*, megapixel_credits: int) -> APIRouter:
 
     router.include_router(page_router(STATIC_FOLDER.iterdir(), page="/", parts="/playground"))
     return router
+
+
+def console_router() -> APIRouter:
+    """Return the routes of the console, which shares parts of the playground's page."""
+    return page_router(CONSOLE_FOLDER.iterdir(), page="/console", parts="/console")

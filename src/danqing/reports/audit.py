@@ -33,7 +33,9 @@ def _problems(row: Row[Any]) -> Iterator[str]:
         yield "there is a hold but no job"
         return
     if row.amount_credits is None:
-        yield "there is no hold"
+        # A refused request costs nothing and holds nothing.
+        if row.price_credits or row.charged_credits:
+            yield "there is no hold"
         return
     status = JobStatus(row.status)
     if row.amount_credits != row.price_credits:

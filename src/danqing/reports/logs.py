@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from danqing.errors import InvalidRequest
+from danqing.errors import InvalidRequest, NotFound
 from danqing.jobs.job import Job
 from danqing.reports import queries
 from danqing.reports.outcomes import Outcome
@@ -40,3 +40,11 @@ def list_logs(
     page = queries.list_requests(conn, window, outcomes=outcomes, models=models, limit=limit, offset=offset)
     num_total = queries.count_requests(conn, window, outcomes=outcomes, models=models)
     return LogPage(jobs=tuple(page), num_total=num_total)
+
+
+def find_log(conn: Connection, job_id: str, *, account_id: str, api_key_id: str | None) -> Job:
+    """Return a request of the account, of one key unless None. Raises NotFound, also while it is unfinished."""
+    job = queries.find_request(conn, job_id, account_id=account_id)
+    if job is None or not job.status.finished or api_key_id not in (None, job.api_key_id):
+        raise NotFound("There is no such finished request.")
+    return job

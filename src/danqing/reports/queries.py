@@ -1,6 +1,6 @@
 """The SQL of the reports. Reads only."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Row,
+    Select,
     and_,
     case,
     func,
@@ -20,7 +21,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from danqing.accounts.tables import holds, settlements, transfers
+from danqing.accounts.tables import api_keys, holds, settlements, transfers
 from danqing.database import UtcDateTime
 from danqing.jobs.job import Job
 from danqing.jobs.queries import UNFINISHED, job_from_row
@@ -54,10 +55,17 @@ def count_requests(
 
 
 def sum_requests(
-    conn: Connection, window: KeyWindow, *, by_model: bool, days: Sequence[DayPiece] | None = None
+    conn: Connection,
+    window: KeyWindow,
+    *,
+    by_model: bool,
+    by_key: bool = False,
+    days: Sequence[DayPiece] | None = None,
 ) -> list[Row[Any]]:
-    """Count the finished requests of a window and sum their charges, by day, by model or by both."""
+    """Count the finished requests of a window and sum their charges and images, by day, by model, by key."""
     groups: list[ColumnElement[str]] = [jobs.c.model] if by_model else []
+    if by_key:
+        groups.append(jobs.c.api_key_id)
     chosen = _requests(window)
     source: FromClause = jobs
     if days is not None:
@@ -72,6 +80,7 @@ def sum_requests(
         func.sum(case((jobs.c.charged_credits > 0, 1), else_=0)).label("num_charged"),
         func.sum(case((jobs.c.status.in_(STATUSES[Outcome.SUCCEEDED]), 1), else_=0)).label("num_succeeded"),
         func.sum(jobs.c.charged_credits).label("charged_credits"),
+        func.sum(func.json_array_length(jobs.c.images)).label("num_images"),
     )
     return list(conn.execute(sums.select_from(source).where(chosen).group_by(*groups)))
 
@@ -86,7 +95,9 @@ def _requests(
 ) -> ColumnElement[bool]:
     """Return the condition for the finished requests of a window, or of the part from `start` to `end`."""
     conditions = [
-        jobs.c.api_key_id == window.api_key_id,
+        jobs.c.api_key_id.in_(_keys_of(window.account_id))
+        if window.api_key_id is None
+        else jobs.c.api_key_id == window.api_key_id,
         jobs.c.created_at >= (window.start if start is None else start),
         jobs.c.created_at < (window.end if end is None else end),
         jobs.c.status.in_([status for outcome in outcomes for status in STATUSES[outcome]]),
@@ -94,6 +105,25 @@ def _requests(
     if models is not None:
         conditions.append(jobs.c.model.in_(models))
     return and_(*conditions)
+
+
+def _keys_of(account_id: str) -> Select[Any]:
+    """Return the prefixes of an account's keys, revoked ones too. By key, requests have an index."""
+    return select(api_keys.c.prefix).where(api_keys.c.account_id == account_id)
+
+
+def find_request(conn: Connection, job_id: str, *, account_id: str) -> Job | None:
+    """Read a request of an account, finished or not."""
+    row = conn.execute(select(jobs).where(jobs.c.id == job_id, jobs.c.account_id == account_id)).one_or_none()
+    return None if row is None else job_from_row(row)
+
+
+def last_requests(conn: Connection, *, account_id: str) -> dict[str, datetime | None]:
+    """Read when each key of an account was last used for a request; None for never."""
+    # A subquery for each key is one step in the index; a grouped maximum would read all of it.
+    last = select(func.max(jobs.c.created_at)).where(jobs.c.api_key_id == api_keys.c.prefix).scalar_subquery()
+    rows = conn.execute(select(api_keys.c.prefix, last.label("last")).where(api_keys.c.account_id == account_id))
+    return {row.prefix: row.last for row in rows}
 
 
 def _piece_table(days: Sequence[DayPiece]) -> CTE:
@@ -135,6 +165,24 @@ def list_transfers(
             )
         )
     return list(conn.execute(page.order_by(transfers.c.created_at.desc(), transfers.c.id.desc()).limit(limit)))
+
+
+def credits_since(
+    conn: Connection, *, account_id: str, signs: Mapping[str, int], oldest: datetime, ids: Collection[str]
+) -> dict[str, int]:
+    """Sum, for each of these transfers, what came in after it, and subtract what went out.
+
+    `signs` are 1 or -1 by kind; other kinds do not count. `oldest` is when the first of the transfers was made.
+    """
+    signed = case(*((transfers.c.kind == kind, sign * transfers.c.amount_credits) for kind, sign in signs.items()))
+    newest_first = (transfers.c.created_at.desc(), transfers.c.id.desc())
+    running = select(transfers.c.id, (func.sum(signed).over(order_by=newest_first) - signed).label("since"))
+    running = running.where(
+        transfers.c.account_id == account_id, transfers.c.kind.in_(signs), transfers.c.created_at >= oldest
+    )
+    table = running.subquery()
+    rows = conn.execute(select(table).where(table.c.id.in_(ids)))
+    return {row.id: int(row.since) for row in rows}
 
 
 def list_charged_keys(conn: Connection) -> list[Row[Any]]:

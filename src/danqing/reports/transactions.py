@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
-from danqing.accounts.credits import TransferKind
+from danqing.accounts.credits import TransferKind, balance
 from danqing.reports import queries
 from danqing.reports.pages import read_cursor, require_limit, write_cursor
 
@@ -39,7 +40,10 @@ _SHOWN = {
 
 @dataclass(frozen=True, kw_only=True)
 class Transaction:
-    """Credits that entered or left an account; `reference_id` is the job's id for a charge, None for a grant."""
+    """Credits that entered or left an account; `reference_id` is the job's id for a charge, None for a grant.
+
+    `balance_credits` is what the account had right afterwards, held credits included.
+    """
 
     created_at: datetime
     direction: Direction
@@ -47,6 +51,7 @@ class Transaction:
     amount_credits: int
     model: str | None
     reference_id: str | None
+    balance_credits: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +93,7 @@ def list_transactions(
     )
     page = rows[:limit]
     has_more = len(rows) > limit
+    balances = _balances(conn, page, account_id=account_id)
     return TransactionPage(
         transactions=tuple(
             Transaction(
@@ -97,8 +103,20 @@ def list_transactions(
                 amount_credits=row.amount_credits,
                 model=row.model,
                 reference_id=row.hold_id,
+                balance_credits=balances[row.id],
             )
             for row in page
         ),
         next_cursor=write_cursor(page[-1].created_at, page[-1].id) if has_more else None,
     )
+
+
+def _balances(conn: Connection, page: list[Row[Any]], *, account_id: str) -> dict[str, int]:
+    """Return what the account had after each transfer of a page: its present credits, less what came since."""
+    if not page:
+        return {}
+    signs = {kind.value: 1 if direction is Direction.TOPUP else -1 for kind, (direction, _) in _SHOWN.items()}
+    ids = [row.id for row in page]
+    since = queries.credits_since(conn, account_id=account_id, signs=signs, oldest=page[-1].created_at, ids=ids)
+    present = balance(conn, account_id)
+    return {row_id: present.available_credits + present.held_credits - amount for row_id, amount in since.items()}

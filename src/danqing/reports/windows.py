@@ -1,4 +1,4 @@
-"""Windows of reports: the requests of one API key within a bounded time."""
+"""Windows of reports: the requests of one API key, or of all keys of an account, within a bounded time."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,9 +13,13 @@ MAX_WINDOW = timedelta(days=92)
 
 @dataclass(frozen=True, kw_only=True)
 class KeyWindow:
-    """The requests of one key that were made at `start` or later, and before `end`."""
+    """The requests of one key that were made at `start` or later, and before `end`.
 
-    api_key_id: str
+    `api_key_id` None: of all keys that the account `account_id` has or had.
+    """
+
+    account_id: str
+    api_key_id: str | None
     start: datetime
     end: datetime
 

@@ -13,7 +13,7 @@ async def test_a_key_is_made_shown_once_used_changed_and_deleted(manager, body):
     assert key.items() >= {"name": "ci", "disabled": False, "scopes": ["model:image"], "monthly_usage": 0.0}.items()
     assert key["limit"] == {"retention": "day", "threshold": 0.2}
     listed = (await manager.get("/v1/keys")).json()["data"]
-    assert key in listed
+    assert [entry for entry in listed if entry.items() >= key.items()]
     assert not any("key" in entry for entry in listed)
     assert (await manager.get(f"/v1/keys/{key['prefix']}")).json() == {"data": key}
 
@@ -109,3 +109,14 @@ async def test_every_bad_field_of_a_key_is_named(manager):
     unknown = (await manager.post("/v1/keys", json={"limits": 5})).json()["error"]
     assert [(issue["code"], issue["keys"]) for issue in unknown["data"]] == [("unrecognized_keys", ["limits"])]
     assert (await manager.patch("/v1/keys/nothing", json={})).status_code == 404
+
+
+async def test_the_list_tells_kind_last_use_and_what_counts_against_the_limit(manager, client, body):
+    limit = {"retention": "week", "threshold": 1}
+    made = (await manager.post("/v1/keys", json={"limit": limit})).json()["data"]
+    await client.post(PATH, json=body(), headers={"Authorization": f"Bearer {made['key']}"})
+    first, boss, used = (await manager.get("/v1/keys")).json()["data"]
+    assert (first["kind"], first["last_used_at"], first["limit_usage"]) == ("api", None, None)
+    assert boss["kind"] == "management"
+    assert used["last_used_at"] >= used["created_at"]
+    assert used["limit_usage"] == 0.105

@@ -79,3 +79,14 @@ async def test_logs_answer_200_requests_a_minute(client):
     assert 1 <= int(response.headers["Retry-After"]) <= 60
     assert response.headers["x-ratelimit-limit-requests"] == "200"
     assert (await client.get("/v2/usage")).status_code == 200
+
+
+async def test_a_management_key_reads_the_requests_of_all_keys(client, key, body, manager):
+    second = (await manager.post("/v1/keys")).json()["data"]
+    for secret in (key, second["key"]):
+        await client.post(PATH, json=body(), headers={"Authorization": f"Bearer {secret}"})
+    await manager.delete(f"/v1/keys/{second['prefix']}")
+    rows = (await manager.get("/v2/logs?key_prefix=*")).json()["data"]
+    assert [row["api_key_prefix"] for row in rows] == [second["prefix"], key[:8]]
+    refused = await client.get("/v2/logs?key_prefix=*", headers={"Authorization": f"Bearer {key}"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "missing_scope")

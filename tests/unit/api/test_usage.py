@@ -31,7 +31,7 @@ async def test_groups_count_every_outcome(client, body, engine):
         detail = (await client.get("/v2/usage/detail", params={"group_by": group_by})).json()
         (group,) = detail["groups"]
         assert (group["spend"], group["tokens"], group["requests"]) == (0.21, NO_TOKENS, COUNTS)
-        assert group.keys() - {"spend", "tokens", "requests"} == names
+        assert group.keys() - {"spend", "images", "tokens", "requests"} == names
         assert group.get("model", MODEL) == MODEL
         assert group.get("day", detail["end"][:10]) == detail["end"][:10]
 
@@ -59,3 +59,14 @@ async def test_bad_groups_and_zones_are_named(client):
     ):
         response = await client.get(path)
         assert (response.status_code, response.json()["error"]["param"]) == (400, named), path
+
+
+async def test_a_management_key_reads_the_usage_of_all_keys_by_key_and_day(client, key, body, manager):
+    second = (await manager.post("/v1/keys")).json()["data"]["key"]
+    for secret, num_images in ((key, 1), (second, 3)):
+        await client.post(PATH, json=body(num_images=num_images), headers={"Authorization": f"Bearer {secret}"})
+    usage = (await manager.get("/v2/usage/detail?key_prefix=*&group_by=key")).json()
+    assert [(group["api_key_prefix"], group["images"]) for group in usage["groups"]] == [(second[:8], 3), (key[:8], 1)]
+    days = (await manager.get("/v2/usage/detail?key_prefix=*&group_by=day,key")).json()["groups"]
+    assert [set(group) >= {"day", "api_key_prefix"} for group in days] == [True, True]
+    assert usage["requests"] == 2

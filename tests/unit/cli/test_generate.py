@@ -65,11 +65,13 @@ def test_a_snapshot_in_a_hub_cache_is_named_by_its_repository(run: Run, tmp_path
 
 def test_steps_and_guidance_suit_the_checkpoint_unless_they_are_named(run: Run, tmp_path: Path) -> None:
     folder = write_distil(tmp_path / "distil")
+    (folder / "words.json").write_text('{"words": ["cat"]}')
     quick = ["--seed", "7", "--model", str(folder), "--size", "64x64", "--json", "-o", str(tmp_path / "x.png")]
     drawn = run("generate", "a dog", "--negative", "fog", *quick)
     assert drawn.exit_code == 0, drawn.output
     assert json.loads(drawn.stdout)["parameters"] == {"num_inference_steps": 8, "guidance_scale": 2.5}
     assert "negative_prompt: has no effect" in drawn.stderr
+    assert "distil does not know: dog" in drawn.stderr
     named = json.loads(run("generate", "a dog", "--steps", "2", "--guidance", "7.5", *quick).stdout)
     assert named["parameters"] == {"num_inference_steps": 2, "guidance_scale": 7.5}
 

@@ -249,3 +249,21 @@ async def test_a_follower_of_another_processes_job_hears_its_images_and_its_end(
         job = await worker.submit(house.submission())
         events = [event async for event in other.subscribe(job.id, account_id="acme", hand_out=True)]
     assert [type(event).__name__ for event in events] == ["ImageDone", "Finished"]
+
+
+async def test_a_request_that_credits_refuse_is_kept_as_a_failed_job_without_a_hold(house):
+    async with house.running() as service:
+        refused = house.submission(num_images=48, webhook_url="https://example.com/hook")
+        with pytest.raises(InsufficientCredits):
+            await service.submit(refused)
+        job = await service.get(refused.job_id, account_id="acme")
+    assert (job.status, job.error_code, job.price_credits) == (JobStatus.ERROR, "insufficient_credits", 0)
+    assert (job.started_at, job.webhook_url) == (None, None)
+    assert house.balance() == (ALL, 0)
+
+
+async def test_the_time_of_each_part_is_kept_with_a_drawn_job(house):
+    async with house.running() as service:
+        job = await finished(service, house.submission(enable_prompt_expansion=True))
+    assert set(job.timings) == {"expand", "draw", "check", "store"}
+    assert all(milliseconds >= 0 for milliseconds in job.timings.values())

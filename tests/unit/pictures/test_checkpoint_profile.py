@@ -4,6 +4,7 @@ import pytest
 
 from danqing.pictures.checkpoint_profile import CheckpointProfile
 from danqing.pictures.request import ImageRequest
+from danqing.pictures.vocabulary import Vocabulary
 
 
 def request(*, negative_prompt: str, guidance_scale: float) -> ImageRequest:
@@ -38,3 +39,18 @@ def test_a_negative_prompt_that_cannot_act_is_warned_of(
     warnings = CheckpointProfile(takes_negative_prompt=takes).warnings(asked)
     assert len(warnings) == (warned is not None)
     assert all(warned in warning and warning.startswith("negative_prompt: has no effect") for warning in warnings)
+
+
+def test_words_that_the_checkpoint_does_not_know_are_warned_of() -> None:
+    vocabulary = Vocabulary("mini", frozenset({"cat"}))
+    asked = request(negative_prompt="fog", guidance_scale=1)
+    assert CheckpointProfile(vocabulary=vocabulary).warnings(asked) == (
+        "mini does not know: fox",
+        "negative_prompt: has no effect with guidance_scale 1",
+    )
+
+
+def test_fields_that_can_never_act_are_listed_with_the_reason() -> None:
+    assert CheckpointProfile().without_effect == {}
+    listed = CheckpointProfile(takes_negative_prompt=False, expands=False).without_effect
+    assert set(listed) == {"negative_prompt", "enable_prompt_expansion"}

@@ -56,6 +56,7 @@ def test_a_page_out_of_range_is_refused_by_name(house, bad, param):
 def _logs(house, *, start=None, end=None, **changes):
     now = house.clock()
     window = KeyWindow(
+        account_id="acme",
         api_key_id=house.keys["acme"],
         start=start or now - timedelta(days=1),
         end=end or now + timedelta(microseconds=1),

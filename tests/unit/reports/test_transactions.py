@@ -61,3 +61,13 @@ def test_a_made_up_cursor_is_refused(house, cursor):
 def _transactions(house, *, limit=100, cursor=None, **only):
     with house.database.read() as conn:
         return list_transactions(conn, account_id="acme", only=TransactionFilter(**only), limit=limit, cursor=cursor)
+
+
+def test_every_row_tells_the_balance_after_it_also_under_a_filter_and_on_later_pages(house, history):
+    house.write_job(account_id="acme", started=True)  # What it holds is the account's as long as it runs.
+    assert [entry.balance_credits for entry in _transactions(house).transactions] == [9_580_000, 9_790_000, 10_000_000]
+    page = _transactions(house, limit=1)
+    later = _transactions(house, limit=1, cursor=page.next_cursor)
+    assert [entry.balance_credits for entry in later.transactions] == [9_790_000]
+    (grant,) = _transactions(house, direction=Direction.TOPUP).transactions
+    assert grant.balance_credits == 10_000_000

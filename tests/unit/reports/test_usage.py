@@ -107,7 +107,9 @@ def test_the_database_seeks_the_days_of_a_key_in_an_index(house):
             plans.extend(row[-1] for row in cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters))
 
         event.listen(conn, "before_cursor_execute", explain)
-        window = KeyWindow(api_key_id="x", start=house.clock() - timedelta(days=92), end=house.clock())
+        window = KeyWindow(
+            account_id="acme", api_key_id="x", start=house.clock() - timedelta(days=92), end=house.clock()
+        )
         usage_by_day(conn, window, zone=ZoneInfo("Europe/Berlin"), by_model=True)
     # The other order would compare every request of the window with every day.
     inner = plans[plans.index("SCAN pieces") + 1]
@@ -128,6 +130,7 @@ def _request(house, *, model=None, done=True):
 def _window(house, start, end):
     now = house.clock()
     return KeyWindow(
+        account_id="acme",
         api_key_id=house.keys["acme"],
         start=start or now - timedelta(days=1),
         end=end or now + timedelta(microseconds=1),

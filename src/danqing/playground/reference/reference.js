@@ -1,6 +1,6 @@
 // The API reference: Swagger UI over our own /openapi.json, with the playground's key and theme.
 
-import { readKey } from "../playground/key.js";
+import { apiKey } from "../playground/key.js";
 import { readTheme } from "../playground/theme.js";
 
 const prefersDark = matchMedia("(prefers-color-scheme: dark)");
@@ -19,7 +19,7 @@ const page = SwaggerUIBundle({
   // It would show the schema to another host.
   validatorUrl: null,
   onComplete() {
-    if (readKey()) page.preauthorizeApiKey("HTTPBearer", readKey());
+    if (apiKey.read()) page.preauthorizeApiKey("HTTPBearer", apiKey.read());
     performance.mark("danqing-interactive");
   },
 });

@@ -22,8 +22,9 @@ export function failureOf(error, rest = {}) {
   return new Failure({ code: error.code, message: error.message, issues, ...rest });
 }
 
-export function createApi(readKey) {
-  async function call(path, { method = "GET", headers = {}, body, withKey = true, signal, cache } = {}) {
+// Calls the server with the key; raises Failure for every response that is no success.
+export function createCall(readKey) {
+  return async function call(path, { method = "GET", headers = {}, body, withKey = true, signal, cache } = {}) {
     const sent = { ...headers };
     if (withKey && readKey()) sent.Authorization = `Bearer ${readKey()}`;
     if (body !== undefined) sent["Content-Type"] = "application/json";
@@ -43,7 +44,11 @@ export function createApi(readKey) {
       retryAfterSeconds: Number(response.headers.get("Retry-After")) || null,
       requestId: response.headers.get("x-inference-id") ?? "",
     });
-  }
+  };
+}
+
+export function createApi(readKey) {
+  const call = createCall(readKey);
 
   // The events of one connection; ends when it does.
   async function* events(jobId) {
@@ -68,7 +73,8 @@ export function createApi(readKey) {
 
   return {
     // Not from the browser's cache: the server may have started with another checkpoint.
-    defaults: async () => (await (await call("v1/models", { withKey: false, cache: "no-cache" })).json()).data[0].info.defaults,
+    modelInfo: async () => (await (await call("v1/models", { withKey: false, cache: "no-cache" })).json()).data[0].info,
+    estimate: async (body) => (await call("v1/images/estimate", { method: "POST", body })).json(),
     engine: async () => (await (await call("readyz", { withKey: false })).json()).engine,
     price: async () => (await call("playground/price.json", { withKey: false })).json(),
     balance: async () => (await (await call("v1/billing/balance")).json()).balance,

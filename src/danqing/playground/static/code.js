@@ -1,6 +1,7 @@
 // The dialog that shows the user's request as a program.
 
-import { masked, readKey } from "./key.js";
+import { copy } from "./copy.js";
+import { apiKey, masked } from "./key.js";
 import { LANGUAGES } from "./snippets.js";
 
 const NAME = "danqing.language";
@@ -27,7 +28,7 @@ export function connectCode() {
     tabs[next].focus();
   });
   element("copy-code").addEventListener("click", async () => {
-    const copied = await copy(language.write(settings, readKey() || "YOUR_KEY"), dialog);
+    const copied = await copy(language.write(settings, apiKey.read() || "YOUR_KEY"), dialog);
     element("code-hint").textContent = copied ? "Copied, with your key in it." : "Your browser does not let the page copy; select the text.";
   });
 
@@ -40,8 +41,8 @@ export function connectCode() {
       tab.tabIndex = selected ? 0 : -1;
     });
     element("code").setAttribute("aria-labelledby", `tab-${chosen.name}`);
-    element("code").textContent = chosen.write(settings, masked(readKey()));
-    element("code-hint").textContent = readKey() ? "Your key is hidden here and put in when you copy." : "";
+    element("code").textContent = chosen.write(settings, masked(apiKey.read()));
+    element("code-hint").textContent = apiKey.read() ? "Your key is hidden here and put in when you copy." : "";
   }
   return {
     open(ofSettings) {
@@ -50,19 +51,4 @@ export function connectCode() {
       dialog.showModal();
     },
   };
-}
-
-// Over plain HTTP from another machine, browsers offer no clipboard API.
-async function copy(text, within) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const area = Object.assign(document.createElement("textarea"), { value: text, className: "unseen" });
-    within.append(area);
-    area.select();
-    const copied = document.execCommand("copy");
-    area.remove();
-    return copied;
-  }
 }

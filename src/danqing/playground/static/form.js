@@ -12,7 +12,13 @@ const CUSTOM = "custom";
 
 const element = (id) => document.getElementById(id);
 
-export function connectForm({ onChange }) {
+// What the form shows when the playground is opened next. Defaults are not kept: they follow the checkpoint.
+export function keepSettings(settings, { locked }) {
+  const kept = Object.fromEntries(Object.entries(settings).filter(([name, value]) => value !== DEFAULTS[name]));
+  localStorage.setItem(NAME, JSON.stringify({ settings: kept, locked }));
+}
+
+export function connectForm({ onChange, withoutEffect }) {
   buildSizes();
   buildSegments("num_images", [1, 2, 3, 4].map((count) => [count, count]));
   buildSegments("output_format", [["png", "PNG"], ["jpeg", "JPEG"]]);
@@ -37,7 +43,7 @@ export function connectForm({ onChange }) {
     const settings = { seed: Number(element("seed").value || NaN) };
     for (const name of TEXTS) settings[name] = element(name).value.trim();
     for (const name of Object.keys(SLIDERS)) settings[name] = element(name).valueAsNumber;
-    for (const name of SWITCHES) settings[name] = element(name).checked;
+    for (const name of SWITCHES) settings[name] = element(name).checked && !element(name).disabled;
     settings.num_images = Number(checked("num_images"));
     settings.output_format = checked("output_format");
     const size = checked("image_size");
@@ -62,10 +68,9 @@ export function connectForm({ onChange }) {
     element("prompt-count").textContent = settings.prompt.length > FIELDS.prompt.maxLength / 2 ? `${settings.prompt.length} of ${FIELDS.prompt.maxLength}` : `at most ${FIELDS.prompt.maxLength} characters`;
     element("custom-size").hidden = checked("image_size") !== CUSTOM;
     element("output_compression").disabled = settings.output_format === "png";
+    showWithoutEffect(settings);
     element("size-words").textContent = sizeWords(settings);
-    // Defaults are not kept: they follow the checkpoint.
-    const kept = Object.fromEntries(Object.entries(settings).filter(([name, value]) => value !== DEFAULTS[name]));
-    localStorage.setItem(NAME, JSON.stringify({ settings: kept, locked: locked() }));
+    keepSettings(settings, { locked: locked() });
     onChange(settings);
   }
   function mark(issues) {
@@ -82,6 +87,16 @@ export function connectForm({ onChange }) {
     if (first?.closest("details")) first.closest("details").open = true;
     first?.focus();
     first?.closest("[data-field]").scrollIntoView({ block: "center" });
+  }
+
+  // Fields that can have no effect are switched off and say why; `reasons` holds them by name.
+  function showWithoutEffect(settings) {
+    const reasons = { ...withoutEffect };
+    if (settings.guidance_scale === 1) reasons.negative_prompt ??= "it has no effect with guidance 1";
+    for (const name of ["negative_prompt", "enable_prompt_expansion"]) {
+      element(name).disabled = name in reasons;
+      element(`${name}-reason`).textContent = name in reasons ? `Off: ${reasons[name]}.` : "";
+    }
   }
 
   const kept = readStored(NAME);

@@ -22,14 +22,17 @@ export function fileName(settings, image) {
   return `${slug || "picture"}-${image.seed}.${image.content_type === "image/jpeg" ? "jpg" : "png"}`;
 }
 
-// Follow the job to its end and return its result. Raises Failure.
-export async function follow(api, { id, settings, startedAt }, announce) {
+// Follow the job to its end and return its result. Raises Failure. In a comparison, `cell` is the index of the job's tile
+// among `numCells` that are shown already.
+export async function follow(api, { id, settings, startedAt }, announce, { cell = null, numCells = 1 } = {}) {
   const count = settings.num_images;
   const images = new Map();
   const clock = new Clock(count);
   let downloads = [];
-  showFrames(count, sizeOf(settings));
-  showProgress(0, settings.enable_prompt_expansion ? "Waiting in the queue, then for the expanded prompt" : "Waiting in the queue");
+  const first = cell ?? 0;
+  const where = cell === null ? "" : `Picture ${cell + 1} of ${numCells} · `;
+  if (cell === null) showFrames(count, sizeOf(settings));
+  showProgress(cell === null ? 0 : cell / numCells, settings.enable_prompt_expansion ? "Waiting in the queue, then for the expanded prompt" : "Waiting in the queue");
 
   async function download(index, fields) {
     if (images.has(index)) return;
@@ -37,16 +40,16 @@ export async function follow(api, { id, settings, startedAt }, announce) {
     const image = { ...fields, blob: await api.imageBytes(fields) };
     for (const name of ["b64_json", "url", "type", "image_index"]) delete image[name];
     images.set(index, image);
-    showImage(index, image, fileName(settings, image));
+    showImage(first + index, image, fileName(settings, image));
     if (count > 1) announce(`Picture ${index + 1} of ${count} is finished.`);
   }
 
   for await (const event of api.follow(id)) {
     if (event.type === "image_generation.progress") {
       clock.step(event);
-      showStep(event);
-      showProgress(clock.fraction, clock.words());
-      if (clock.justPassedHalf()) announce("Half done.");
+      showStep({ ...event, image_index: first + event.image_index });
+      showProgress((first + clock.fraction) / numCells, where + clock.words());
+      if (cell === null && clock.justPassedHalf()) announce("Half done.");
     } else if (event.type === "image_generation.image") {
       downloads.push(download(event.image_index, event));
     } else {

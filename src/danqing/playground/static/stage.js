@@ -22,10 +22,26 @@ export function showFrames(count, size) {
   element("rest").hidden = element("result").hidden = true;
   element("tiles").hidden = false;
   element("tiles").dataset.count = count;
+  element("tiles").classList.remove("grid");
   element("tiles").classList.toggle("wide", Boolean(size) && size.width > size.height * 1.2);
   tiles = Array.from({ length: count }, (_, index) => buildTile(index, count));
   for (const tile of tiles) setRatio(tile, size ?? { width: 1, height: 1 });
   element("tiles").replaceChildren(...tiles);
+}
+
+// Frames of a comparison: a label on each, as many in a row as there are columns.
+export function showGrid({ labels, numColumns, size }) {
+  showFrames(labels.length, size);
+  const grid = element("tiles");
+  grid.dataset.count = "grid";
+  grid.classList.remove("wide");
+  grid.classList.add("grid");
+  grid.style.setProperty("--grid-columns", numColumns);
+  grid.style.setProperty("--grid-rows", labels.length / numColumns);
+  labels.forEach((label, index) => {
+    tiles[index].setAttribute("aria-label", label);
+    tiles[index].append(Object.assign(document.createElement("figcaption"), { textContent: label }));
+  });
 }
 
 export function showStep({ image_index: index, step, num_steps: numSteps, b64_json: preview }) {

@@ -14,7 +14,15 @@ from danqing.engine.interface import EngineCrashed
 FOLDER = Path(__file__).parents[3] / "data" / "service-endpoints"
 DESCRIBED = sorted(path.stem for path in FOLDER.glob("*.json"))
 # Fields of ours beside the described ones.
-OWN_FIELDS = {"error_code"}
+OWN_FIELDS = {
+    "api_key_prefix",
+    "balance_after",
+    "error_code",
+    "images",
+    "kind",
+    "last_used_at",
+    "limit_usage",
+}
 NEEDS_MANAGEMENT = "/v1/keys"
 
 
