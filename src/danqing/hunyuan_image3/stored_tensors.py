@@ -64,15 +64,16 @@ class StoredTensor:
         return DTYPES[self.type_name]
 
 
-def stored_tensors(folder: Path) -> Iterator[StoredTensor]:
-    """Every tensor that text-to-image reads, file by file. Raises CheckpointError naming file or key."""
+def stored_tensors(folder: Path, *, with_skipped: bool = False) -> Iterator[StoredTensor]:
+    """Every tensor that text-to-image reads, or all, file by file. Raises CheckpointError naming file or key."""
+    skipped = () if with_skipped else SKIPPED
     parts: dict[str, dict[str, StoredTensor]] = {}
     for stored in all_tensors(folder):
         if end := _part_end(stored.key):
             suffix = PART_ENDS[end]
             parts.setdefault(stored.key.removesuffix(suffix), {})[suffix] = stored
     for stored in all_tensors(folder):
-        if not (_part_end(stored.key) or stored.key.endswith(INPUT_SCALE) or stored.key.startswith(SKIPPED)):
+        if not (_part_end(stored.key) or stored.key.endswith(INPUT_SCALE) or stored.key.startswith(skipped)):
             yield replace(stored, parts=parts.pop(stored.key, {}))
     lonely = sorted(part.key for each in parts.values() for part in each.values() if not part.key.startswith(SKIPPED))
     if lonely:

@@ -30,7 +30,8 @@ from danqing.hunyuan_image3.weights import Places, meta_model
 class CheckpointSummary:
     """A checkpoint at a glance.
 
-    `num_active_parameters` act on one token, `num_expert_parameters` are those of routed experts;
+    `num_active_parameters` act on one token, `num_expert_parameters` are those of routed experts; `converted_to` is the
+    precision that `danqing model convert` rounded them to;
     `stored_parameters` counts by the file's name of the type.
     """
 
@@ -41,6 +42,7 @@ class CheckpointSummary:
     num_active_parameters: int
     num_expert_parameters: int
     stored_parameters: Mapping[str, int]
+    converted_to: Precision | None
     num_files: int
     size_bytes: int
     buckets: Sequence[Bucket]
@@ -49,7 +51,8 @@ class CheckpointSummary:
 def summarise(folder: Path) -> CheckpointSummary:
     """Read the folder's configuration and the headers of its files. Raises CheckpointError naming file or key."""
     check_folder(folder)
-    config = parse_model_config(read_json(folder / "config.json"))
+    values = read_json(folder / "config.json")
+    config = parse_model_config(values)
     generation = parse_generation_config(read_json(folder / "generation_config.json"))
     tokenizer = Tokenizer.from_file(folder / "tokenizer.json")
     PromptTemplate(
@@ -58,7 +61,7 @@ def summarise(folder: Path) -> CheckpointSummary:
         base_size_px=config.base_size_px,
         condition_tokens=config.condition_tokens,
     )
-    stored = _checked_headers(folder, config)
+    stored = check_headers(folder, config)
     files = list(shards(folder))
     expert_parameters = (layer.num_experts * _expert_parameters(config, layer) for layer in config.layers)
     return CheckpointSummary(
@@ -69,13 +72,14 @@ def summarise(folder: Path) -> CheckpointSummary:
         num_active_parameters=num_parameters(config) - _num_resting(config),
         num_expert_parameters=sum(expert_parameters),
         stored_parameters=stored,
+        converted_to=converted_precision(values),
         num_files=len(files),
         size_bytes=sum(file.stat().st_size for file in files),
         buckets=Buckets.of_checkpoint(config, tokenizer).usable,
     )
 
 
-def _checked_headers(folder: Path, config: ModelConfig) -> Mapping[str, int]:
+def check_headers(folder: Path, config: ModelConfig) -> Mapping[str, int]:
     """Check every name, shape and type as loading does; returns how many numbers are stored as which type."""
     precision = converted_precision(read_json(folder / "config.json")) or Precision.BFLOAT16
     places = Places(meta_model(config, precision=precision, activations=torch.bfloat16))

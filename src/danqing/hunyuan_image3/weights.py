@@ -24,6 +24,7 @@ from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.quantization_config import WAY_OUT, converted_precision
 from danqing.hunyuan_image3.stored_tensors import DTYPES, SCALE, stored_tensors
 
+CPU = torch.device("cpu")
 ROUTER = re.compile(r"model\.layers\.\d+\.mlp\.gate\.wg\.weight")
 ROUNDED_EXPERTS: Mapping[Precision, type[RoutedExperts]] = {
     Precision.FP8: Fp8Experts,
@@ -49,7 +50,7 @@ class ExpertPlace:
                 scale = _row_scale(key, parts.get(SCALE), num_rows=len(value), device=numbers.device)
                 stored[SCALE] = torch.ones_like(self.parts[SCALE]) if scale is None else scale
         else:
-            stored = dict(self.experts.rounded(_meant(key, value, parts, device=numbers.device)))
+            stored = dict(self.experts.rounded(meant(key, value, parts, device=numbers.device)))
         if stored.keys() != self.parts.keys():
             suffix = min(stored.keys() ^ self.parts.keys())
             raise CheckpointError(f"key {key + suffix!r} is {'unknown' if suffix in stored else 'missing'}")
@@ -85,6 +86,11 @@ class Places:
         for key, place in self._places.items():
             yield key, place.parts[""] if isinstance(place, ExpertPlace) else place
 
+    def expert_parts(self, key: str) -> Mapping[str, Tensor] | None:
+        """The parts that a routed expert's matrix has here, by suffix; None for any other key."""
+        place = self._places.get(key)
+        return place.parts if isinstance(place, ExpertPlace) else None
+
     def fill(self, key: str, value: Tensor, *, parts: Mapping[str, Tensor] | None = None) -> None:
         """Copy a tensor into its place, in that place's form. `parts` belong to it, such as its scale, by suffix.
 
@@ -96,7 +102,7 @@ class Places:
         if isinstance(place, ExpertPlace):
             place.fill(key, value, parts or {})
         else:
-            value = _meant(key, _middle_slice(key, value, place), parts or {}, device=place.device)
+            value = meant(key, _middle_slice(key, value, place), parts or {}, device=place.device)
             place.copy_(_shaped(key, value, place))
 
     def finish(self) -> None:
@@ -166,7 +172,7 @@ def stored_precision(folder: Path) -> Precision | None:
     return Precision.FP8 if fp8 else None
 
 
-def _meant(key: str, value: Tensor, parts: Mapping[str, Tensor], *, device: torch.device) -> Tensor:
+def meant(key: str, value: Tensor, parts: Mapping[str, Tensor], *, device: torch.device = CPU) -> Tensor:
     """The floating-point numbers that are meant, widened to float32 where they have a scale."""
     if not value.is_floating_point():
         raise CheckpointError(
