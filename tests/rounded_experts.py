@@ -14,7 +14,7 @@ def relative_error(ours: Tensor, exact: Tensor) -> float:
 
 def hold_experts(mixture: MixtureOfExperts, precision: Precision) -> None:
     """Replace the mixture's float32 experts by the same in this precision; the rest stays."""
-    exact = {key: place.clone() for key, place in Places(mixture)}
+    exact = {key: target.clone() for key, target in Places(mixture)}
     round_experts(mixture, precision)
     places = Places(mixture)
     for key, value in exact.items():

@@ -26,7 +26,7 @@ from danqing.hunyuan_image3.quantization_config import own_quantization_config
 from danqing.hunyuan_image3.safetensors_writer import PARTIAL_SUFFIX, Header, SafetensorsWriter, file_header
 from danqing.hunyuan_image3.stored_tensors import INDEX_FILE, StoredTensor, shards, stored_tensors
 from danqing.hunyuan_image3.summary import check_headers
-from danqing.hunyuan_image3.weights import ROUNDED_EXPERTS, ExpertPlace, Places, meant, meta_model
+from danqing.hunyuan_image3.weights import ROUNDED_EXPERTS, ExpertTarget, Places, meant, meta_model
 
 SHARD_BYTES = 10**9
 WEIGHT_SUFFIXES = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf"}
@@ -120,7 +120,7 @@ class Conversion:
     def _begin(self, plan: Sequence[Shard], others: Sequence[str]) -> None:
         """Take over an earlier run's complete files, or begin a new folder; check the room for what is missing."""
         identity = {
-            "note": "This conversion is not finished: run the same `danqing model convert` again, or delete the folder.",
+            "note": "not finished: run the same `danqing model convert` again, or delete this folder",
             "precision": self.precision.value,
             "source_bytes": {path.name: path.stat().st_size for path in shards(self.source)},
             "shards": [shard.name for shard in plan],
@@ -222,12 +222,10 @@ def converted(item: Item, precision: Precision) -> Mapping[str, Tensor]:
     value, parts = stored.read(), {suffix: part.read() for suffix, part in stored.parts.items()}
     if not item.is_expert:
         return {"": meant(stored.key, value, parts).to(item.results[""].dtype) if parts else value}
-    place = ExpertPlace(ROUNDED_EXPERTS[precision])
-    place.parts = {
-        suffix: torch.empty(header.shape, dtype=header.dtype) for suffix, header in item.results.items()
-    }
-    place.fill(stored.key, value, parts)
-    return place.parts
+    filled = ExpertTarget(ROUNDED_EXPERTS[precision])
+    filled.parts = {suffix: torch.empty(header.shape, dtype=header.dtype) for suffix, header in item.results.items()}
+    filled.fill(stored.key, value, parts)
+    return filled.parts
 
 
 def other_files(folder: Path) -> list[str]:

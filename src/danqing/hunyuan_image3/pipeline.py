@@ -28,7 +28,7 @@ from danqing.hunyuan_image3.resolution import Bucket, Buckets
 from danqing.hunyuan_image3.sampler import Conditions, DenoiseStep, denoise, schedule, start_noise
 from danqing.hunyuan_image3.text_stage import Expansion, TextStage
 from danqing.hunyuan_image3.tokenizer import Tokenizer
-from danqing.hunyuan_image3.weights import load_model, stored_precision
+from danqing.hunyuan_image3.weights import check_stored, load_model, stored_precision
 
 Pixels = npt.NDArray[np.uint8]  # [H, W, 3]
 PREVIEW_SIDE_PX = 512
@@ -106,13 +106,15 @@ class Pipeline:
         prompt_settings: PromptSettings = CHECKPOINTS_OWN,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> "Pipeline":
-        """Load a checkpoint folder; without a `precision`, in the device's fastest one that loses nothing.
+        """Load a checkpoint folder; without a `precision`, as it is stored or in the fastest one that loses nothing.
 
         Raises CheckpointError naming the file or key, and UnsupportedDevice.
         """
         check_folder(folder)
         where = torch.device(device)
-        chosen = precision or fastest_precision(where, stored=stored_precision(folder))
+        stored = stored_precision(folder)
+        chosen = precision or fastest_precision(where, stored=stored)
+        check_stored(chosen, stored)
         check_support(chosen, where)
         return cls(folder, precision=chosen, device=where, prompt_settings=prompt_settings, on_progress=on_progress)
 

@@ -17,6 +17,7 @@ OWN_FORMS: Mapping[Precision, Mapping[str, Any]] = {
         "type": "uint4, two per byte, the first in the low half; each is an index into levels",
         "levels": list(INT4_LEVELS),
         "max_group_size": MAX_GROUP_SIZE,
+        "group": "neighbouring inputs of a row: as many as the largest even divisor up to max_group_size",
         "weight_scale": "bfloat16, one per group of a row",
         "weight_offset": "bfloat16, one per group of a row, added after scaling",
     },

@@ -1,6 +1,6 @@
 """Weights: every stored tensor to its parameter, strict in both directions.
 
-Every name in the files maps to exactly one place in a parameter and every place is filled; anything else is an error
+Every name in the files maps to exactly one target in a parameter and every target is filled; anything else is an error
 that names the key. Memory never exceeds the finished model plus one tensor and its rounded form.
 """
 
@@ -33,7 +33,7 @@ ROUNDED_EXPERTS: Mapping[Precision, type[RoutedExperts]] = {
 }
 
 
-class ExpertPlace:
+class ExpertTarget:
     """Where one matrix of one routed expert goes: its share of each part, by suffix."""
 
     def __init__(self, experts: type[RoutedExperts]) -> None:
@@ -62,7 +62,7 @@ class Places:
     """Where each key of a checkpoint goes: a whole parameter, or one expert's share of a stacked one."""
 
     def __init__(self, model: nn.Module) -> None:
-        self._places: dict[str, Tensor | ExpertPlace] = {}
+        self._places: dict[str, Tensor | ExpertTarget] = {}
         for name, module in model.named_modules():
             if isinstance(module, RoutedExperts):
                 self._add_experts(name, module)
@@ -74,39 +74,39 @@ class Places:
         for part, tensor in experts.parts():
             for e in range(experts.num_experts):
                 end, suffix = stored_name(part, e)
-                place = self._places.setdefault(f"{name}.{end}", ExpertPlace(type(experts)))
-                assert isinstance(place, ExpertPlace)
-                place.parts[suffix] = tensor.data[e]
+                target = self._places.setdefault(f"{name}.{end}", ExpertTarget(type(experts)))
+                assert isinstance(target, ExpertTarget)
+                target.parts[suffix] = tensor.data[e]
 
     def __len__(self) -> int:
         return len(self._places)
 
     def __iter__(self) -> Iterator[tuple[str, Tensor]]:
         """Every key that is not filled yet, and where its numbers go."""
-        for key, place in self._places.items():
-            yield key, place.parts[""] if isinstance(place, ExpertPlace) else place
+        for key, target in self._places.items():
+            yield key, target.parts[""] if isinstance(target, ExpertTarget) else target
 
     def expert_parts(self, key: str) -> Mapping[str, Tensor] | None:
         """The parts that a routed expert's matrix has here, by suffix; None for any other key."""
-        place = self._places.get(key)
-        return place.parts if isinstance(place, ExpertPlace) else None
+        target = self._places.get(key)
+        return target.parts if isinstance(target, ExpertTarget) else None
 
     def fill(self, key: str, value: Tensor, *, parts: Mapping[str, Tensor] | None = None) -> None:
-        """Copy a tensor into its place, in that place's form. `parts` belong to it, such as its scale, by suffix.
+        """Copy a tensor into its target, in that target's form. `parts` belong to it, such as its scale, by suffix.
 
         Raises CheckpointError for an unknown or repeated key, a wrong shape, or numbers in another form.
         """
-        place = self._places.pop(key, None)
-        if place is None:
-            raise CheckpointError(f"key {key!r} has no place in this architecture, or appears twice")
-        if isinstance(place, ExpertPlace):
-            place.fill(key, value, parts or {})
+        target = self._places.pop(key, None)
+        if target is None:
+            raise CheckpointError(f"key {key!r} has no target in this architecture, or appears twice")
+        if isinstance(target, ExpertTarget):
+            target.fill(key, value, parts or {})
         else:
-            value = meant(key, _middle_slice(key, value, place), parts or {}, device=place.device)
-            place.copy_(_shaped(key, value, place))
+            value = meant(key, _middle_slice(key, value, target), parts or {}, device=target.device)
+            target.copy_(_shaped(key, value, target))
 
     def finish(self) -> None:
-        """Raises CheckpointError when a place was not filled."""
+        """Raises CheckpointError when a target was not filled."""
         if self._places:
             key = min(self._places)
             raise CheckpointError(f"key {key!r} is missing from the checkpoint ({len(self)} missing in all)")
@@ -170,6 +170,15 @@ def stored_precision(folder: Path) -> Precision | None:
         return converted
     fp8 = any(DTYPES.get(each.type_name) == FP8 and ".mlp.experts." in each.key for each in stored_tensors(folder))
     return Precision.FP8 if fp8 else None
+
+
+def check_stored(precision: Precision, stored: Precision | None) -> None:
+    """Raises CheckpointError where experts that are stored rounded cannot be used in another precision."""
+    if stored in (Precision.INT8, Precision.INT4) and precision is not stored:
+        raise CheckpointError(
+            f"the experts of this checkpoint are stored in {stored} and cannot be used in {precision}; leave the"
+            f" precision unset, or {WAY_OUT}"
+        )
 
 
 def meant(key: str, value: Tensor, parts: Mapping[str, Tensor], *, device: torch.device = CPU) -> Tensor:
