@@ -1,6 +1,6 @@
 """Weights: every stored tensor to its parameter, strict in both directions.
 
-Every name in the files maps to exactly one target in a parameter and every target is filled; anything else is an error
+Every name in the files maps to exactly one place in a parameter and every place is filled; anything else is an error
 that names the key. Memory never exceeds the finished model plus one tensor and its rounded form.
 """
 
@@ -92,13 +92,13 @@ class Places:
         return target.parts if isinstance(target, ExpertTarget) else None
 
     def fill(self, key: str, value: Tensor, *, parts: Mapping[str, Tensor] | None = None) -> None:
-        """Copy a tensor into its target, in that target's form. `parts` belong to it, such as its scale, by suffix.
+        """Copy a tensor into its place, in the form held there. `parts` belong to it, such as its scale, by suffix.
 
         Raises CheckpointError for an unknown or repeated key, a wrong shape, or numbers in another form.
         """
         target = self._places.pop(key, None)
         if target is None:
-            raise CheckpointError(f"key {key!r} has no target in this architecture, or appears twice")
+            raise CheckpointError(f"key {key!r} has no place in this architecture, or appears twice")
         if isinstance(target, ExpertTarget):
             target.fill(key, value, parts or {})
         else:
@@ -106,7 +106,7 @@ class Places:
             target.copy_(_shaped(key, value, target))
 
     def finish(self) -> None:
-        """Raises CheckpointError when a target was not filled."""
+        """Raises CheckpointError when a place was not filled."""
         if self._places:
             key = min(self._places)
             raise CheckpointError(f"key {key!r} is missing from the checkpoint ({len(self)} missing in all)")
