@@ -148,7 +148,7 @@ class Conversion:
         # What an earlier run left half written makes room.
         free += sum(path.stat().st_size for path in self.target.glob(f"*{PARTIAL_SUFFIX}"))
         if needed > free:
-            raise ConversionError(f"{self.target}: {needed / 1e9:,.1f} GB are needed and {free / 1e9:,.1f} GB are free")
+            raise ConversionError(f"{self.target}: {needed / 1e9:,.2f} GB are needed and {free / 1e9:,.2f} GB are free")
 
     def _save_state(self) -> None:
         _write_json(self.target / CONVERSION_FILE, {**self._identity, "done": self._done})
@@ -157,17 +157,17 @@ class Conversion:
         total = sum(item.num_bytes for shard in plan for item in shard.items)
         done = 0
         for shard in plan:
-            if shard.name not in self._done:
-                writer = SafetensorsWriter(self.target / shard.name, shard.headers)
+            if shard.name in self._done:
+                done += sum(item.num_bytes for item in shard.items)
+                continue
+            with SafetensorsWriter(self.target / shard.name, shard.headers) as writer:
                 for item in shard.items:
                     for suffix, value in converted(item, self.precision).items():
                         writer.add(item.results[suffix].key, value)
                     done += item.num_bytes
                     self.on_progress(Progress(checking=False, done_bytes=done, total_bytes=total))
                 self._done[shard.name] = writer.finish()
-                self._save_state()
-            else:
-                done += sum(item.num_bytes for item in shard.items)
+            self._save_state()
 
     def _write_config(self) -> None:
         values: dict[str, Any] = read_json(self.source / CONFIG_FILE)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -33,7 +34,7 @@ class Header:
 
 
 class SafetensorsWriter:
-    """Writes the tensors of `headers` in any order of calls; the file appears under its name when it is complete.
+    """Writes the tensors of `headers` in any order of calls; `finish` gives the complete file its name.
 
     Tensors lie in the order of `headers`, those whose sizes would misalign others at the end. Calls out of that order
     keep their tensor in memory until its turn.
@@ -49,6 +50,12 @@ class SafetensorsWriter:
         self._partial = path.with_name(path.name + PARTIAL_SUFFIX)
         self._file = self._partial.open("wb")
         self._write(file_header(self._order))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
     def add(self, key: str, tensor: Tensor) -> None:
         """Write one tensor, and those that waited for it."""
@@ -67,7 +74,6 @@ class SafetensorsWriter:
             raise ValueError(f"{self._order[self._next].key} was not written")
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._file.close()
         self._partial.replace(self.path)
         return self._digest.hexdigest()
 
