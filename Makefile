@@ -1,19 +1,26 @@
-# `make serve` and `make test` are all a newcomer needs; both set up .venv first.
+# `make serve` and `make test` are all a newcomer needs. The first sets up .venv to serve, the second adds the tools of the tests.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TEST_PROCESSES ?= 2
 
 .PHONY: setup setup-locked lock serve test clients lint bench crash idempotency fuzz load train-mini eval-mini clean
 
-$(VENV)/.installed: pyproject.toml
+# What serving needs.
+$(VENV)/.serving: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	# Asked for by its exact version, pip takes the CPU build where one is at hand.
 	$(BIN)/pip install --quiet torch==2.13.0
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+# And what the tests, benchmarks and proofs need.
+$(VENV)/.developing: $(VENV)/.serving
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	touch $@
 
-setup: $(VENV)/.installed
+setup: $(VENV)/.developing
 
 # The default install in exactly the versions that were tested, each file checked against its hash.
 setup-locked:
@@ -21,6 +28,7 @@ setup-locked:
 	$(BIN)/pip install --quiet torch==2.13.0
 	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
 	$(BIN)/pip install --quiet --no-deps --editable .
+	touch $(VENV)/.serving
 
 # Writes down what is installed here. PyTorch and its GPU libraries depend on the machine: pyproject.toml pins PyTorch.
 lock: setup
@@ -32,7 +40,7 @@ lock: setup
 	{ echo '# The default install as it was tested, without PyTorch: make setup-locked. Written by make lock.'; \
 	  awk '/^[a-z]/ { keep = !/^(nvidia-|cuda-|triton)/ } keep' build/requirements.lock; } > requirements.lock
 
-serve: setup
+serve: $(VENV)/.serving
 	$(BIN)/danqing serve
 
 lint: setup
@@ -41,8 +49,9 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config import-contracts.toml
 
+# One thread each: two processes with two threads each on two cores spin against each other. A file's tests share its servers; the slow files come first.
 test: lint
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 # Clients of the trade in their newest releases, against a real server: needs a network and half a gigabyte.
 clients: setup

@@ -1,6 +1,7 @@
 """Fixtures for all tests: databases (SQLite files, one PostgreSQL server for the whole run) and a tiny checkpoint."""
 
 import logging
+import os
 import pwd
 import shutil
 import tempfile
@@ -16,6 +17,9 @@ from sqlalchemy import create_engine, make_url, text
 import danqing.accounts.tables
 import danqing.jobs.tables  # noqa: F401
 from danqing.database import Database, metadata
+
+# pytest-xdist sets it for its processes, and a console that reads it once would never see another width.
+os.environ.pop("COLUMNS", None)
 
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from danqing.api.event_stream import EVENT_STREAM_CONTENT
 from danqing.api.examples import GENERATION_EXAMPLES
 from danqing.api.schema import request_json_schema
 
@@ -117,7 +118,7 @@ GENERATION_DOCUMENT: dict[str, Any] = {
     "responses": {
         200: {
             "description": "The images, or with `stream` a stream of events.",
-            "content": {**json_content(GENERATION_SCHEMA), "text/event-stream": {"schema": {"type": "string"}}},
+            "content": {**json_content(GENERATION_SCHEMA), **EVENT_STREAM_CONTENT},
         },
         202: {
             "description": "With `Prefer: respond-async`: the job, to be fetched later.",

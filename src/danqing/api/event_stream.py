@@ -16,6 +16,19 @@ from danqing.storage.image_store import ImageStore
 # Proxies cut connections that stay silent for longer.
 KEEP_ALIVE_SECONDS = 15
 KEEP_ALIVE = b": keep-alive\n\n"
+# OpenAPI 3.1 cannot describe a stream as a whole; tools read this as the schema of each event.
+EVENT_STREAM_CONTENT: dict[str, Any] = {
+    "text/event-stream": {
+        "schema": {
+            "type": "object",
+            "properties": {
+                "event": {"type": "string", "description": "The event's name."},
+                "data": {"type": "string", "contentMediaType": "application/json", "description": "One JSON object."},
+            },
+            "required": ["event", "data"],
+        }
+    }
+}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from danqing.accounts.api_keys import ApiKey
 from danqing.api.auth import ImageReader
-from danqing.api.event_stream import EventStream
+from danqing.api.event_stream import EVENT_STREAM_CONTENT, EventStream
 from danqing.api.image_events import progress_events
 from danqing.api.responses import ResponseFormat, cost_headers, job_body, webhook_fields
 from danqing.api.services import Services, ServicesDep
@@ -22,7 +22,7 @@ _JOB_ID = re.compile(rf"[0-9A-Za-z]{{{JOB_ID_LENGTH}}}")
 
 EVENTS_RESPONSE: dict[str, Any] = {
     "description": "The events.",
-    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    "content": EVENT_STREAM_CONTENT,
 }
 
 router = APIRouter(tags=["images"], prefix=GENERATIONS_PATH)

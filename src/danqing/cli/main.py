@@ -4,14 +4,15 @@ Imports only light modules, so that `danqing --help` is fast.
 """
 
 import os
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from danqing.cli import accounts, credits, doctor, generate, keys, model, serve
 from danqing.cli.environment import drop_empty_variables
-from danqing.cli.terminal import ExitCode, accept_any_text, fail
+from danqing.cli.terminal import ExitCode, accept_any_text, fail, output
 
 
 class Commands(TyperGroup):
@@ -49,6 +50,23 @@ app = typer.Typer(
     "`DANQING_DATA_DIR` is the folder that holds all data.",
     epilog="Exit codes: 0 done, 1 failed, 2 bad input, 3 the ledger is wrong, 4 the engine failed.",
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        output.print(f"danqing {version('danqing')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Read the options that come before a command."""
+
+
 app.command("serve")(serve.serve)
 app.command("generate")(generate.generate)
 app.command("doctor")(doctor.doctor)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 
 import pytest
 from typer.testing import Result
@@ -139,6 +140,10 @@ def test_a_variable_that_is_no_setting_is_named_in_one_line(run: Run, monkeypatc
     assert result.stderr == (
         "warning: DANQING_DATADIR is not a setting and is ignored; did you mean DANQING_DATA_DIR?\n"
     )
+
+
+def test_the_version_is_that_of_the_package(run: Run) -> None:
+    assert run("--version").stdout == f"danqing {version('danqing')}\n"
 
 
 def test_the_shell_completes_commands() -> None:
