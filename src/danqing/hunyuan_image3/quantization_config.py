@@ -82,5 +82,7 @@ def _unread_form(quantization: Mapping[str, Any]) -> str | None:
             forms = {(each.get("type"), each.get("num_bits"), each.get("strategy")) for each in weights}
             readable = forms <= {("float", 8, "tensor"), ("float", 8, "channel")}
             return None if weights and readable else f"'compressed-tensors' as {quantization.get('format')!r}"
+        case "bitsandbytes":
+            return "'bitsandbytes', and rounding them once more would lose too much"
         case method:
             return repr(method)

@@ -117,3 +117,51 @@ def test_a_distilled_checkpoint_is_said_to_have_one_branch(run: Run) -> None:
     assert "8 steps, guidance 2.5" in shown
     assert "distilled: one branch, no negative prompt" in shown
     assert json.loads(run("model", "info", str(CHECKPOINTS / "distil"), "--json").stdout)["facts"]["distilled"] is True
+
+
+@pytest.fixture
+def converted(run: Run, checkpoint: Path, tmp_path: Path) -> Path:
+    target = tmp_path / "converted"
+    result = run("model", "convert", str(checkpoint), str(target), "--precision", "int4")
+    assert result.exit_code == 0, result.output
+    assert "int4" in result.stdout
+    assert f"DANQING_MODEL={target}" in result.stdout
+    return target
+
+
+def test_it_describes_a_converted_checkpoint_and_verifies_its_files(run: Run, converted: Path) -> None:
+    result = run("model", "info", str(converted), "--verify")
+    assert result.exit_code == 0
+    assert "are as they were written" in result.stderr
+    assert "int4 (" in result.stdout
+    assert json.loads(run("model", "info", str(converted), "--json").stdout)["converted_to"] == "int4"
+
+
+def test_a_changed_byte_of_a_converted_checkpoint_is_named_with_its_file(run: Run, converted: Path) -> None:
+    (weights,) = converted.glob("*.safetensors")
+    changed = bytearray(weights.read_bytes())
+    changed[-1] ^= 1
+    weights.write_bytes(changed)
+    assert run("model", "info", str(converted)).exit_code == 0
+    result = run("model", "info", str(converted), "--verify")
+    assert result.exit_code == 2
+    assert f"{weights.name}: has changed" in result.stderr
+
+
+def test_a_checkpoint_that_was_not_converted_has_nothing_to_verify(run: Run, checkpoint: Path) -> None:
+    result = run("model", "info", str(checkpoint), "--verify")
+    assert result.exit_code == 2
+    assert "only folders made by `danqing model convert`" in result.stderr
+
+
+def test_a_conversion_names_what_keeps_it_from_starting(run: Run, checkpoint: Path, converted: Path) -> None:
+    for source, target, code, words in (
+        (converted, "again", 2, "is a converted checkpoint"),
+        (checkpoint, "converted", 1, "not empty"),
+        (checkpoint / "nowhere", "new", 2, "no such folder"),
+    ):
+        result = run("model", "convert", str(source), str(converted.parent / target), "--precision", "int8")
+        assert result.exit_code == code
+        assert words in result.stderr
+        assert "Traceback" not in result.output
+    assert run("model", "convert", str(checkpoint), "new", "--precision", "int2").exit_code == 2
