@@ -98,7 +98,7 @@ class Experts(RoutedExperts):
 
     def widened(self, matrix: str, experts: int | slice, dtype: torch.dtype) -> Tensor:
         """The numbers themselves."""
-        return getattr(self, matrix)[experts].to(dtype)  # type: ignore[no-any-return]
+        return getattr(self, matrix)[experts].to(dtype)
 
 
 def group(expert_TK: Tensor, *, num_experts: int, multiple: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -30,7 +30,7 @@ class Fp8Experts(RoutedExperts):
     def widened(self, matrix: str, experts: int | slice, dtype: torch.dtype) -> Tensor:
         """Each row times its scale."""
         values, scale = getattr(self, matrix)[experts], getattr(self, f"{matrix}_scale")[experts]
-        return (values.float() * scale[..., None]).to(dtype)  # type: ignore[no-any-return]
+        return (values.float() * scale[..., None]).to(dtype)
 
     def forward(self, x_TD: Tensor, weight_TK: Tensor, expert_TK: Tensor) -> Tensor:
         """The weighted sum of each token's experts, [T, D]."""

@@ -52,8 +52,8 @@ class Int4Experts(RoutedExperts):
 
     def widened(self, matrix: str, experts: int | slice, dtype: torch.dtype) -> Tensor:
         """Each group times its scale plus its offset."""
-        parts = (getattr(self, f"{matrix}{suffix}")[experts] for suffix in ("", "_scale", "_offset"))
-        return integers.widen_int4(*parts, dtype)
+        pairs, scale, offset = (getattr(self, f"{matrix}{suffix}")[experts] for suffix in ("", "_scale", "_offset"))
+        return integers.widen_int4(pairs, scale, offset, dtype)
 
 
 def _shapes(hidden_size: int, width: int) -> tuple[tuple[str, int, int], ...]:

@@ -65,7 +65,7 @@ class SafetensorsWriter:
             value = self._waiting.pop(header.key)
             if (value.dtype, list(value.shape)) != (header.dtype, list(header.shape)):
                 raise ValueError(f"{header.key} is {value.dtype} {list(value.shape)}, announced as {header}")
-            self._write(memoryview(value.contiguous().reshape(-1).view(torch.uint8).numpy()))
+            self._write(value.contiguous().reshape(-1).view(torch.uint8).numpy().data)
             self._next += 1
 
     def finish(self) -> str:

@@ -98,7 +98,7 @@ def _part_end(key: str) -> str | None:
 def _read(path: Path, key: str) -> Tensor:
     # Opened anew, so that no file stays mapped behind a tensor that nobody holds any more.
     with _opened(path) as file:
-        return file.get_tensor(key)  # type: ignore[no-any-return]
+        return file.get_tensor(key)
 
 
 def _opened(path: Path) -> Any:
