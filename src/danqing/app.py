@@ -243,7 +243,7 @@ def local_engine(settings: Settings) -> LocalEngine:
     options = WorkerOptions(
         model=folder,
         device=settings.device,
-        dtype=settings.dtype,
+        precision=settings.precision,
         system_prompt=settings.effective_system_prompt,
         system_prompt_text=settings.system_prompt_text,
         expansion_task=settings.expansion_task,

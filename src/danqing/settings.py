@@ -106,10 +106,10 @@ class Settings(BaseSettings):
     # Model
     model: ExpandedPath | None = Field(None, description="Checkpoint folder. Unset: the bundled `mini` checkpoint.")
     device: str = Field("cpu", description="Device of the model, in PyTorch's notation: `cpu`, `cuda`, `cuda:1`.")
-    dtype: Literal["float32", "bfloat16", "fp8"] | None = Field(
+    precision: Literal["float32", "bfloat16", "fp8", "int8", "int4"] | None = Field(
         None,
-        description="Precision of the model. Unset: `bfloat16` if the device computes it natively, else `float32`."
-        " `fp8` rounds the experts and nearly halves the memory of bfloat16.",
+        description="Precision of the model. Unset: as a converted checkpoint is stored; else `bfloat16` if the device"
+        " computes it natively, or `float32`. `fp8`, `int8` and `int4` round the experts while they load.",
     )
     system_prompt: str | None = Field(
         None,

@@ -28,7 +28,8 @@ PUBLISHED_NAME = "HunyuanImage-3.0 (80 B)"
 PUBLISHED_PARAMETERS = 82_600_000_000
 PUBLISHED_EXPERT_PARAMETERS = 77_300_000_000
 # For a parameter of a routed expert, and for any other parameter.
-BYTES_PER_PARAMETER = {"float32": (4, 4), "bfloat16": (2, 2), "fp8": (1, 2)}
+# Scales and offsets of int4 take half a bit.
+BYTES_PER_PARAMETER = {"float32": (4, 4), "bfloat16": (2, 2), "fp8": (1, 2), "int8": (1, 2), "int4": (0.5625, 2)}
 LEAST_FREE_BYTES = 2**30
 
 
@@ -37,7 +38,7 @@ class Fit:
     """Whether a checkpoint fits at a precision, and on which device; `why_not` is empty if it fits."""
 
     checkpoint: str
-    dtype: str
+    precision: str
     needed_bytes: int
     device: str | None
     why_not: str
@@ -50,8 +51,8 @@ class Diagnosis:
     processor: Processor
     devices: list[Device]
     data_folder: Folder | None
-    dtype: str
-    dtype_reason: str
+    precision: str
+    precision_reason: str
     fits: list[Fit]
     remarks: list[str]
     problems: list[str]
@@ -121,12 +122,12 @@ def diagnose(
     if device is None:
         problems.append(f"DANQING_DEVICE is {settings.device}, and {machine.no_gpu_because()}")
     # If the configured device is missing, report the processor's precision.
-    dtype = settings.dtype or (device or devices[-1]).dtype
-    if dtype == "fp8" and device is not None and not device.fp8:
-        problems.append(f"DANQING_DTYPE is fp8, and {device.name} ({device.description}) has no fp8 products")
-    fits = [_published(each, devices) for each in dict.fromkeys([dtype, "fp8"])]
+    precision = settings.precision or (device or devices[-1]).precision
+    if precision == "fp8" and device is not None and not device.fp8:
+        problems.append(f"DANQING_PRECISION is fp8, and {device.name} ({device.description}) has no fp8 products")
+    fits = [_published(each, devices) for each in dict.fromkeys([precision, "fp8", "int4"])]
     try:
-        own = _own(settings.model or BUNDLED_CHECKPOINT, dtype, device)
+        own = _own(settings.model or BUNDLED_CHECKPOINT, precision, device)
     except ValueError as error:
         problems.append(str(error))
     else:
@@ -137,8 +138,8 @@ def diagnose(
         processor=processor,
         devices=devices,
         data_folder=data_folder,
-        dtype=dtype,
-        dtype_reason=_dtype_reason(settings, dtype, (device or devices[-1]).name, processor),
+        precision=precision,
+        precision_reason=_precision_reason(settings, precision, (device or devices[-1]).name, processor),
         fits=fits,
         remarks=list(remarks),
         problems=problems,
@@ -155,32 +156,34 @@ def _folder_problems(folder: Folder | None) -> list[str]:
     return []
 
 
-def _own(checkpoint: Path, dtype: str, device: Device | None) -> Fit:
+def _own(checkpoint: Path, precision: str, device: Device | None) -> Fit:
     """Check the configured checkpoint. Raises CheckpointError, a ValueError."""
     from danqing.hunyuan_image3.checkpoint_folder import checkpoint_name
     from danqing.hunyuan_image3.summary import summarise
 
     name = checkpoint_name(checkpoint)
     summary = summarise(checkpoint)
-    weights_bytes = _weights_bytes(summary.num_parameters, summary.num_expert_parameters, dtype)
+    # A converted checkpoint is drawn as it is stored.
+    precision = summary.converted_to or precision
+    weights_bytes = _weights_bytes(summary.num_parameters, summary.num_expert_parameters, precision)
     if device is None:
-        return _fit(name, dtype, weights_bytes, [], why_never="its device is missing")
-    return _fit(name, dtype, weights_bytes, [device])
+        return _fit(name, precision, weights_bytes, [], why_never="its device is missing")
+    return _fit(name, precision, weights_bytes, [device])
 
 
-def _published(dtype: str, devices: list[Device]) -> Fit:
-    weights_bytes = _weights_bytes(PUBLISHED_PARAMETERS, PUBLISHED_EXPERT_PARAMETERS, dtype)
-    able = [device for device in devices if device.fp8 or dtype != "fp8"]
-    return _fit(PUBLISHED_NAME, dtype, weights_bytes, able)
+def _published(precision: str, devices: list[Device]) -> Fit:
+    weights_bytes = _weights_bytes(PUBLISHED_PARAMETERS, PUBLISHED_EXPERT_PARAMETERS, precision)
+    able = [device for device in devices if device.fp8 or precision != "fp8"]
+    return _fit(PUBLISHED_NAME, precision, weights_bytes, able)
 
 
-def _weights_bytes(num_parameters: int, num_expert_parameters: int, dtype: str) -> int:
-    expert, other = BYTES_PER_PARAMETER[dtype]
-    return expert * num_expert_parameters + other * (num_parameters - num_expert_parameters)
+def _weights_bytes(num_parameters: int, num_expert_parameters: int, precision: str) -> int:
+    expert, other = BYTES_PER_PARAMETER[precision]
+    return int(expert * num_expert_parameters + other * (num_parameters - num_expert_parameters))
 
 
 def _fit(
-    checkpoint: str, dtype: str, weights_bytes: int, devices: list[Device], *, why_never: str | None = None
+    checkpoint: str, precision: str, weights_bytes: int, devices: list[Device], *, why_never: str | None = None
 ) -> Fit:
     needed_bytes = PROCESS_BYTES + int(weights_bytes * (1 + ACTIVATIONS_SHARE))
     fitting = next((device for device in devices if device.memory_bytes >= needed_bytes), None)
@@ -189,16 +192,16 @@ def _fit(
         largest = max(devices, key=lambda device: device.memory_bytes)
         why_not = f"needs {_size(needed_bytes)} on one device, {largest.name} has {_size(largest.memory_bytes)}"
     name = None if fitting is None or why_not else fitting.name
-    return Fit(checkpoint=checkpoint, dtype=dtype, needed_bytes=needed_bytes, device=name, why_not=why_not)
+    return Fit(checkpoint=checkpoint, precision=precision, needed_bytes=needed_bytes, device=name, why_not=why_not)
 
 
-def _dtype_reason(settings: Settings, dtype: str, device: str, processor: Processor) -> str:
-    if settings.dtype is not None:
-        return "set by DANQING_DTYPE"
+def _precision_reason(settings: Settings, precision: str, device: str, processor: Processor) -> str:
+    if settings.precision is not None:
+        return "set by DANQING_PRECISION"
     native = ", ".join(name for name in processor.features if "bf16" in name)
-    if device == "cpu" and dtype == "bfloat16":
+    if device == "cpu" and precision == "bfloat16":
         return f"the processor multiplies it natively ({native})"
-    return f"{device} multiplies {'it natively' if dtype == 'bfloat16' else 'bfloat16 only by emulation'}"
+    return f"{device} multiplies {'it natively' if precision == 'bfloat16' else 'bfloat16 only by emulation'}"
 
 
 def _show(diagnosis: Diagnosis) -> None:
@@ -209,13 +212,13 @@ def _show(diagnosis: Diagnosis) -> None:
     rows: dict[str, Any] = {
         "processor": f"{processor.name}: {processor.num_threads} threads on {processor.num_cores} cores",
         "features": ", ".join(processor.features) or "none that matter",
-        "precision": f"{diagnosis.dtype}: {diagnosis.dtype_reason}",
+        "precision": f"{diagnosis.precision}: {diagnosis.precision_reason}",
         "memory": _size(cpu.memory_bytes),
         "GPU": "\n".join(f"{gpu.name}: {gpu.description}, {_size(gpu.memory_bytes)}" for gpu in gpus)
         or f"none: {no_gpu_because()}",
         "data folder": "none" if folder is None else _described(folder),
     }
-    rows |= {f"{fit.checkpoint}, {fit.dtype}": _verdict(fit) for fit in diagnosis.fits}
+    rows |= {f"{fit.checkpoint}, {fit.precision}": _verdict(fit) for fit in diagnosis.fits}
     table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")

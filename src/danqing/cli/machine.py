@@ -42,7 +42,7 @@ class Processor:
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """A device for a model. `name` is its `DANQING_DEVICE` value, `dtype` its fastest precision.
+    """A device for a model. `name` is its `DANQING_DEVICE` value, `precision` its fastest precision.
 
     `fp8`: it supports fp8 products too.
     """
@@ -50,7 +50,7 @@ class Device:
     name: str
     description: str
     memory_bytes: int
-    dtype: str
+    precision: str
     fp8: bool
 
 
@@ -83,13 +83,13 @@ def devices() -> list[Device]:
             name=f"cuda:{index}",
             description=gpu.name,
             memory_bytes=gpu.total_memory,
-            dtype=_fastest(f"cuda:{index}"),
+            precision=_fastest(f"cuda:{index}"),
             fp8=supports_fp8(torch.device("cuda", index)),
         )
         for index, gpu in enumerate(gpus)
     ]
     cpu = Device(
-        name="cpu", description=processor().name, memory_bytes=_memory_bytes(), dtype=_fastest("cpu"), fp8=True
+        name="cpu", description=processor().name, memory_bytes=_memory_bytes(), precision=_fastest("cpu"), fp8=True
     )
     return [*found, cpu]
 

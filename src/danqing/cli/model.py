@@ -1,4 +1,4 @@
-"""`danqing model`: checkpoint folders, described and downloaded."""
+"""`danqing model`: checkpoint folders, described, downloaded and converted."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from danqing.cli import download
+from danqing.cli.convert import convert
+from danqing.cli.download import download
 from danqing.cli.session import read_settings
-from danqing.cli.terminal import AsJson, ExitCode, fail, output, path_argument, print_json
+from danqing.cli.terminal import AsJson, ExitCode, fail, notes, output, path_argument, print_json
 
 if TYPE_CHECKING:
     from danqing.hunyuan_image3.config import ModelConfig
@@ -20,9 +21,17 @@ if TYPE_CHECKING:
     from danqing.pictures.checkpoint_profile import CheckpointProfile
 
 app = typer.Typer(no_args_is_help=True, help="Checkpoints: folders in the published HunyuanImage-3.0 layout.")
-app.command()(download.download)
+app.command()(download)
+app.command()(convert)
 
-_DTYPE_NAMES = {"BF16": "bfloat16", "F32": "float32", "F16": "float16"}
+_TYPE_NAMES = {
+    "BF16": "bfloat16",
+    "F32": "float32",
+    "F16": "float16",
+    "F8_E4M3": "fp8",
+    "I8": "int8",
+    "INT4": "int4",
+}
 
 
 @app.command()
@@ -31,6 +40,9 @@ def info(
         Path,
         typer.Argument(parser=path_argument, metavar="FOLDER", help="The checkpoint folder.", show_default=False),
     ],
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Also read every file of a converted checkpoint and compare its checksum.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check and describe a checkpoint from its headers, without reading a weight.
@@ -40,11 +52,15 @@ def info(
     Example: `danqing model info ~/models/HunyuanImage-3.0`
     """
     from danqing.app import profile_of
+    from danqing.hunyuan_image3 import checksums
     from danqing.hunyuan_image3.errors import CheckpointError
     from danqing.hunyuan_image3.summary import summarise
 
     try:
         summary = summarise(folder)
+        if verify:
+            num_files = checksums.verify(folder)
+            notes.print(f"all {num_files} files are as they were written")
     except CheckpointError as error:
         fail(str(error), code=ExitCode.BAD_INPUT)
     profile = profile_of(summary.facts, read_settings())
@@ -64,9 +80,9 @@ def _table(folder: Path, summary: CheckpointSummary, profile: CheckpointProfile)
         "architecture": _architecture(config),
         "parameters": f"{summary.num_parameters:,} ({summary.num_active_parameters:,} act on a token)",
         "stored as": ", ".join(
-            f"{_DTYPE_NAMES.get(dtype, dtype)} ({count:,})"
-            for dtype, count in sorted(summary.stored_parameters.items())
+            f"{_TYPE_NAMES.get(name, name)} ({count:,})" for name, count in sorted(summary.stored_parameters.items())
         ),
+        "converted to": summary.converted_to or "as published",
         "on disk": f"{summary.size_bytes / 2**20:,.1f} MiB in {summary.num_files} file{'s'[: summary.num_files != 1]}",
         "autoencoder": f"{config.vae.latent_channels} channels, 1/{config.vae.spatial_factor} of each side",
         "template": generation.template,

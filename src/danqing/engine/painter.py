@@ -52,7 +52,7 @@ class PipelinePainter:
 
     @classmethod
     def load(cls, options: WorkerOptions, *, on_progress: Callable[[int, int], None]) -> "PipelinePainter":
-        """Load the checkpoint; without a `dtype`, in the fastest precision.
+        """Load the checkpoint; without a `precision`, as it is stored or in the fastest one.
 
         Raises CheckpointError and UnsupportedDevice, naming the setting where one is at fault.
         """
@@ -60,13 +60,13 @@ class PipelinePainter:
         try:
             pipeline = Pipeline.load(
                 options.model,
-                precision=Precision(options.dtype) if options.dtype else None,
+                precision=Precision(options.precision) if options.precision else None,
                 device=options.device,
                 prompt_settings=_prompt_settings(options),
                 on_progress=on_progress,
             )
         except UnsupportedDevice as error:
-            raise UnsupportedDevice(f"DANQING_DTYPE is {options.dtype}: {error}") from None
+            raise UnsupportedDevice(f"DANQING_PRECISION is {options.precision}: {error}") from None
         except UnsuitableSetting as error:
             raise CheckpointError(f"{PROMPT_SETTINGS[error.setting]} is {error.value}: {error}") from None
         return cls(pipeline)

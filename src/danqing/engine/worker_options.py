@@ -18,7 +18,7 @@ class WorkerOptions:
 
     model: Path
     device: str
-    dtype: str | None = None
+    precision: str | None = None
     system_prompt: str | None = None
     system_prompt_text: str | None = None
     expansion_task: str | None = None
@@ -37,6 +37,6 @@ def read_options(arguments: Sequence[str] | None = None) -> WorkerOptions:
     parser = argparse.ArgumentParser(prog="danqing.engine.worker", allow_abbrev=False)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--device", required=True)
-    for name in ("dtype", "system-prompt", "system-prompt-text", "expansion-task"):
+    for name in ("precision", "system-prompt", "system-prompt-text", "expansion-task"):
         parser.add_argument(f"--{name}")
     return WorkerOptions(**vars(parser.parse_args(arguments)))

@@ -16,6 +16,10 @@ class UnsuitableSetting(CheckpointError):
         self.setting, self.value = setting, value
 
 
+class ConversionError(ValueError):
+    """A conversion cannot begin or end; the message names the folder, and the room needed and there."""
+
+
 class UnsupportedDevice(ValueError):
     """The device cannot compute in the requested precision; the message says what it takes."""
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from danqing.hunyuan_image3.config import ModelConfig
 from danqing.hunyuan_image3.kv_cache import KvCache
+from danqing.hunyuan_image3.linear import Linear
 from danqing.hunyuan_image3.patch_embed import FinalLayer, PatchEmbed, TimeEmbedder
 from danqing.hunyuan_image3.pieces import finish
 from danqing.hunyuan_image3.rope import Rotation, image_positions, rotation, text_positions
@@ -43,7 +44,7 @@ class HunyuanImage3(nn.Module):
         super().__init__()
         self.config = config
         self.model = Transformer(config)
-        self.lm_head = nn.Linear(config.hidden_size, config.vocabulary_size, bias=False)
+        self.lm_head = Linear(config.hidden_size, config.vocabulary_size)
         self.patch_embed = PatchEmbed(config)
         self.final_layer = FinalLayer(config)
         self.timestep_emb = TimeEmbedder(config.hidden_size)
@@ -57,7 +58,8 @@ class HunyuanImage3(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.lm_head.weight.dtype
+        """The type of activations."""
+        return self.model.ln_f.weight.dtype
 
     @property
     def device(self) -> torch.device:
@@ -128,3 +130,9 @@ class HunyuanImage3(nn.Module):
     def _rotation(self, positions_T2: Tensor) -> Rotation:
         rotation_Td = rotation(positions_T2, head_size=self.config.head_size, base=self.config.rope_base)
         return Rotation(rotation_Td.cos_Td.to(self.device), rotation_Td.sin_Td.to(self.device))
+
+
+def num_parameters(config: ModelConfig) -> int:
+    """How many numbers the network has, whatever the form in which they are held."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in HunyuanImage3(config).parameters())

@@ -19,7 +19,7 @@ from danqing.hunyuan_image3.config import parse_model_config
 from danqing.hunyuan_image3.errors import CaptionError
 from danqing.hunyuan_image3.generation_config import parse_generation_config
 from danqing.hunyuan_image3.json_fields import read_json
-from danqing.hunyuan_image3.model import Branch
+from danqing.hunyuan_image3.model import Branch, num_parameters
 from danqing.hunyuan_image3.pieces import finish
 from danqing.hunyuan_image3.precision import Precision, check_support, fastest_precision
 from danqing.hunyuan_image3.prompt_reading import CHECKPOINTS_OWN, PromptReading, PromptSettings
@@ -28,7 +28,7 @@ from danqing.hunyuan_image3.resolution import Bucket, Buckets
 from danqing.hunyuan_image3.sampler import Conditions, DenoiseStep, denoise, schedule, start_noise
 from danqing.hunyuan_image3.text_stage import Expansion, TextStage
 from danqing.hunyuan_image3.tokenizer import Tokenizer
-from danqing.hunyuan_image3.weights import holds_fp8_experts, load_model
+from danqing.hunyuan_image3.weights import check_stored, load_model, stored_precision
 
 Pixels = npt.NDArray[np.uint8]  # [H, W, 3]
 PREVIEW_SIDE_PX = 512
@@ -93,8 +93,8 @@ class Pipeline:
             sampling=self.generation.sampling,
             max_length=self.max_length,
         )
-        num_parameters = sum(parameter.numel() for parameter in self.model.parameters())
-        self.description = f"{checkpoint_name(folder)} ({_count(num_parameters)} parameters, {precision}, {device})"
+        size = _count(num_parameters(self.config))
+        self.description = f"{checkpoint_name(folder)} ({size} parameters, {precision}, {device})"
 
     @classmethod
     def load(
@@ -106,13 +106,15 @@ class Pipeline:
         prompt_settings: PromptSettings = CHECKPOINTS_OWN,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> "Pipeline":
-        """Load a checkpoint folder; without a `precision`, in the device's fastest one that loses nothing.
+        """Load a checkpoint folder; without a `precision`, as it is stored or in the fastest one that loses nothing.
 
         Raises CheckpointError naming the file or key, and UnsupportedDevice.
         """
         check_folder(folder)
         where = torch.device(device)
-        chosen = precision or fastest_precision(where, stored_fp8=holds_fp8_experts(folder))
+        stored = stored_precision(folder)
+        chosen = precision or fastest_precision(where, stored=stored)
+        check_stored(chosen, stored)
         check_support(chosen, where)
         return cls(folder, precision=chosen, device=where, prompt_settings=prompt_settings, on_progress=on_progress)
 

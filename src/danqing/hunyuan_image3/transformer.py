@@ -43,7 +43,7 @@ class Transformer(nn.Module):
 
     def text(self, token_ids_T: Tensor, rotation: Rotation, cache: KvCache) -> Tensor:
         """Read text tokens after what `cache` holds, and keep them there; returns [1, T, D]."""
-        x = self.wte(token_ids_T)[None]
+        x = self.wte(token_ids_T)[None].to(self.ln_f.weight.dtype)
         for i, layer in enumerate(self.layers):
             x = x + layer.self_attn.text(layer.input_layernorm(x), rotation, cache, i)
             x = layer.feed(x)
