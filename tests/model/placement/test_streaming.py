@@ -1,7 +1,7 @@
 """The same bytes whatever the placement, in pictures and in text; and what is read for them."""
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -117,7 +117,7 @@ def test_placement_never_changes_a_bit(
 
 
 @pytest.fixture
-def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Sequence[int] | None]]:
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[int] | None]:
     seen: list[Sequence[int] | None] = []
     read = DiskSource.read
 
@@ -126,7 +126,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Sequence[int] | None
         read(self, targets, experts)
 
     monkeypatch.setattr(DiskSource, "read", recorded)
-    yield seen
+    return seen
 
 
 def test_a_token_fetches_the_experts_it_is_routed_to_alone(

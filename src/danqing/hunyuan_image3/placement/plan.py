@@ -187,8 +187,8 @@ def _streamed(layers: Sequence[LayerSize], device: DeviceMemory, fixed_bytes: in
     if needed > device.memory_bytes:
         setting = "DANQING_DEVICE_MEMORY or DANQING_HOST_MEMORY" if device.is_cpu else "DANQING_DEVICE_MEMORY"
         raise PlacementError(
-            f"the model needs at least {gigabytes(needed)} on {device.name}, with one layer's experts in use and the next"
-            f" one's arriving; {device.name} has {gigabytes(device.memory_bytes)} for it ({setting} may be lower than"
+            f"the model needs at least {gigabytes(needed)} on {device.name}, with one layer's experts in use and the"
+            f" next one's arriving; {device.name} has {gigabytes(device.memory_bytes)} for it ({setting} may be lower than"
             " what there is), so choose a smaller precision or another device"
         )
     with_experts = [i for i, layer in enumerate(layers) if layer.expert_bytes]
