@@ -12,8 +12,8 @@ from danqing.child_process import child_command
 class WorkerOptions:
     """What to load and how to read prompts. None leaves the choice to the device or to the checkpoint.
 
-    `model` is the checkpoint folder, the two memories are bytes. `system_prompt` is a published name or `custom`, `expansion_task` what an
-    expansion writes.
+    `model` is the checkpoint folder, the two memories are bytes. `system_prompt` is a published name or `custom`,
+    `expansion_task` what an expansion writes.
     """
 
     model: Path

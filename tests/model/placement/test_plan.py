@@ -64,7 +64,7 @@ def test_a_cpu_streams_from_disk_whatever_host_memory_there_is() -> None:
 
 
 def test_a_cap_below_one_layer_is_refused_with_both_numbers_and_the_setting() -> None:
-    with pytest.raises(PlacementError, match=r"34\.0 GB on cuda:0.*has 33\.0 GB.*DANQING_DEVICE_MEMORY"):
+    with pytest.raises(PlacementError, match=r"34\.0 GB on cuda:0.*may use 33\.0 GB.*DANQING_DEVICE_MEMORY"):
         plan(33, host_gb=1000)
 
 

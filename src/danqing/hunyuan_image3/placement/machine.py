@@ -40,21 +40,23 @@ def _check(name: str, setting: str) -> None:
 
 def machine(device: str, *, device_memory: int | None, host_memory: int | None) -> Machine:
     """The devices named and the bytes to use; a cap holds for each device. Raises UnsupportedDevice."""
-    host_bytes = _capped(int(USABLE_SHARE * host_memory_bytes()), host_memory)
+    host_bytes = usable(host_memory_bytes(), host_memory)
     names = device_names(device)
     devices = []
     for name in names:
         if torch.device(name).type == "cuda":
-            there = int(USABLE_SHARE * torch.cuda.get_device_properties(name).total_memory)
+            memory_bytes = usable(torch.cuda.get_device_properties(name).total_memory, device_memory)
         else:
             # Devices of the CPU share the host's memory.
-            there = host_bytes // len(names)
-        devices.append(DeviceMemory(name=name, memory_bytes=_capped(there, device_memory)))
+            memory_bytes = min(usable(host_memory_bytes(), device_memory), host_bytes) // names.count(name)
+        devices.append(DeviceMemory(name=name, memory_bytes=memory_bytes))
     return Machine(devices=devices, host_bytes=host_bytes)
 
 
-def _capped(there: int, cap: int | None) -> int:
-    return there if cap is None else min(there, cap)
+def usable(there: int, cap: int | None) -> int:
+    """What the model may use of the bytes there."""
+    usable_bytes = int(USABLE_SHARE * there)
+    return usable_bytes if cap is None else min(usable_bytes, cap)
 
 
 def host_memory_bytes() -> int:

@@ -188,8 +188,8 @@ def _streamed(layers: Sequence[LayerSize], device: DeviceMemory, fixed_bytes: in
         setting = "DANQING_DEVICE_MEMORY or DANQING_HOST_MEMORY" if device.is_cpu else "DANQING_DEVICE_MEMORY"
         raise PlacementError(
             f"the model needs at least {gigabytes(needed)} on {device.name}, with one layer's experts in use and the"
-            f" next one's arriving; {device.name} has {gigabytes(device.memory_bytes)} for it ({setting} may be lower than"
-            " what there is), so choose a smaller precision or another device"
+            f" next one's arriving, and may use {gigabytes(device.memory_bytes)} of it, as {setting} says or 90 % of"
+            " what there is; choose a smaller precision or another device"
         )
     with_experts = [i for i, layer in enumerate(layers) if layer.expert_bytes]
     num_resident = int((device.memory_bytes - needed) // largest)
