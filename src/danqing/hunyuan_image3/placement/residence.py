@@ -30,7 +30,7 @@ def allocate(model: HunyuanImage3, plan: Plan) -> None:
         if experts is None or place.experts is Store.DEVICE:
             layer.to_empty(device=torch.device(place.device))
             continue
-        layer.mlp.experts = None
+        layer.mlp._modules["experts"] = None
         layer.to_empty(device=torch.device(place.device))
         layer.mlp.experts = experts
         if place.experts is Store.HOST:

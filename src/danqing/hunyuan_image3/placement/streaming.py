@@ -83,7 +83,7 @@ class DiskSource:
 
 
 def _read_into(file: int, file_range: FileRange, target: Tensor) -> None:
-    view = memoryview(target.view(torch.uint8).flatten().numpy())
+    view = target.view(torch.uint8).flatten().numpy().data
     done = 0
     while done < file_range.num_bytes:
         count = os.preadv(file, [view[done:]], file_range.offset + done)
@@ -195,7 +195,7 @@ class StreamedExperts(nn.Module):
     def forward(self, x_TD: Tensor, weight_TK: Tensor, expert_TK: Tensor) -> Tensor:
         """The weighted sum of each token's experts, [T, D]."""
         with self._stream.ready(self._layer, expert_TK) as experts:
-            return experts(x_TD, weight_TK, expert_TK)  # type: ignore[no-any-return]
+            return experts(x_TD, weight_TK, expert_TK)
 
 
 def _parts(experts: RoutedExperts) -> Mapping[str, Tensor]:
