@@ -125,7 +125,7 @@ def test_a_plan_for_a_machine_one_does_not_have_needs_the_configuration_alone(ru
     values = json.loads((CHECKPOINTS / "distil" / "config.json").read_text())
     shape = {
         "vocab_size": 133_120, "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32,
-        "num_key_value_heads": 8, "attention_head_dim": 128, "num_experts": 64, "moe_topk": 8,
+        "num_key_value_heads": 8, "attention_head_dim": 128, "num_experts": 64, "moe_topk": 8, "num_shared_expert": 1,
         "moe_intermediate_size": 3072, "image_base_size": 1024,
     }  # fmt: skip
     (folder / "config.json").write_text(json.dumps(values | shape))
@@ -133,13 +133,11 @@ def test_a_plan_for_a_machine_one_does_not_have_needs_the_configuration_alone(ru
     plans = json.loads(run("model", "info", str(folder), "--plan", *machine, "--json").stdout)["plans"]
     found = {each["precision"]: each for each in plans}
     assert found["float32"]["plan"] is None
-    assert "cuda:0 and may use 24.0 GB" in found["float32"]["why_not"].replace(
-        ", with one layer's experts in use and the next one's arriving,", ""
-    )
+    assert "may use 24.0 GB of it" in found["float32"]["why_not"]
     layers = [layer["experts"] for layer in found["int4"]["plan"]["layers"]]
     assert len(layers) == 32
     assert set(layers) <= {"device", "host"}
-    assert layers.count("host") > 20
+    assert 0 < layers.count("host") < 32
     shown = run("model", "info", str(folder), "--plan", *machine).stdout
     assert "in host memory" in shown
 
