@@ -244,6 +244,8 @@ def local_engine(settings: Settings) -> LocalEngine:
         model=folder,
         device=settings.device,
         precision=settings.precision,
+        device_memory=settings.device_memory,
+        host_memory=settings.host_memory,
         system_prompt=settings.effective_system_prompt,
         system_prompt_text=settings.system_prompt_text,
         expansion_task=settings.expansion_task,

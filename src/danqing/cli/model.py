@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,8 +12,10 @@ from rich.table import Table
 
 from danqing.cli.convert import convert
 from danqing.cli.download import download
+from danqing.cli.placement import plan_json, plan_rows, supposed_machine
 from danqing.cli.session import read_settings
 from danqing.cli.terminal import AsJson, ExitCode, fail, notes, output, path_argument, print_json
+from danqing.memory_size import memory_size
 
 if TYPE_CHECKING:
     from danqing.hunyuan_image3.config import ModelConfig
@@ -34,6 +37,13 @@ _TYPE_NAMES = {
 }
 
 
+def _memory_size(value: str) -> int:
+    try:
+        return memory_size(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 @app.command()
 def info(
     folder: Annotated[
@@ -43,14 +53,31 @@ def info(
     verify: Annotated[
         bool, typer.Option("--verify", help="Also read every file of a converted checkpoint and compare its checksum.")
     ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show instead what each precision would keep where; reads config.json alone.")
+    ] = False,
+    device: Annotated[str | None, typer.Option(help="Of the plan: devices, as in DANQING_DEVICE.")] = None,
+    device_memory: Annotated[
+        int | None, typer.Option(parser=_memory_size, metavar="SIZE", help="Of the plan: memory of each device.")
+    ] = None,
+    host_memory: Annotated[
+        int | None, typer.Option(parser=_memory_size, metavar="SIZE", help="Of the plan: host memory.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check and describe a checkpoint from its headers, without reading a weight.
 
-    Exit code 2 if the folder is missing or cannot be loaded.
+    `--plan` with both memories describes a machine that need not be this one. Exit code 2 if the folder is missing or
+    cannot be loaded.
 
     Example: `danqing model info ~/models/HunyuanImage-3.0`
+    Example: `danqing model info ~/models/distil --plan --device cuda --device-memory 24GB --host-memory 64GB`
     """
+    if plan:
+        _show_plan(folder, device=device, device_memory=device_memory, host_memory=host_memory, as_json=as_json)
+        return
+    if device or device_memory or host_memory:
+        fail("--device, --device-memory and --host-memory belong to --plan", code=ExitCode.BAD_INPUT)
     from danqing.app import profile_of
     from danqing.hunyuan_image3 import checksums
     from danqing.hunyuan_image3.errors import CheckpointError
@@ -70,6 +97,38 @@ def info(
         print_json({**described, "request_defaults": profile.defaults})
         return
     output.print(_table(folder, summary, profile))
+
+
+def _show_plan(
+    folder: Path, *, device: str | None, device_memory: int | None, host_memory: int | None, as_json: bool
+) -> None:
+    from danqing.hunyuan_image3.checkpoint_folder import CONFIG_FILE, check_folder
+    from danqing.hunyuan_image3.config import parse_model_config
+    from danqing.hunyuan_image3.errors import CheckpointError, UnsupportedDevice
+    from danqing.hunyuan_image3.json_fields import read_json
+    from danqing.hunyuan_image3.placement.estimate import estimates
+    from danqing.hunyuan_image3.placement.machine import machine
+
+    settings = read_settings()
+    device = device or settings.device
+    try:
+        check_folder(folder)
+        config = parse_model_config(read_json(folder / CONFIG_FILE))
+        if device_memory and host_memory:
+            there = supposed_machine(device, device_memory=device_memory, host_memory=host_memory)
+        else:
+            there = machine(
+                device,
+                device_memory=device_memory or settings.device_memory,
+                host_memory=host_memory or settings.host_memory,
+            )
+    except (CheckpointError, UnsupportedDevice) as error:
+        fail(str(error), code=ExitCode.BAD_INPUT)
+    found = list(estimates(config, there))
+    if as_json:
+        print_json({"folder": folder, "plans": plan_json(found)})
+        return
+    output.print(_grid(plan_rows(found)))
 
 
 def _table(folder: Path, summary: CheckpointSummary, profile: CheckpointProfile) -> Table:
@@ -92,6 +151,10 @@ def _table(folder: Path, summary: CheckpointSummary, profile: CheckpointProfile)
         "request defaults": f"{profile.num_inference_steps} steps, guidance {profile.guidance_scale:g}",
         f"{len(summary.buckets)} buckets": f"{sizes} (width x height)",
     }
+    return _grid(rows)
+
+
+def _grid(rows: Mapping[str, str]) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")

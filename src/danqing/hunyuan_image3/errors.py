@@ -35,3 +35,7 @@ class PromptTooLong(ValueError):
         """`field` is `prompt` or `negative_prompt`."""
         super().__init__(f"{field}: {message}")
         self.field = field
+
+
+class PlacementError(ValueError):
+    """The model does not fit the memory there is; the message names the setting, the bytes needed and those there."""

@@ -3,6 +3,7 @@
 A file and the index must agree about every name. A weight comes with what belongs to it, such as its scale.
 """
 
+import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -44,6 +45,15 @@ DTYPES = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class FileRange:
+    """Where the numbers of one tensor are in their file."""
+
+    path: Path
+    offset: int
+    num_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class StoredTensor:
     """The header of one tensor, and `read`, which reads its numbers. `type_name` is the file's own, such as BF16.
 
@@ -53,6 +63,7 @@ class StoredTensor:
     key: str
     shape: Sequence[int]
     type_name: str
+    path: Path
     read: Callable[[], Tensor]
     parts: Mapping[str, "StoredTensor"] = field(default_factory=dict)
 
@@ -87,8 +98,25 @@ def all_tensors(folder: Path) -> Iterator[StoredTensor]:
             for key in _checked_keys(path, present=file.keys(), expected=expected):
                 header = file.get_slice(key)
                 yield StoredTensor(
-                    key=key, shape=header.get_shape(), type_name=header.get_dtype(), read=partial(_read, path, key)
+                    key=key,
+                    shape=header.get_shape(),
+                    type_name=header.get_dtype(),
+                    path=path,
+                    read=partial(_read, path, key),
                 )
+
+
+def file_ranges(path: Path) -> Mapping[str, FileRange]:
+    """Where each tensor of a safetensors file is in it, for reading without mapping the file."""
+    with path.open("rb") as file:
+        header_bytes = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(header_bytes))
+    ranges = {}
+    for key, entry in header.items():
+        if key != "__metadata__":
+            start, end = entry["data_offsets"]
+            ranges[key] = FileRange(path=path, offset=8 + header_bytes + start, num_bytes=end - start)
+    return ranges
 
 
 def _part_end(key: str) -> str | None:

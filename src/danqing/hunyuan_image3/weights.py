@@ -20,9 +20,11 @@ from danqing.hunyuan_image3.integer_experts import Int4Experts, Int8Experts
 from danqing.hunyuan_image3.json_fields import read_json
 from danqing.hunyuan_image3.linear import Linear
 from danqing.hunyuan_image3.model import HunyuanImage3
+from danqing.hunyuan_image3.placement.plan import Plan, resident_plan
+from danqing.hunyuan_image3.placement.residence import allocate, stream_experts
 from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.quantization_config import WAY_OUT, converted_precision
-from danqing.hunyuan_image3.stored_tensors import DTYPES, SCALE, stored_tensors
+from danqing.hunyuan_image3.stored_tensors import DTYPES, SCALE, StoredTensor, stored_tensors
 
 CPU = torch.device("cpu")
 ROUTER = re.compile(r"model\.layers\.\d+\.mlp\.gate\.wg\.weight")
@@ -56,6 +58,14 @@ class ExpertTarget:
             raise CheckpointError(f"key {key + suffix!r} is {'unknown' if suffix in stored else 'missing'}")
         for suffix, part in self.parts.items():
             part.copy_(_shaped(key + suffix, stored[suffix], part))
+
+    def is_stored_as_used(self, stored: StoredTensor) -> bool:
+        """Whether files hold the bytes that are held here."""
+        parts = {"": stored, **stored.parts}
+        return parts.keys() == self.parts.keys() and all(
+            parts[suffix].dtype == part.dtype and tuple(parts[suffix].shape) == tuple(part.shape)
+            for suffix, part in self.parts.items()
+        )
 
 
 class Places:
@@ -105,6 +115,24 @@ class Places:
             value = meant(key, _middle_slice(key, value, target), parts or {}, device=target.device)
             target.copy_(_shaped(key, value, target))
 
+    def is_stored_as_used(self, stored: StoredTensor) -> bool:
+        """Whether files hold a routed expert's matrix in the form held here; true of every other key."""
+        target = self._places.get(stored.key)
+        return not isinstance(target, ExpertTarget) or target.is_stored_as_used(stored)
+
+    def leave_on_disk(self, stored: StoredTensor) -> Mapping[str, StoredTensor]:
+        """Count a routed expert's matrix as filled without reading it; its stored parts by suffix.
+
+        Raises CheckpointError where it is not stored in the form held here.
+        """
+        target = self._places.pop(stored.key, None)
+        assert isinstance(target, ExpertTarget)
+        if not target.is_stored_as_used(stored):
+            raise CheckpointError(
+                f"key {stored.key!r} is stored in another form than it is used in, so it cannot stay on disk; {WAY_OUT}"
+            )
+        return {"": stored, **stored.parts}
+
     def finish(self) -> None:
         """Raises CheckpointError when a place was not filled."""
         if self._places:
@@ -149,19 +177,46 @@ def load_model(
     device: torch.device,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> HunyuanImage3:
-    """Load a checkpoint, tensor by tensor. `on_progress(done, total)` counts parameters' places.
+    """Load a checkpoint onto one device; see `load_placed`."""
+    plan = resident_plan(len(config.layers), str(device))
+    return load_placed(folder, config, precision=precision, plan=plan, on_progress=on_progress)
+
+
+def load_placed(
+    folder: Path,
+    config: ModelConfig,
+    *,
+    precision: Precision,
+    plan: Plan,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> HunyuanImage3:
+    """Load a checkpoint as planned, tensor by tensor. `on_progress(done, total)` counts parameters' places.
 
     Raises CheckpointError naming the key or file.
     """
-    model = empty_model(config, precision=precision, device=device)
+    first = torch.device(plan.layers[0].device)
+    model = meta_model(config, precision=precision, activations=precision.activations(first))
+    allocate(model, plan)
     places = Places(model)
     total = len(places)
+    on_disk: dict[str, Mapping[str, StoredTensor]] = {}
     for done, stored in enumerate(stored_tensors(folder), start=1):
-        places.fill(stored.key, stored.read(), parts={suffix: part.read() for suffix, part in stored.parts.items()})
+        parts = places.expert_parts(stored.key)
+        if parts and parts[""].is_meta:
+            on_disk[stored.key] = places.leave_on_disk(stored)
+        else:
+            places.fill(stored.key, stored.read(), parts={suffix: part.read() for suffix, part in stored.parts.items()})
         if on_progress:
             on_progress(done, total)
     places.finish()
+    stream_experts(model, plan, on_disk)
     return model
+
+
+def are_experts_stored_as_used(folder: Path, config: ModelConfig, precision: Precision) -> bool:
+    """Whether routed experts could be used from the folder's files as they are, told from the headers."""
+    places = Places(meta_model(config, precision=precision, activations=precision.dtype))
+    return all(places.is_stored_as_used(stored) for stored in stored_tensors(folder))
 
 
 def stored_precision(folder: Path) -> Precision | None:

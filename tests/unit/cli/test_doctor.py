@@ -8,14 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 from typer.testing import Result
 
 from danqing.cli.doctor import Diagnosis, diagnose
 from danqing.cli.machine import Device, Processor
-from danqing.hunyuan_image3.config import parse_model_config
-from danqing.hunyuan_image3.json_fields import read_json
-from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.settings import Settings
 
 Run = Callable[..., Result]
@@ -95,16 +91,22 @@ def test_in_fp8_they_fit_a_gpu_that_multiplies_it(tmp_path: Path) -> None:
     assert older.problems == []
 
 
-def test_in_fp8_a_checkpoint_takes_a_byte_less_for_each_parameter_of_an_expert(tmp_path: Path) -> None:
-    needed = {
-        precision: _diagnose(tmp_path, CPU, precision=precision).fits[0].needed_bytes
-        for precision in ("bfloat16", "fp8")
-    }
-    with torch.device("meta"):
-        model = HunyuanImage3(parse_model_config(read_json(CHECKPOINT / "config.json")))
-    num_expert_parameters = sum(p.numel() for name, p in model.named_parameters() if ".mlp.experts." in name)
-    assert num_expert_parameters > 0
-    assert needed["bfloat16"] - needed["fp8"] == pytest.approx(1.1 * num_expert_parameters, abs=2)
+def test_it_plans_the_configured_checkpoint_in_every_precision(tmp_path: Path) -> None:
+    plans = _diagnose(tmp_path, H200, CPU, device="cuda").plans
+    assert [each.precision.value for each in plans] == ["float32", "bfloat16", "fp8", "int8", "int4"]
+    assert all(each.plan and each.plan.devices[0].name == "cuda:0" for each in plans)
+
+
+def test_caps_of_memory_count(tmp_path: Path) -> None:
+    diagnosis = _diagnose(tmp_path, H200, CPU, device="cuda", device_memory="500MB")
+    assert "may use 0.5 GB" in diagnosis.problems[0]
+    assert "DANQING_DEVICE_MEMORY" in diagnosis.problems[0]
+
+
+def test_several_devices_are_planned_together(tmp_path: Path) -> None:
+    diagnosis = _diagnose(tmp_path, H200, B300, CPU, device="cuda:0,cuda:1")
+    assert diagnosis.fits[0].device == "cuda:0, cuda:1"
+    assert "DANQING_DEVICE is cuda:0,cuda:7" in _diagnose(tmp_path, H200, CPU, device="cuda:0,cuda:7").problems[0]
 
 
 def test_fp8_on_a_device_without_it_is_a_problem(tmp_path: Path) -> None:
@@ -123,7 +125,8 @@ def test_a_device_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
 def test_a_checkpoint_too_large_for_its_device_is_a_problem(tmp_path: Path) -> None:
     tiny = Device(name="cpu", description="Tiny", memory_bytes=10**8, precision="float32", fp8=True)
     (problem,) = _diagnose(tmp_path, tiny).problems
-    assert problem.startswith("pretrain: needs 1.0 GB on one device")
+    assert problem.startswith("pretrain: the model needs at least")
+    assert "may use 90.00 MB" in problem
 
 
 @pytest.mark.parametrize(

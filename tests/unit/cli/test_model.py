@@ -165,3 +165,40 @@ def test_a_conversion_names_what_keeps_it_from_starting(run: Run, checkpoint: Pa
         assert words in result.stderr
         assert "Traceback" not in result.output
     assert run("model", "convert", str(checkpoint), "new", "--precision", "int2").exit_code == 2
+
+
+def test_a_plan_for_a_machine_one_does_not_have_needs_the_configuration_alone(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "published"
+    folder.mkdir()
+    values = json.loads((CHECKPOINTS / "distil" / "config.json").read_text())
+    shape = {
+        "vocab_size": 133_120, "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32,
+        "num_key_value_heads": 8, "attention_head_dim": 128, "num_experts": 64, "moe_topk": 8, "num_shared_expert": 1,
+        "moe_intermediate_size": 3072, "image_base_size": 1024,
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(values | shape))
+    machine = ("--device", "cuda", "--device-memory", "24GB", "--host-memory", "64GB")
+    plans = json.loads(run("model", "info", str(folder), "--plan", *machine, "--json").stdout)["plans"]
+    found = {each["precision"]: each for each in plans}
+    assert found["float32"]["plan"] is None
+    assert "may use 24.0 GB of it" in found["float32"]["why_not"]
+    layers = [layer["experts"] for layer in found["int4"]["plan"]["layers"]]
+    assert len(layers) == 32
+    assert set(layers) <= {"device", "host"}
+    assert 0 < layers.count("host") < 32
+    shown = run("model", "info", str(folder), "--plan", *machine).stdout
+    assert "in host memory" in shown
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--plan", "--device", "cuda:9"), "DANQING_DEVICE is cuda:9"),
+        (("--plan", "--device-memory", "12 apples"), "must be a size such as 12GB"),
+        (("--device-memory", "12GB"), "belong to --plan"),
+    ],
+)
+def test_a_plan_for_nothing_is_refused(run: Run, checkpoint: Path, options: tuple[str, ...], said: str) -> None:
+    result = run("model", "info", str(checkpoint), *options)
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.replace("│", "").split())
