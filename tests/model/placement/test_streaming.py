@@ -22,7 +22,7 @@ from danqing.hunyuan_image3 import pipeline as pipeline_module
 from danqing.hunyuan_image3.conversion import Conversion
 from danqing.hunyuan_image3.errors import CheckpointError
 from danqing.hunyuan_image3.pipeline import Pipeline, TextToImage
-from danqing.hunyuan_image3.placement.plan import LayerPlace, Plan, Store, resident_plan
+from danqing.hunyuan_image3.placement.plan import LayerHome, Plan, Store, resident_plan
 from danqing.hunyuan_image3.placement.streaming import DiskSource
 from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.weights import stored_precision
@@ -38,10 +38,10 @@ WHERE = {
 }
 
 
-def place(where: str, num_layers: int) -> Plan:
+def placed(where: str, num_layers: int) -> Plan:
     stores, devices = WHERE[where]
-    places = [LayerPlace(device=d, experts=Store(s)) for s, d in zip(stores, devices, strict=True)]
-    return Plan(layers=places[:num_layers], devices=[], host_bytes_used=0, host_bytes_moved=0, disk_bytes_moved=0)
+    homes = [LayerHome(device=d, experts=Store(s)) for s, d in zip(stores, devices, strict=True)]
+    return Plan(layers=homes[:num_layers], devices=[], host_bytes_used=0, host_bytes_moved=0, disk_bytes_moved=0)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def load(folder: Path, where: str | None) -> Pipeline:
 
         def planned(folder: Path, config: object, precision: Precision, machine: object) -> Plan:
             num_layers = len(config.layers)  # type: ignore[attr-defined]
-            return place(where, num_layers) if where else resident_plan(num_layers, "cpu")
+            return placed(where, num_layers) if where else resident_plan(num_layers, "cpu")
 
         patch.setattr(pipeline_module, "plan_folder", planned)
         # A converted folder keeps its own precision.
@@ -152,7 +152,7 @@ def test_a_step_reads_each_layer_once_for_both_branches(
 
 def test_a_folder_in_another_form_than_it_is_used_in_cannot_stay_on_disk(folders: Mapping[str, Path]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline_module, "plan_folder", lambda *_: place("disk", 5))
+        patch.setattr(pipeline_module, "plan_folder", lambda *_: placed("disk", 5))
         with pytest.raises(CheckpointError, match=r"experts\.0.*another form.*danqing model convert"):
             Pipeline.load(folders["base"], precision=Precision.BFLOAT16)
 

@@ -65,7 +65,7 @@ class Machine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LayerPlace:
+class LayerHome:
     """The device a layer runs on, and the store of its routed experts."""
 
     device: str
@@ -89,7 +89,7 @@ class Plan:
     `host_bytes_moved` and `disk_bytes_moved` are read from these stores in each step of an image.
     """
 
-    layers: Sequence[LayerPlace]
+    layers: Sequence[LayerHome]
     devices: Sequence[DevicePlan]
     host_bytes_used: int
     host_bytes_moved: int
@@ -109,7 +109,7 @@ def make_plan(size: ModelSize, machine: Machine, *, reads_disk: bool) -> Plan:
         raise PlacementError("DANQING_DEVICE names no device")
     parts = split(size, machine.devices)
     host_left = machine.host_bytes
-    places: list[LayerPlace] = []
+    homes: list[LayerHome] = []
     devices: list[DevicePlan] = []
     for d, (device, indexes) in enumerate(zip(machine.devices, parts, strict=True)):
         layers = [size.layers[i] for i in indexes]
@@ -122,22 +122,20 @@ def make_plan(size: ModelSize, machine: Machine, *, reads_disk: bool) -> Plan:
                 if not device.is_cpu and layer.expert_bytes <= host_left:
                     store = Store.HOST
                     host_left -= layer.expert_bytes
-            places.append(LayerPlace(device=device.name, experts=store))
+            homes.append(LayerHome(device=device.name, experts=store))
         devices.append(
             DevicePlan(
                 name=device.name, num_layers=len(layers), used_bytes=used_bytes, memory_bytes=device.memory_bytes
             )
         )
     moved = {
-        store: sum(
-            layer.expert_bytes for layer, place in zip(size.layers, places, strict=True) if place.experts is store
-        )
+        store: sum(layer.expert_bytes for layer, home in zip(size.layers, homes, strict=True) if home.experts is store)
         for store in Store
     }
     if moved[Store.DISK] and not reads_disk:
         raise PlacementError(_no_disk(machine, moved[Store.DISK]))
     return Plan(
-        layers=places,
+        layers=homes,
         devices=devices,
         host_bytes_used=machine.host_bytes - host_left,
         host_bytes_moved=moved[Store.HOST],
@@ -148,7 +146,7 @@ def make_plan(size: ModelSize, machine: Machine, *, reads_disk: bool) -> Plan:
 def resident_plan(num_layers: int, device: str) -> Plan:
     """Everything on one device, whatever its memory."""
     return Plan(
-        layers=[LayerPlace(device=device, experts=Store.DEVICE)] * num_layers,
+        layers=[LayerHome(device=device, experts=Store.DEVICE)] * num_layers,
         devices=[],
         host_bytes_used=0,
         host_bytes_moved=0,

@@ -6,7 +6,7 @@ import torch
 
 from danqing.hunyuan_image3.experts import RoutedExperts, stored_name
 from danqing.hunyuan_image3.model import HunyuanImage3
-from danqing.hunyuan_image3.placement.plan import LayerPlace, Plan, Store
+from danqing.hunyuan_image3.placement.plan import LayerHome, Plan, Store
 from danqing.hunyuan_image3.placement.streaming import (
     DiskSource,
     ExpertSource,
@@ -25,16 +25,16 @@ def allocate(model: HunyuanImage3, plan: Plan) -> None:
     model.model._modules["layers"] = torch.nn.ModuleList()
     model.to_empty(device=torch.device(plan.layers[0].device))
     model.model._modules["layers"] = layers  # type: ignore[assignment]
-    for layer, place in zip(layers, plan.layers, strict=True):
+    for layer, home in zip(layers, plan.layers, strict=True):
         experts = getattr(layer.mlp, "experts", None)
-        if experts is None or place.experts is Store.DEVICE:
-            layer.to_empty(device=torch.device(place.device))
+        if experts is None or home.experts is Store.DEVICE:
+            layer.to_empty(device=torch.device(home.device))
             continue
         layer.mlp._modules["experts"] = None
-        layer.to_empty(device=torch.device(place.device))
+        layer.to_empty(device=torch.device(home.device))
         layer.mlp.experts = experts
-        if place.experts is Store.HOST:
-            _to_host(experts, pinned=place.device.startswith("cuda"))
+        if home.experts is Store.HOST:
+            _to_host(experts, pinned=home.device.startswith("cuda"))
 
 
 def _to_host(experts: RoutedExperts, *, pinned: bool) -> None:
@@ -59,11 +59,11 @@ def stream_experts(model: HunyuanImage3, plan: Plan, on_disk: Mapping[str, Mappi
 
 
 def _streamed_layers(plan: Plan) -> Iterator[tuple[str, Sequence[int]]]:
-    def streamed(place: LayerPlace) -> bool:
-        return place.experts is not Store.DEVICE
+    def streamed(home: LayerHome) -> bool:
+        return home.experts is not Store.DEVICE
 
-    for device in dict.fromkeys(place.device for place in plan.layers if streamed(place)):
-        yield device, [i for i, place in enumerate(plan.layers) if streamed(place) and place.device == device]
+    for device in dict.fromkeys(home.device for home in plan.layers if streamed(home)):
+        yield device, [i for i, home in enumerate(plan.layers) if streamed(home) and home.device == device]
 
 
 class _Ranges:
