@@ -24,14 +24,15 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from danqing.hunyuan_image3 import fp8_layers
+from danqing.hunyuan_image3 import fp8_experts
 from danqing.hunyuan_image3.config import LayerConfig, ModelConfig, VaeConfig
+from danqing.hunyuan_image3.experts import gated
+from danqing.hunyuan_image3.fp8 import expert_products, grouped_product, looped_product
 from danqing.hunyuan_image3.model import Branch, HunyuanImage3
-from danqing.hunyuan_image3.moe import gated, route
+from danqing.hunyuan_image3.moe import route
 from danqing.hunyuan_image3.precision import Precision
-from danqing.hunyuan_image3.quantisation import expert_products, grouped_product, looped_product
 from danqing.hunyuan_image3.sampler import denoise, schedule, start_noise
-from danqing.hunyuan_image3.weights import Places, empty_model
+from danqing.hunyuan_image3.weights import Places, empty_model, meta_model
 
 STARTED = time.perf_counter()
 NUM_PREFIX_TOKENS = 100
@@ -150,10 +151,11 @@ def build(bench: Bench) -> None:
     torch.manual_seed(0)
     model = empty_model(bench.config, precision=Precision.FP8, device=bench.device)
     places = Places(model)
-    keys = list(places)
+    # In bfloat16 every place has the shape of what files store.
+    keys = list(Places(meta_model(bench.config, precision=Precision.BFLOAT16, activations=torch.bfloat16)))
     for i, (key, place) in enumerate(keys):
         if place.ndim == 1:
-            value = torch.full_like(place, 0.0 if key.endswith("bias") else 1.0)
+            value = torch.full(place.shape, 0.0 if key.endswith("bias") else 1.0, device=bench.device)
         else:
             std = place[0].numel() ** -0.5
             value = torch.empty(place.shape, device=bench.device).normal_(std=std)
@@ -221,7 +223,7 @@ WAYS = {"grouped": grouped_product, "looped": looped_product}
 
 def use(way: str) -> None:
     """Let the experts multiply in this way, whatever the device would choose."""
-    fp8_layers.expert_products = lambda _: WAYS[way]
+    fp8_experts.expert_products = lambda _: WAYS[way]
 
 
 def walk(bench: Bench, num_steps: int) -> tuple[list[float], Tensor]:

@@ -15,8 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from danqing.hunyuan_image3.attention import Attention
+from danqing.hunyuan_image3.experts import Experts, gated
 from danqing.hunyuan_image3.model import HunyuanImage3
-from danqing.hunyuan_image3.moe import Experts, MixtureOfExperts, gated, route
+from danqing.hunyuan_image3.moe import MixtureOfExperts, route
 from danqing.hunyuan_image3.rope import Rotation, image_positions, rotation, text_positions
 from danqing.hunyuan_image3.transformer import Layer
 

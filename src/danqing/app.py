@@ -274,7 +274,9 @@ def local_engine(settings: Settings) -> LocalEngine:
     options = WorkerOptions(
         model=folder,
         device=settings.device,
-        dtype=settings.dtype,
+        precision=settings.precision,
+        device_memory=settings.device_memory,
+        host_memory=settings.host_memory,
         system_prompt=settings.effective_system_prompt,
         system_prompt_text=settings.system_prompt_text,
         expansion_task=settings.expansion_task,

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, IPvAnyNetw
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from danqing.errors import SettingError
+from danqing.memory_size import memory_size
 from danqing.pictures.request import GUIDANCE_SCALE, NUM_INFERENCE_STEPS
 from danqing.safety.image_check import OPENNSFW
 from danqing.safety.verdict import NO_CHECKER
@@ -53,6 +54,7 @@ MAX_SYSTEM_PROMPT_CHARACTERS = 20_000
 
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+MemorySize = Annotated[int, BeforeValidator(memory_size), Field(ge=1)]
 # `~` and `~user` stand for home folders.
 ExpandedPath = Annotated[Path, AfterValidator(_expanded)]
 BucketUrl = Annotated[str, AfterValidator(_bucket_url)]
@@ -105,11 +107,23 @@ class Settings(BaseSettings):
 
     # Model
     model: ExpandedPath | None = Field(None, description="Checkpoint folder. Unset: the bundled `mini` checkpoint.")
-    device: str = Field("cpu", description="Device of the model, in PyTorch's notation: `cpu`, `cuda`, `cuda:1`.")
-    dtype: Literal["float32", "bfloat16", "fp8"] | None = Field(
+    device: str = Field(
+        "cpu",
+        description="Device of the model, in PyTorch's notation: `cpu`, `cuda`, `cuda:1`; several with commas between,"
+        " as in `cuda:0,cuda:1`, share its layers.",
+    )
+    device_memory: MemorySize | None = Field(
         None,
-        description="Precision of the model. Unset: `bfloat16` if the device computes it natively, else `float32`."
-        " `fp8` rounds the experts and nearly halves the memory of bfloat16.",
+        description="Memory that the model may use on each device, such as `12GB` or `12GiB`. Unset: 90 % of what there"
+        " is. What does not fit is read from host memory or disk at each step.",
+    )
+    host_memory: MemorySize | None = Field(
+        None, description="Host memory that the model may use, such as `48GB`. Unset: 90 % of what there is."
+    )
+    precision: Literal["float32", "bfloat16", "fp8", "int8", "int4"] | None = Field(
+        None,
+        description="Precision of the model. Unset: as a converted checkpoint is stored; else `bfloat16` if the device"
+        " computes it natively, or `float32`. `fp8`, `int8` and `int4` round the experts while they load.",
     )
     system_prompt: str | None = Field(
         None,

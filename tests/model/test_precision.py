@@ -9,11 +9,23 @@ from danqing.hunyuan_image3.precision import Precision, check_support, fastest_p
 
 
 @pytest.mark.parametrize(
-    ("name", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16), ("fp8", torch.bfloat16)]
+    ("name", "dtype", "emulated"),
+    [
+        ("float32", torch.float32, torch.float32),
+        ("bfloat16", torch.bfloat16, torch.bfloat16),
+        ("fp8", torch.bfloat16, torch.bfloat16),
+        ("int8", torch.bfloat16, torch.float32),
+        ("int4", torch.bfloat16, torch.float32),
+    ],
 )
-def test_a_name_says_how_weights_are_held_and_what_activations_are(name: str, dtype: torch.dtype) -> None:
+def test_a_name_says_how_weights_are_held_and_what_activations_are(
+    monkeypatch: pytest.MonkeyPatch, name: str, dtype: torch.dtype, emulated: torch.dtype
+) -> None:
     assert str(Precision(name)) == name
     assert Precision(name).dtype == dtype
+    for native, activations in ((True, dtype), (False, emulated)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda native=native: {"avx512_bf16": native})
+        assert Precision(name).activations(torch.device("cpu")) == activations
 
 
 @pytest.mark.parametrize(

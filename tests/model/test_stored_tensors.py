@@ -154,10 +154,10 @@ def test_a_scale_belongs_to_its_weight_also_in_another_file(tmp_path: Path, tens
     (first, held), (second, others) = halves(tensors).items()
     more = {"lm_head.weight_scale": scale, "lm_head.input_scale": torch.tensor(2.0)}
     folder = write_sharded(tmp_path, {first: held, second: {**others, **more}})
-    scales = {stored.key: stored.scale for stored in stored_tensors(folder)}
-    assert scales.keys() == tensors.keys()
-    assert torch.equal(scales.pop("lm_head.weight"), scale)
-    assert set(scales.values()) == {None}
+    parts = {stored.key: stored.parts for stored in stored_tensors(folder)}
+    assert parts.keys() == tensors.keys()
+    assert torch.equal(parts.pop("lm_head.weight")["_scale"].read(), scale)
+    assert not any(parts.values())
 
 
 def test_a_scale_without_its_weight_is_named(tmp_path: Path, tensors: dict[str, Tensor]) -> None:

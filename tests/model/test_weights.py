@@ -13,12 +13,12 @@ from torch import Tensor
 
 from danqing.hunyuan_image3.config import parse_model_config
 from danqing.hunyuan_image3.errors import CheckpointError
+from danqing.hunyuan_image3.fp8 import FP8
 from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.hunyuan_image3.pipeline import Pipeline
 from danqing.hunyuan_image3.precision import Precision
-from danqing.hunyuan_image3.quantisation import FP8
 from danqing.hunyuan_image3.summary import summarise
-from danqing.hunyuan_image3.weights import Places, holds_fp8_experts, load_model
+from danqing.hunyuan_image3.weights import Places, empty_model, load_model, stored_precision
 
 CONFIG = parse_model_config(config_values())
 INDEX = "model.safetensors.index.json"
@@ -177,9 +177,10 @@ def test_each_expert_is_rounded_with_scales_of_its_own(tiny_folder: Path, tiny_m
         assert (back - exact).norm() / exact.norm() < 0.04, name
 
 
-def test_every_place_counts_once(tiny_folder: Path, tiny_model: HunyuanImage3) -> None:
-    quantised = Pipeline.load(tiny_folder, precision=Precision.FP8).model
-    assert dict(Places(quantised)).keys() == dict(Places(tiny_model)).keys()
+@pytest.mark.parametrize("precision", Precision)
+def test_every_place_counts_once(tiny_model: HunyuanImage3, precision: Precision) -> None:
+    held = empty_model(CONFIG, precision=precision, device=torch.device("cpu"))
+    assert dict(Places(held)).keys() == dict(Places(tiny_model)).keys()
 
 
 def in_fp8(tensors: dict[str, Tensor], *, per_row: bool = False) -> dict[str, Tensor]:
@@ -198,7 +199,7 @@ def in_fp8(tensors: dict[str, Tensor], *, per_row: bool = False) -> dict[str, Te
 @pytest.mark.parametrize("per_row", [False, True], ids=["a scale a tensor", "a scale a row"])
 def test_experts_stored_in_fp8_stay_as_they_are(tmp_path: Path, tensors: dict[str, Tensor], per_row: bool) -> None:
     stored = in_fp8(tensors, per_row=per_row)
-    assert holds_fp8_experts(write_single(tmp_path, stored))
+    write_single(tmp_path, stored)
     model = load(tmp_path, precision=Precision.FP8)
     experts = model.model.layers[1].mlp.experts
     assert torch.equal(experts.down_proj[3].view(torch.uint8), stored[EXPERT].view(torch.uint8))
@@ -235,6 +236,7 @@ def test_a_checkpoint_in_fp8_is_drawn_in_fp8_unless_told_otherwise(tmp_path: Pat
     folder = write_checkpoint(
         tmp_path, {**config_values(), "quantization_config": {"quant_method": "fp8"}}, in_fp8(tensors)
     )
+    assert stored_precision(folder) is Precision.FP8
     assert ", fp8, cpu" in Pipeline.load(folder).description
     assert ", float32, cpu" in Pipeline.load(folder, precision=Precision.FLOAT32).description
 

@@ -12,11 +12,14 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from danqing.cli.placement import plan_json, plan_rows
 from danqing.cli.session import wrong_settings
 from danqing.cli.terminal import AsJson, ExitCode, output, print_json
 
 if TYPE_CHECKING:
     from danqing.cli.machine import Device, Folder, Processor
+    from danqing.hunyuan_image3.placement.estimate import Estimate
+    from danqing.hunyuan_image3.placement.plan import Machine
     from danqing.settings import Settings
 
 # A generous allowance beside the weights: PyTorch itself, and the latents, keys, values and activations of an image. At
@@ -28,16 +31,21 @@ PUBLISHED_NAME = "HunyuanImage-3.0 (80 B)"
 PUBLISHED_PARAMETERS = 82_600_000_000
 PUBLISHED_EXPERT_PARAMETERS = 77_300_000_000
 # For a parameter of a routed expert, and for any other parameter.
-BYTES_PER_PARAMETER = {"float32": (4, 4), "bfloat16": (2, 2), "fp8": (1, 2)}
+# Scales and offsets of int4 take half a bit.
+BYTES_PER_PARAMETER = {"float32": (4, 4), "bfloat16": (2, 2), "fp8": (1, 2), "int8": (1, 2), "int4": (0.5625, 2)}
 LEAST_FREE_BYTES = 2**30
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """Whether a checkpoint fits at a precision, and on which device; `why_not` is empty if it fits."""
+    """Whether a checkpoint fits at a precision, and on which device; `why_not` is empty if it fits.
+
+    The configured checkpoint may be spread over memory and disk by a plan; the published weights are judged as a whole
+    on one device.
+    """
 
     checkpoint: str
-    dtype: str
+    precision: str
     needed_bytes: int
     device: str | None
     why_not: str
@@ -50,9 +58,10 @@ class Diagnosis:
     processor: Processor
     devices: list[Device]
     data_folder: Folder | None
-    dtype: str
-    dtype_reason: str
+    precision: str
+    precision_reason: str
     fits: list[Fit]
+    plans: list[Estimate]
     remarks: list[str]
     problems: list[str]
 
@@ -83,7 +92,7 @@ def doctor(as_json: AsJson = False) -> None:
         remarks=remarks(os.environ),
     )
     if as_json:
-        print_json(asdict(diagnosis))
+        print_json({**asdict(diagnosis), "plans": plan_json(diagnosis.plans)})
     else:
         _show(diagnosis)
     if diagnosis.problems:
@@ -116,17 +125,19 @@ def diagnose(
 
     data_folder = machine.folder(settings.data_folder) if settings.data_dir and settings.needs_data_folder else None
     problems = [*found, *_folder_problems(data_folder)]
-    wanted = "cuda:0" if settings.device == "cuda" else settings.device
-    device = next((device for device in devices if device.name == wanted), None)
+    chosen = _chosen(settings.device, devices)
+    device = chosen[0] if chosen else None
     if device is None:
         problems.append(f"DANQING_DEVICE is {settings.device}, and {machine.no_gpu_because()}")
+    there = _machine(settings, chosen, devices[-1])
+    plans: list[Estimate] = []
     # If the configured device is missing, report the processor's precision.
-    dtype = settings.dtype or (device or devices[-1]).dtype
-    if dtype == "fp8" and device is not None and not device.fp8:
-        problems.append(f"DANQING_DTYPE is fp8, and {device.name} ({device.description}) has no fp8 products")
-    fits = [_published(each, devices) for each in dict.fromkeys([dtype, "fp8"])]
+    precision = settings.precision or (device or devices[-1]).precision
+    if precision == "fp8" and device is not None and not device.fp8:
+        problems.append(f"DANQING_PRECISION is fp8, and {device.name} ({device.description}) has no fp8 products")
+    fits = [_published(each, devices) for each in dict.fromkeys([precision, "fp8", "int4"])]
     try:
-        own = _own(settings.model or BUNDLED_CHECKPOINT, dtype, device)
+        own, plans = _own(settings.model or BUNDLED_CHECKPOINT, precision, there)
     except ValueError as error:
         problems.append(str(error))
     else:
@@ -137,9 +148,10 @@ def diagnose(
         processor=processor,
         devices=devices,
         data_folder=data_folder,
-        dtype=dtype,
-        dtype_reason=_dtype_reason(settings, dtype, (device or devices[-1]).name, processor),
+        precision=precision,
+        precision_reason=_precision_reason(settings, precision, (device or devices[-1]).name, processor),
         fits=fits,
+        plans=plans,
         remarks=list(remarks),
         problems=problems,
     )
@@ -155,32 +167,71 @@ def _folder_problems(folder: Folder | None) -> list[str]:
     return []
 
 
-def _own(checkpoint: Path, dtype: str, device: Device | None) -> Fit:
-    """Check the configured checkpoint. Raises CheckpointError, a ValueError."""
+def _chosen(setting: str, devices: list[Device]) -> list[Device]:
+    """The devices of DANQING_DEVICE; empty if one of them is not there."""
+    by_name = {device.name: device for device in devices}
+    names = ["cuda:0" if name.strip() == "cuda" else name.strip() for name in setting.split(",")]
+    return [by_name[name] for name in names] if all(name in by_name for name in names) else []
+
+
+def _machine(settings: Settings, chosen: list[Device], cpu: Device) -> Machine:
+    from danqing.hunyuan_image3.placement.machine import usable
+    from danqing.hunyuan_image3.placement.plan import DeviceMemory, Machine
+
+    host_bytes = usable(cpu.memory_bytes, settings.host_memory)
+    return Machine(
+        devices=[
+            DeviceMemory(
+                name=device.name,
+                memory_bytes=min(usable(device.memory_bytes, settings.device_memory), host_bytes)
+                if device.name == "cpu"
+                else usable(device.memory_bytes, settings.device_memory),
+            )
+            for device in chosen
+        ],
+        host_bytes=host_bytes,
+    )
+
+
+def _own(checkpoint: Path, precision: str, there: Machine) -> tuple[Fit, list[Estimate]]:
+    """Check the configured checkpoint and plan it in every precision. Raises CheckpointError, a ValueError."""
     from danqing.hunyuan_image3.checkpoint_folder import checkpoint_name
+    from danqing.hunyuan_image3.errors import PlacementError
+    from danqing.hunyuan_image3.placement.estimate import estimates
+    from danqing.hunyuan_image3.placement.fitting import plan_folder
+    from danqing.hunyuan_image3.precision import Precision
     from danqing.hunyuan_image3.summary import summarise
 
     name = checkpoint_name(checkpoint)
     summary = summarise(checkpoint)
-    weights_bytes = _weights_bytes(summary.num_parameters, summary.num_expert_parameters, dtype)
-    if device is None:
-        return _fit(name, dtype, weights_bytes, [], why_never="its device is missing")
-    return _fit(name, dtype, weights_bytes, [device])
+    # A converted checkpoint is drawn as it is stored.
+    precision = summary.converted_to or precision
+    if not there.devices:
+        weights_bytes = _weights_bytes(summary.num_parameters, summary.num_expert_parameters, precision)
+        return _fit(name, precision, weights_bytes, [], why_never="its device is missing"), []
+    plans = list(estimates(summary.config, there))
+    try:
+        plan = plan_folder(checkpoint, summary.config, Precision(precision), there)
+    except PlacementError as error:
+        return Fit(checkpoint=name, precision=precision, needed_bytes=0, device=None, why_not=str(error)), plans
+    needed_bytes = sum(device.used_bytes for device in plan.devices)
+    devices = ", ".join(device.name for device in plan.devices)
+    return Fit(checkpoint=name, precision=precision, needed_bytes=needed_bytes, device=devices, why_not=""), plans
 
 
-def _published(dtype: str, devices: list[Device]) -> Fit:
-    weights_bytes = _weights_bytes(PUBLISHED_PARAMETERS, PUBLISHED_EXPERT_PARAMETERS, dtype)
-    able = [device for device in devices if device.fp8 or dtype != "fp8"]
-    return _fit(PUBLISHED_NAME, dtype, weights_bytes, able)
+def _published(precision: str, devices: list[Device]) -> Fit:
+    weights_bytes = _weights_bytes(PUBLISHED_PARAMETERS, PUBLISHED_EXPERT_PARAMETERS, precision)
+    able = [device for device in devices if device.fp8 or precision != "fp8"]
+    return _fit(PUBLISHED_NAME, precision, weights_bytes, able)
 
 
-def _weights_bytes(num_parameters: int, num_expert_parameters: int, dtype: str) -> int:
-    expert, other = BYTES_PER_PARAMETER[dtype]
-    return expert * num_expert_parameters + other * (num_parameters - num_expert_parameters)
+def _weights_bytes(num_parameters: int, num_expert_parameters: int, precision: str) -> int:
+    expert, other = BYTES_PER_PARAMETER[precision]
+    return int(expert * num_expert_parameters + other * (num_parameters - num_expert_parameters))
 
 
 def _fit(
-    checkpoint: str, dtype: str, weights_bytes: int, devices: list[Device], *, why_never: str | None = None
+    checkpoint: str, precision: str, weights_bytes: int, devices: list[Device], *, why_never: str | None = None
 ) -> Fit:
     needed_bytes = PROCESS_BYTES + int(weights_bytes * (1 + ACTIVATIONS_SHARE))
     fitting = next((device for device in devices if device.memory_bytes >= needed_bytes), None)
@@ -189,16 +240,16 @@ def _fit(
         largest = max(devices, key=lambda device: device.memory_bytes)
         why_not = f"needs {_size(needed_bytes)} on one device, {largest.name} has {_size(largest.memory_bytes)}"
     name = None if fitting is None or why_not else fitting.name
-    return Fit(checkpoint=checkpoint, dtype=dtype, needed_bytes=needed_bytes, device=name, why_not=why_not)
+    return Fit(checkpoint=checkpoint, precision=precision, needed_bytes=needed_bytes, device=name, why_not=why_not)
 
 
-def _dtype_reason(settings: Settings, dtype: str, device: str, processor: Processor) -> str:
-    if settings.dtype is not None:
-        return "set by DANQING_DTYPE"
+def _precision_reason(settings: Settings, precision: str, device: str, processor: Processor) -> str:
+    if settings.precision is not None:
+        return "set by DANQING_PRECISION"
     native = ", ".join(name for name in processor.features if "bf16" in name)
-    if device == "cpu" and dtype == "bfloat16":
+    if device == "cpu" and precision == "bfloat16":
         return f"the processor multiplies it natively ({native})"
-    return f"{device} multiplies {'it natively' if dtype == 'bfloat16' else 'bfloat16 only by emulation'}"
+    return f"{device} multiplies {'it natively' if precision == 'bfloat16' else 'bfloat16 only by emulation'}"
 
 
 def _show(diagnosis: Diagnosis) -> None:
@@ -209,13 +260,15 @@ def _show(diagnosis: Diagnosis) -> None:
     rows: dict[str, Any] = {
         "processor": f"{processor.name}: {processor.num_threads} threads on {processor.num_cores} cores",
         "features": ", ".join(processor.features) or "none that matter",
-        "precision": f"{diagnosis.dtype}: {diagnosis.dtype_reason}",
+        "precision": f"{diagnosis.precision}: {diagnosis.precision_reason}",
         "memory": _size(cpu.memory_bytes),
         "GPU": "\n".join(f"{gpu.name}: {gpu.description}, {_size(gpu.memory_bytes)}" for gpu in gpus)
         or f"none: {no_gpu_because()}",
         "data folder": "none" if folder is None else _described(folder),
     }
-    rows |= {f"{fit.checkpoint}, {fit.dtype}": _verdict(fit) for fit in diagnosis.fits}
+    rows |= {f"{fit.checkpoint}, {fit.precision}": _verdict(fit) for fit in diagnosis.fits}
+    if diagnosis.plans:
+        rows |= plan_rows(diagnosis.plans)
     table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")

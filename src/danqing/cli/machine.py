@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from danqing.hunyuan_image3.placement.machine import host_memory_bytes
 from danqing.hunyuan_image3.precision import fastest_precision, supports_fp8
 
 # The features that decide the speed of matrix products, by PyTorch's names.
@@ -26,8 +27,6 @@ SPEED_FEATURES = (
     "sve_bf16",
     "arm_bf16",
 )
-# The memory limit of a container, which the machine's total does not show.
-MEMORY_LIMIT_FILES = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +41,7 @@ class Processor:
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """A device for a model. `name` is its `DANQING_DEVICE` value, `dtype` its fastest precision.
+    """A device for a model. `name` is its `DANQING_DEVICE` value, `precision` its fastest precision.
 
     `fp8`: it supports fp8 products too.
     """
@@ -50,7 +49,7 @@ class Device:
     name: str
     description: str
     memory_bytes: int
-    dtype: str
+    precision: str
     fp8: bool
 
 
@@ -83,13 +82,13 @@ def devices() -> list[Device]:
             name=f"cuda:{index}",
             description=gpu.name,
             memory_bytes=gpu.total_memory,
-            dtype=_fastest(f"cuda:{index}"),
+            precision=_fastest(f"cuda:{index}"),
             fp8=supports_fp8(torch.device("cuda", index)),
         )
         for index, gpu in enumerate(gpus)
     ]
     cpu = Device(
-        name="cpu", description=processor().name, memory_bytes=_memory_bytes(), dtype=_fastest("cpu"), fp8=True
+        name="cpu", description=processor().name, memory_bytes=host_memory_bytes(), precision=_fastest("cpu"), fp8=True
     )
     return [*found, cpu]
 
@@ -120,12 +119,3 @@ def _num_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _memory_bytes() -> int:
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for file in MEMORY_LIMIT_FILES:
-        # "max" means no limit.
-        if file.is_file() and (text := file.read_text().strip()).isdecimal():
-            limits.append(int(text))
-    return min(limits)

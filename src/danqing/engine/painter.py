@@ -52,21 +52,22 @@ class PipelinePainter:
 
     @classmethod
     def load(cls, options: WorkerOptions, *, on_progress: Callable[[int, int], None]) -> "PipelinePainter":
-        """Load the checkpoint; without a `dtype`, in the fastest precision.
+        """Load the checkpoint; without a `precision`, as it is stored or in the fastest one.
 
-        Raises CheckpointError and UnsupportedDevice, naming the setting where one is at fault.
+        Raises CheckpointError, PlacementError and UnsupportedDevice, naming the setting where one is at fault.
         """
-        _check_device(options.device)
         try:
             pipeline = Pipeline.load(
                 options.model,
-                precision=Precision(options.dtype) if options.dtype else None,
+                precision=Precision(options.precision) if options.precision else None,
                 device=options.device,
+                device_memory=options.device_memory,
+                host_memory=options.host_memory,
                 prompt_settings=_prompt_settings(options),
                 on_progress=on_progress,
             )
         except UnsupportedDevice as error:
-            raise UnsupportedDevice(f"DANQING_DTYPE is {options.dtype}: {error}") from None
+            raise UnsupportedDevice(f"DANQING_PRECISION is {options.precision}: {error}") from None
         except UnsuitableSetting as error:
             raise CheckpointError(f"{PROMPT_SETTINGS[error.setting]} is {error.value}: {error}") from None
         return cls(pipeline)
@@ -108,17 +109,6 @@ class PipelinePainter:
             width_px=written.bucket.width_px if written.bucket else None,
             height_px=written.bucket.height_px if written.bucket else None,
         )
-
-
-def _check_device(device: str) -> None:
-    try:
-        kind = torch.device(device).type
-    except RuntimeError:
-        raise UnsupportedDevice(
-            f"DANQING_DEVICE is {device}; it must be cpu, cuda, or a GPU's number as in cuda:1"
-        ) from None
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise UnsupportedDevice(f"DANQING_DEVICE is {device}, and PyTorch finds no GPU")
 
 
 def _prompt_settings(options: WorkerOptions) -> PromptSettings:

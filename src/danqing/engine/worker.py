@@ -27,7 +27,7 @@ from danqing.engine.messages import (
     Report,
 )
 from danqing.engine.worker_options import WorkerOptions, read_options
-from danqing.hunyuan_image3.errors import CheckpointError, UnsupportedDevice
+from danqing.hunyuan_image3.errors import CheckpointError, PlacementError, UnsupportedDevice
 
 MAX_PENDING_COMMANDS = 1024
 
@@ -77,7 +77,7 @@ def _load(load: Callable[[Callable[[int, int], None]], Painter], send: Callable[
 
     try:
         return load(on_progress)
-    except (CheckpointError, UnsupportedDevice) as error:
+    except (CheckpointError, PlacementError, UnsupportedDevice) as error:
         send(LoadFailed(reason=str(error), permanent=True))
     except Exception as error:
         logging.getLogger(__name__).exception("loading failed")

@@ -12,13 +12,15 @@ from danqing.child_process import child_command
 class WorkerOptions:
     """What to load and how to read prompts. None leaves the choice to the device or to the checkpoint.
 
-    `model` is the checkpoint folder. `system_prompt` is a published name or `custom`, `expansion_task` what an
-    expansion writes.
+    `model` is the checkpoint folder, the two memories are bytes. `system_prompt` is a published name or `custom`,
+    `expansion_task` what an expansion writes.
     """
 
     model: Path
     device: str
-    dtype: str | None = None
+    precision: str | None = None
+    device_memory: int | None = None
+    host_memory: int | None = None
     system_prompt: str | None = None
     system_prompt_text: str | None = None
     expansion_task: str | None = None
@@ -37,6 +39,8 @@ def read_options(arguments: Sequence[str] | None = None) -> WorkerOptions:
     parser = argparse.ArgumentParser(prog="danqing.engine.worker", allow_abbrev=False)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--device", required=True)
-    for name in ("dtype", "system-prompt", "system-prompt-text", "expansion-task"):
+    for name in ("device-memory", "host-memory"):
+        parser.add_argument(f"--{name}", type=int)
+    for name in ("precision", "system-prompt", "system-prompt-text", "expansion-task"):
         parser.add_argument(f"--{name}")
     return WorkerOptions(**vars(parser.parse_args(arguments)))

@@ -6,6 +6,8 @@ from pathlib import Path
 from danqing.hunyuan_image3.errors import CheckpointError
 
 CONFIG_FILE = "config.json"
+# In a folder that `danqing model convert` has not finished.
+CONVERSION_FILE = "conversion.json"
 # A download cache of the model hub: `models--ORGANISATION--NAME/snapshots/HASH`.
 HUB_FOLDER_PREFIX = "models--"
 SNAPSHOTS_FOLDER = "snapshots"
@@ -30,6 +32,10 @@ def check_folder(folder: Path) -> None:
 
 
 def _check(folder: Path) -> None:
+    if (folder / CONVERSION_FILE).is_file():
+        raise CheckpointError(
+            f"{folder / CONVERSION_FILE}: this conversion is not finished; run the same `danqing model convert` again"
+        )
     if (folder / CONFIG_FILE).is_file():
         return
     if folder.is_file():

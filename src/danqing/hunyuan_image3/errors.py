@@ -16,6 +16,10 @@ class UnsuitableSetting(CheckpointError):
         self.setting, self.value = setting, value
 
 
+class ConversionError(ValueError):
+    """A conversion cannot begin or end; the message names the folder, and the room needed and there."""
+
+
 class UnsupportedDevice(ValueError):
     """The device cannot compute in the requested precision; the message says what it takes."""
 
@@ -31,3 +35,7 @@ class PromptTooLong(ValueError):
         """`field` is `prompt` or `negative_prompt`."""
         super().__init__(f"{field}: {message}")
         self.field = field
+
+
+class PlacementError(ValueError):
+    """The model does not fit the memory there is; the message names the setting, the bytes needed and those there."""

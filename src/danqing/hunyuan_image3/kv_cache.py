@@ -3,6 +3,8 @@
 Letters: L tokens kept, T tokens of this step, H key-value heads, d head size.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -13,20 +15,16 @@ class KvCache:
     def __init__(
         self,
         *,
-        num_layers: int,
+        layer_devices: Sequence[torch.device],
         capacity: int,
         num_heads: int,
         head_size: int,
         dtype: torch.dtype,
-        device: torch.device,
     ) -> None:
-        self.length = 0
-        shape = (num_layers, 2, num_heads, capacity, head_size)
-        self._store = torch.empty(shape, dtype=dtype, device=device)
-
-    @property
-    def capacity(self) -> int:
-        return self._store.shape[3]
+        """Each layer's keys and values are on its device."""
+        self.length, self.capacity = 0, capacity
+        shape = (2, num_heads, capacity, head_size)
+        self._stores = [torch.empty(shape, dtype=dtype, device=device) for device in layer_devices]
 
     def write(self, layer_index: int, key_HTd: Tensor, value_HTd: Tensor) -> tuple[Tensor, Tensor]:
         """Put this step's keys and values after the kept ones; returns views of both together, [H, L + T, d].
@@ -34,7 +32,7 @@ class KvCache:
         They stay only if `keep` follows; otherwise the next step overwrites them.
         """
         end = self.length + key_HTd.shape[1]
-        store = self._store[layer_index, :, :, :end]
+        store = self._stores[layer_index][:, :, :end]
         store[0, :, self.length :] = key_HTd
         store[1, :, self.length :] = value_HTd
         return store[0], store[1]

@@ -28,4 +28,5 @@ class Linear(nn.Linear):
         super().__init__(num_inputs, num_outputs, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return linear(x, self.weight)
+        # Held in bfloat16 and used in float32 where a device only emulates bfloat16.
+        return linear(x, self.weight.to(x.dtype))

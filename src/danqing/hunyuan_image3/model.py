@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from danqing.hunyuan_image3.config import ModelConfig
 from danqing.hunyuan_image3.kv_cache import KvCache
+from danqing.hunyuan_image3.linear import Linear
 from danqing.hunyuan_image3.patch_embed import FinalLayer, PatchEmbed, TimeEmbedder
 from danqing.hunyuan_image3.pieces import finish
 from danqing.hunyuan_image3.rope import Rotation, image_positions, rotation, text_positions
 from danqing.hunyuan_image3.sampler import Conditions
-from danqing.hunyuan_image3.transformer import Transformer, new_cache
+from danqing.hunyuan_image3.transformer import Transformer
 from danqing.hunyuan_image3.vae import Vae
 
 # Longer texts are read in pieces: other work runs between them, and the scores of a piece stay small.
@@ -43,7 +44,7 @@ class HunyuanImage3(nn.Module):
         super().__init__()
         self.config = config
         self.model = Transformer(config)
-        self.lm_head = nn.Linear(config.hidden_size, config.vocabulary_size, bias=False)
+        self.lm_head = Linear(config.hidden_size, config.vocabulary_size)
         self.patch_embed = PatchEmbed(config)
         self.final_layer = FinalLayer(config)
         self.timestep_emb = TimeEmbedder(config.hidden_size)
@@ -57,15 +58,22 @@ class HunyuanImage3(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.lm_head.weight.dtype
+        """The type of activations."""
+        return self.model.ln_f.weight.dtype
 
     @property
     def device(self) -> torch.device:
         return self.lm_head.weight.device
 
     def new_cache(self, capacity: int) -> KvCache:
-        """An empty cache of this model's type, on its device."""
-        return new_cache(self.config, capacity=capacity, dtype=self.dtype, device=self.device)
+        """An empty cache for one sequence of at most `capacity` tokens, where the layers are."""
+        return KvCache(
+            layer_devices=[layer.device for layer in self.model.layers],
+            capacity=capacity,
+            num_heads=self.config.num_kv_heads,
+            head_size=self.config.head_size,
+            dtype=self.dtype,
+        )
 
     def read_by_piece(self, token_ids: Sequence[int], cache: KvCache) -> Generator[None, None, Tensor]:
         """Append text to the sequence in `cache`, pausing between pieces of PREFILL_TOKENS.
@@ -103,7 +111,7 @@ class HunyuanImage3(nn.Module):
         """Predicted d(latent)/d(sigma) of every branch, float32 [B, C, H, W]."""
         B, p = len(branches), self.config.patch_size
         height, width = latent_1CHW.shape[2] // p, latent_1CHW.shape[3] // p
-        t = conditions.t.to(self.device).reshape(1)
+        t = self._on_device(conditions.t)
         tokens = self.patch_embed(latent_1CHW.to(self.dtype), self.time_embed(t))
         x = torch.cat([self.condition_tokens(conditions), tokens], dim=1).expand(B, -1, -1)
         x = self.model.image(
@@ -114,11 +122,11 @@ class HunyuanImage3(nn.Module):
 
     def condition_tokens(self, conditions: Conditions) -> Tensor:
         """The embeddings at `<timestep> [<guidance>] [<timestep_r>]`, [1, S, D]."""
-        embedded = [self.timestep_emb(conditions.t.to(self.device).reshape(1))]
+        embedded = [self.timestep_emb(self._on_device(conditions.t))]
         if self.config.cfg_distilled:
-            embedded.append(self.guidance_emb(told_guidance(conditions.guidance_scale).to(self.device)))
+            embedded.append(self.guidance_emb(self._on_device(told_guidance(conditions.guidance_scale))))
         if self.config.use_meanflow:
-            embedded.append(self.timestep_r_emb(conditions.next_t.to(self.device).reshape(1)))
+            embedded.append(self.timestep_r_emb(self._on_device(conditions.next_t)))
         return torch.stack(embedded, dim=1)
 
     def _read_piece(self, ids_T: Tensor, cache: KvCache) -> Tensor:
@@ -127,4 +135,14 @@ class HunyuanImage3(nn.Module):
 
     def _rotation(self, positions_T2: Tensor) -> Rotation:
         rotation_Td = rotation(positions_T2, head_size=self.config.head_size, base=self.config.rope_base)
-        return Rotation(rotation_Td.cos_Td.to(self.device), rotation_Td.sin_Td.to(self.device))
+        return rotation_Td.to(self.device)
+
+    def _on_device(self, number: Tensor) -> Tensor:
+        """A single number of the CPU, [1]. Filled in rather than copied, so that the CPU waits for nothing."""
+        return torch.full((1,), float(number), device=self.device)
+
+
+def num_parameters(config: ModelConfig) -> int:
+    """How many numbers the network has, whatever the form in which they are held."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in HunyuanImage3(config).parameters())

@@ -1,15 +1,14 @@
-"""Expert routing: which experts see which token, and their weighted sum.
+"""The feed-forward half of a layer: a dense MLP, or a router and the experts it chooses for each token.
 
-Tokens are sorted by expert and each expert runs one matrix product over its own; there is no [token, expert, place]
-mask. Letters: T tokens, E experts, K experts per token, D hidden size, W expert width.
+Letters: T tokens, E experts, K experts per token, D hidden size.
 """
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from danqing.hunyuan_image3.config import LayerConfig
-from danqing.hunyuan_image3.linear import Linear, linear
+from danqing.hunyuan_image3.experts import Experts, gated
+from danqing.hunyuan_image3.linear import Linear
 
 
 def route(logits_TE: Tensor, *, num_experts_per_token: int) -> tuple[Tensor, Tensor]:
@@ -18,12 +17,6 @@ def route(logits_TE: Tensor, *, num_experts_per_token: int) -> tuple[Tensor, Ten
     probs_TE = logits_TE.float().softmax(dim=-1)
     weight_TK, expert_TK = probs_TE.topk(num_experts_per_token, dim=-1)
     return weight_TK / weight_TK.sum(dim=-1, keepdim=True), expert_TK
-
-
-def gated(gate_and_up: Tensor) -> Tensor:
-    """First half times SiLU of the second half."""
-    a, b = gate_and_up.chunk(2, dim=-1)
-    return a * F.silu(b)
 
 
 class Mlp(nn.Module):
@@ -47,31 +40,6 @@ class Router(nn.Module):
 
     def forward(self, x_TD: Tensor) -> Tensor:
         return self.wg(x_TD.float())
-
-
-class Experts(nn.Module):
-    """All experts of a layer, stacked."""
-
-    def __init__(self, num_experts: int, hidden_size: int, width: int) -> None:
-        super().__init__()
-        self.gate_and_up_proj = nn.Parameter(torch.empty(num_experts, 2 * width, hidden_size))
-        self.down_proj = nn.Parameter(torch.empty(num_experts, hidden_size, width))
-
-    def forward(self, x_TD: Tensor, weight_TK: Tensor, expert_TK: Tensor) -> Tensor:
-        """The weighted sum of each token's experts, [T, D]."""
-        T, K = expert_TK.shape
-        order = expert_TK.flatten().argsort(stable=True)
-        counts = torch.bincount(expert_TK.flatten(), minlength=len(self.down_proj)).tolist()
-        sorted_tokens = x_TD.index_select(0, order // K).split(counts)
-        outs = [
-            linear(gated(linear(tokens, self.gate_and_up_proj[e])), self.down_proj[e])
-            for e, tokens in enumerate(sorted_tokens)
-            if len(tokens)
-        ]
-        # Back to token order by the inverse permutation: summing in place would depend on thread order.
-        position = torch.empty_like(order).scatter_(0, order, torch.arange(T * K, device=order.device))
-        out_TKD = torch.cat(outs).index_select(0, position).view(T, K, -1)
-        return torch.bmm(weight_TK[:, None, :].to(out_TKD.dtype), out_TKD)[:, 0]
 
 
 class MixtureOfExperts(nn.Module):

@@ -19,8 +19,11 @@ from danqing.hunyuan_image3.config import parse_model_config
 from danqing.hunyuan_image3.errors import CaptionError
 from danqing.hunyuan_image3.generation_config import parse_generation_config
 from danqing.hunyuan_image3.json_fields import read_json
-from danqing.hunyuan_image3.model import Branch
+from danqing.hunyuan_image3.model import Branch, num_parameters
 from danqing.hunyuan_image3.pieces import finish
+from danqing.hunyuan_image3.placement.fitting import plan_folder
+from danqing.hunyuan_image3.placement.machine import machine
+from danqing.hunyuan_image3.placement.plan import Machine
 from danqing.hunyuan_image3.precision import Precision, check_support, fastest_precision
 from danqing.hunyuan_image3.prompt_reading import CHECKPOINTS_OWN, PromptReading, PromptSettings
 from danqing.hunyuan_image3.prompt_template import Prompt, PromptTemplate, check_length
@@ -28,7 +31,7 @@ from danqing.hunyuan_image3.resolution import Bucket, Buckets
 from danqing.hunyuan_image3.sampler import Conditions, DenoiseStep, denoise, schedule, start_noise
 from danqing.hunyuan_image3.text_stage import Expansion, TextStage
 from danqing.hunyuan_image3.tokenizer import Tokenizer
-from danqing.hunyuan_image3.weights import holds_fp8_experts, load_model
+from danqing.hunyuan_image3.weights import check_stored, load_placed, stored_precision
 
 Pixels = npt.NDArray[np.uint8]  # [H, W, 3]
 PREVIEW_SIDE_PX = 512
@@ -68,7 +71,7 @@ class Pipeline:
         folder: Path,
         *,
         precision: Precision,
-        device: torch.device,
+        machine: Machine,
         prompt_settings: PromptSettings,
         on_progress: Callable[[int, int], None] | None,
     ) -> None:
@@ -84,7 +87,8 @@ class Pipeline:
         self.reading = PromptReading(folder, self.generation, prompt_settings)
         self.buckets = Buckets.of_checkpoint(self.config, self.tokenizer)
         self.max_length = min(self.config.max_positions, self.generation.max_length or self.config.max_positions)
-        self.model = load_model(folder, self.config, precision=precision, device=device, on_progress=on_progress)
+        self.plan = plan_folder(folder, self.config, precision, machine)
+        self.model = load_placed(folder, self.config, precision=precision, plan=self.plan, on_progress=on_progress)
         self.text_stage = TextStage(
             self.model,
             self.tokenizer,
@@ -93,8 +97,9 @@ class Pipeline:
             sampling=self.generation.sampling,
             max_length=self.max_length,
         )
-        num_parameters = sum(parameter.numel() for parameter in self.model.parameters())
-        self.description = f"{checkpoint_name(folder)} ({_count(num_parameters)} parameters, {precision}, {device})"
+        size = _count(num_parameters(self.config))
+        devices = ", ".join(device.name for device in machine.devices)
+        self.description = f"{checkpoint_name(folder)} ({size} parameters, {precision}, {devices})"
 
     @classmethod
     def load(
@@ -103,18 +108,25 @@ class Pipeline:
         *,
         precision: Precision | None = None,
         device: str = "cpu",
+        device_memory: int | None = None,
+        host_memory: int | None = None,
         prompt_settings: PromptSettings = CHECKPOINTS_OWN,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> "Pipeline":
-        """Load a checkpoint folder; without a `precision`, in the device's fastest one that loses nothing.
+        """Load a checkpoint folder; without a `precision`, as it is stored or in the fastest one that loses nothing.
 
-        Raises CheckpointError naming the file or key, and UnsupportedDevice.
+        `device` may name several, with commas between; at most `device_memory` bytes of each are used, and
+        `host_memory` of the host. Raises CheckpointError naming the file or key, PlacementError and UnsupportedDevice.
         """
         check_folder(folder)
-        where = torch.device(device)
-        chosen = precision or fastest_precision(where, stored_fp8=holds_fp8_experts(folder))
-        check_support(chosen, where)
-        return cls(folder, precision=chosen, device=where, prompt_settings=prompt_settings, on_progress=on_progress)
+        there = machine(device, device_memory=device_memory, host_memory=host_memory)
+        where = torch.device(there.devices[0].name)
+        stored = stored_precision(folder)
+        chosen = precision or fastest_precision(where, stored=stored)
+        check_stored(chosen, stored)
+        for each in there.devices:
+            check_support(chosen, torch.device(each.name))
+        return cls(folder, precision=chosen, machine=there, prompt_settings=prompt_settings, on_progress=on_progress)
 
     def prefill(self, request: TextToImage) -> Prefix:
         """`prefill_by_piece` without pauses."""

@@ -1,4 +1,4 @@
-"""Precisions: how a model's weights are held, and which of them a device computes in without emulation."""
+"""Precisions: how a model's weights are held, and what a device computes in without emulation."""
 
 from enum import StrEnum
 
@@ -8,38 +8,56 @@ from danqing.hunyuan_image3.errors import UnsupportedDevice
 
 # The first NVIDIA GPUs that multiply fp8.
 FP8_CAPABILITY = (8, 9)
+NATIVE_BFLOAT16_FEATURES = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16", "arm_bf16")
 
 
 class Precision(StrEnum):
     """How the weights of a model are held; `Precision("fp8")` reads its name.
 
-    FP8 rounds the routed experts alone. Routers are float32 in every precision.
+    FP8, INT8 and INT4 round the routed experts alone. Routers are float32 in every precision.
     """
 
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
     FP8 = "fp8"
+    INT8 = "int8"
+    INT4 = "int4"
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type of activations, and of every weight that is neither rounded nor a router's."""
+        """The type in which matrices of layers and embeddings of tokens are held, where they are not rounded."""
         return torch.float32 if self is Precision.FLOAT32 else torch.bfloat16
 
+    @property
+    def rounds_experts(self) -> bool:
+        """Whether routed experts are held in fewer bits than `dtype`."""
+        return self in (Precision.FP8, Precision.INT8, Precision.INT4)
 
-def fastest_precision(device: torch.device, *, stored_fp8: bool = False) -> Precision:
+    def activations(self, device: torch.device) -> torch.dtype:
+        """The type of activations, and of every weight that is not a large matrix.
+
+        int8 and int4 are widened before their products: to float32 where bfloat16 would be emulated.
+        """
+        widens = self in (Precision.INT8, Precision.INT4)
+        return torch.float32 if widens and not multiplies_bfloat16(device) else self.dtype
+
+
+def fastest_precision(device: torch.device, *, stored: Precision | None = None) -> Precision:
     """bfloat16 where its matrix products are native, float32 elsewhere: nothing is rounded that is not rounded yet.
 
-    Experts that are stored in fp8 stay as they are where the device has products in it.
+    Experts that are `stored` rounded stay as they are, fp8 where the device has products in it.
     """
-    if stored_fp8 and supports_fp8(device):
-        return Precision.FP8
+    if stored and (stored is not Precision.FP8 or supports_fp8(device)):
+        return stored
+    return Precision.BFLOAT16 if multiplies_bfloat16(device) else Precision.FLOAT32
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether matrix products in bfloat16 are native there."""
     if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        features = torch.cpu.get_capabilities() if device.type == "cpu" else {}
-        names = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16", "arm_bf16")
-        native = any(features.get(name, False) for name in names)
-    return Precision.BFLOAT16 if native else Precision.FLOAT32
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    features = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    return any(features.get(name, False) for name in NATIVE_BFLOAT16_FEATURES)
 
 
 def supports_fp8(device: torch.device) -> bool:

@@ -17,6 +17,10 @@ class Rotation:
     cos_Td: Tensor
     sin_Td: Tensor
 
+    def to(self, device: torch.device) -> "Rotation":
+        """The same on a device."""
+        return Rotation(self.cos_Td.to(device), self.sin_Td.to(device))
+
     @classmethod
     def stack(cls, rotations: Sequence["Rotation"]) -> "Rotation":
         """One rotation per branch, [B, T, d]."""

@@ -25,6 +25,10 @@ class Layer(nn.Module):
         self.post_attention_layernorm = RmsNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.mlp = feed_forward(config.hidden_size, layer_config)
 
+    @property
+    def device(self) -> torch.device:
+        return self.input_layernorm.weight.device
+
     def feed(self, x_BTD: Tensor) -> Tensor:
         """The second half of the layer, the same for text and image."""
         normed = self.post_attention_layernorm(x_BTD)
@@ -32,7 +36,10 @@ class Layer(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Knows neither latents nor time: it is given embeddings and returns the last layer's output, before `ln_f`."""
+    """Knows neither latents nor time: it is given embeddings and returns the last layer's output, before `ln_f`.
+
+    Layers may be on different devices; what goes in and what comes out is on that of the embeddings.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -43,30 +50,20 @@ class Transformer(nn.Module):
 
     def text(self, token_ids_T: Tensor, rotation: Rotation, cache: KvCache) -> Tensor:
         """Read text tokens after what `cache` holds, and keep them there; returns [1, T, D]."""
-        x = self.wte(token_ids_T)[None]
+        x = self.wte(token_ids_T)[None].to(self.ln_f.weight.dtype)
         for i, layer in enumerate(self.layers):
+            x, rotation = x.to(layer.device), rotation.to(layer.device)
             x = x + layer.self_attn.text(layer.input_layernorm(x), rotation, cache, i)
             x = layer.feed(x)
         cache.keep(len(token_ids_T))
-        return x
+        return x.to(self.ln_f.weight.device)
 
     def image(self, x_BTD: Tensor, rotation: Rotation, caches: Sequence[KvCache]) -> Tensor:
         """One step: condition and image tokens of each branch over that branch's prefix; the caches stay as they
         were. [B, C + N, D] -> the image tokens, [B, N, D]."""
         x = x_BTD
         for i, layer in enumerate(self.layers):
+            x, rotation = x.to(layer.device), rotation.to(layer.device)
             x = x + layer.self_attn.image(layer.input_layernorm(x), rotation, caches, i)
             x = layer.feed(x)
-        return x[:, self.num_condition_tokens :]
-
-
-def new_cache(config: ModelConfig, *, capacity: int, dtype: torch.dtype, device: torch.device) -> KvCache:
-    """An empty cache for one sequence of at most `capacity` tokens."""
-    return KvCache(
-        num_layers=len(config.layers),
-        capacity=capacity,
-        num_heads=config.num_kv_heads,
-        head_size=config.head_size,
-        dtype=dtype,
-        device=device,
-    )
+        return x[:, self.num_condition_tokens :].to(self.ln_f.weight.device)

@@ -1,11 +1,11 @@
 """Weights: every stored tensor to its parameter, strict in both directions.
 
 Every name in the files maps to exactly one place in a parameter and every place is filled; anything else is an error
-that names the key. Memory never exceeds the finished model plus one tensor, also where tensors are rounded to fp8.
+that names the key. Memory never exceeds the finished model plus one tensor and its rounded form.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -13,82 +13,160 @@ from torch import Tensor, nn
 
 from danqing.hunyuan_image3.config import ModelConfig
 from danqing.hunyuan_image3.errors import CheckpointError
-from danqing.hunyuan_image3.fp8_layers import make_fp8
+from danqing.hunyuan_image3.experts import Experts, RoutedExperts, stored_name
+from danqing.hunyuan_image3.fp8 import FP8
+from danqing.hunyuan_image3.fp8_experts import Fp8Experts
+from danqing.hunyuan_image3.integer_experts import Int4Experts, Int8Experts
+from danqing.hunyuan_image3.json_fields import read_json
+from danqing.hunyuan_image3.linear import Linear
 from danqing.hunyuan_image3.model import HunyuanImage3
+from danqing.hunyuan_image3.placement.plan import Plan, resident_plan
+from danqing.hunyuan_image3.placement.residence import allocate, stream_experts
 from danqing.hunyuan_image3.precision import Precision
-from danqing.hunyuan_image3.quantisation import FP8, quantise
-from danqing.hunyuan_image3.quantization_config import WAY_OUT
-from danqing.hunyuan_image3.stored_tensors import stored_tensors
+from danqing.hunyuan_image3.quantization_config import WAY_OUT, converted_precision
+from danqing.hunyuan_image3.stored_tensors import DTYPES, SCALE, StoredTensor, stored_tensors
 
-# As safetensors writes the type of `FP8`.
-FP8_TYPE_NAME = "F8_E4M3"
+CPU = torch.device("cpu")
 ROUTER = re.compile(r"model\.layers\.\d+\.mlp\.gate\.wg\.weight")
+ROUNDED_EXPERTS: Mapping[Precision, type[RoutedExperts]] = {
+    Precision.FP8: Fp8Experts,
+    Precision.INT8: Int8Experts,
+    Precision.INT4: Int4Experts,
+}
+
+
+class ExpertTarget:
+    """Where one matrix of one routed expert goes: its share of each part, by suffix."""
+
+    def __init__(self, experts: type[RoutedExperts]) -> None:
+        self.experts = experts
+        self.parts: dict[str, Tensor] = {}
+
+    def fill(self, key: str, value: Tensor, parts: Mapping[str, Tensor]) -> None:
+        """Copy what is stored in this form already, and round anything else."""
+        numbers = self.parts[""]
+        if value.dtype == numbers.dtype and not issubclass(self.experts, Experts):
+            stored = {"": value, **parts}
+            if value.dtype == FP8:
+                # Others store a scale a tensor, or none.
+                scale = _row_scale(key, parts.get(SCALE), num_rows=len(value), device=numbers.device)
+                stored[SCALE] = torch.ones_like(self.parts[SCALE]) if scale is None else scale
+        else:
+            stored = dict(self.experts.rounded(meant(key, value, parts, device=numbers.device)))
+        if stored.keys() != self.parts.keys():
+            suffix = min(stored.keys() ^ self.parts.keys())
+            raise CheckpointError(f"key {key + suffix!r} is {'unknown' if suffix in stored else 'missing'}")
+        for suffix, part in self.parts.items():
+            part.copy_(_shaped(key + suffix, stored[suffix], part))
+
+    def is_stored_as_used(self, stored: StoredTensor) -> bool:
+        """Whether files hold the bytes that are held here."""
+        parts = {"": stored, **stored.parts}
+        return parts.keys() == self.parts.keys() and all(
+            parts[suffix].dtype == part.dtype and tuple(parts[suffix].shape) == tuple(part.shape)
+            for suffix, part in self.parts.items()
+        )
 
 
 class Places:
-    """Where each checkpoint key goes: a whole parameter, or one expert's slice of a stacked one.
-
-    Experts in fp8 have a buffer beside each parameter, named like it and `_scale`.
-    """
+    """Where each key of a checkpoint goes: a whole parameter, or one expert's share of a stacked one."""
 
     def __init__(self, model: nn.Module) -> None:
-        self._parameters: dict[str, Tensor] = {}
-        self._scales: dict[str, Tensor] = {}
-        scales = dict(model.named_buffers())
-        for name, parameter in model.named_parameters():
-            if ".mlp.experts." not in name:
-                self._parameters[name] = parameter.data
-                continue
-            stem, kind = name.rsplit(".", 1)
-            scale = scales.get(f"{name}_scale")
-            for e in range(len(parameter)):
-                key = f"{stem}.{e}.{kind}.weight"
-                self._parameters[key] = parameter.data[e]
-                if scale is not None:
-                    self._scales[key] = scale[e]
+        self._places: dict[str, Tensor | ExpertTarget] = {}
+        for name, module in model.named_modules():
+            if isinstance(module, RoutedExperts):
+                self._add_experts(name, module)
+            else:
+                for kind, parameter in module.named_parameters(recurse=False):
+                    self._places[f"{name}.{kind}"] = parameter.data
+
+    def _add_experts(self, name: str, experts: RoutedExperts) -> None:
+        for part, tensor in experts.parts():
+            for e in range(experts.num_experts):
+                end, suffix = stored_name(part, e)
+                target = self._places.setdefault(f"{name}.{end}", ExpertTarget(type(experts)))
+                assert isinstance(target, ExpertTarget)
+                target.parts[suffix] = tensor.data[e]
+
+    def __len__(self) -> int:
+        return len(self._places)
 
     def __iter__(self) -> Iterator[tuple[str, Tensor]]:
-        return iter(self._parameters.items())
+        """Every key that is not filled yet, and where its numbers go."""
+        for key, target in self._places.items():
+            yield key, target.parts[""] if isinstance(target, ExpertTarget) else target
 
-    def fill(self, key: str, value: Tensor, *, scale: Tensor | None = None) -> None:
-        """Copy a tensor into its parameter, rounded to its type; one that comes with a scale is multiplied by it.
+    def expert_parts(self, key: str) -> Mapping[str, Tensor] | None:
+        """The parts that a routed expert's matrix has here, by suffix; None for any other key."""
+        target = self._places.get(key)
+        return target.parts if isinstance(target, ExpertTarget) else None
 
-        Raises CheckpointError for an unknown or repeated key, a wrong shape, or integers.
+    def fill(self, key: str, value: Tensor, *, parts: Mapping[str, Tensor] | None = None) -> None:
+        """Copy a tensor into its place, in the form held there. `parts` belong to it, such as its scale, by suffix.
+
+        Raises CheckpointError for an unknown or repeated key, a wrong shape, or numbers in another form.
         """
-        parameter = self._parameters.pop(key, None)
-        if parameter is None:
+        target = self._places.pop(key, None)
+        if target is None:
             raise CheckpointError(f"key {key!r} has no place in this architecture, or appears twice")
-        value = _checked(key, value, parameter)
-        row_scale = _row_scale(key, scale, num_rows=len(value), device=parameter.device)
-        parameter_scale = self._scales.get(key)
-        if parameter_scale is None:
-            parameter.copy_(_scaled(value, row_scale))
-            return
-        if value.dtype != FP8:
-            value, row_scale = quantise(_scaled(value.to(parameter.device).float(), row_scale))
-        # Stored in fp8: as it is.
-        parameter.copy_(value)
-        parameter_scale.copy_(torch.ones_like(parameter_scale) if row_scale is None else row_scale)
+        if isinstance(target, ExpertTarget):
+            target.fill(key, value, parts or {})
+        else:
+            value = meant(key, _middle_slice(key, value, target), parts or {}, device=target.device)
+            target.copy_(_shaped(key, value, target))
+
+    def is_stored_as_used(self, stored: StoredTensor) -> bool:
+        """Whether files hold a routed expert's matrix in the form held here; true of every other key."""
+        target = self._places.get(stored.key)
+        return not isinstance(target, ExpertTarget) or target.is_stored_as_used(stored)
+
+    def leave_on_disk(self, stored: StoredTensor) -> Mapping[str, StoredTensor]:
+        """Count a routed expert's matrix as filled without reading it; its stored parts by suffix.
+
+        Raises CheckpointError where it is not stored in the form held here.
+        """
+        target = self._places.pop(stored.key, None)
+        assert isinstance(target, ExpertTarget)
+        if not target.is_stored_as_used(stored):
+            raise CheckpointError(
+                f"key {stored.key!r} is stored in another form than it is used in, so it cannot stay on disk; {WAY_OUT}"
+            )
+        return {"": stored, **stored.parts}
 
     def finish(self) -> None:
-        """Raises CheckpointError when a parameter was not filled."""
-        if self._parameters:
-            key = min(self._parameters)
-            raise CheckpointError(
-                f"key {key!r} is missing from the checkpoint ({len(self._parameters)} missing in all)"
-            )
+        """Raises CheckpointError when a place was not filled."""
+        if self._places:
+            key = min(self._places)
+            raise CheckpointError(f"key {key!r} is missing from the checkpoint ({len(self)} missing in all)")
+
+
+def round_experts(network: nn.Module, precision: Precision) -> None:
+    """Replace the experts inside `network` by unset ones in this precision; everything else stays."""
+    for module in list(network.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, Experts) and precision in ROUNDED_EXPERTS:
+                num_experts, hidden_size, width = child.down_proj.shape
+                module.register_module(name, ROUNDED_EXPERTS[precision](num_experts, hidden_size, width))
+
+
+def meta_model(config: ModelConfig, *, precision: Precision, activations: torch.dtype) -> HunyuanImage3:
+    """The network's shapes and types as `precision` holds them, on the meta device: without any memory."""
+    with torch.device("meta"):
+        model = HunyuanImage3(config)
+        round_experts(model.model, precision)
+    for name, module in model.named_modules():
+        if isinstance(module, RoutedExperts) and precision.rounds_experts:
+            continue
+        large = isinstance(module, (Linear, RoutedExperts, nn.Embedding))
+        for kind, parameter in module.named_parameters(recurse=False):
+            router = ROUTER.fullmatch(f"{name}.{kind}")
+            parameter.data = parameter.data.to(torch.float32 if router else precision.dtype if large else activations)
+    return model.requires_grad_(False).eval()
 
 
 def empty_model(config: ModelConfig, *, precision: Precision, device: torch.device) -> HunyuanImage3:
-    """The network with unset parameters, held as `precision` says."""
-    with torch.device("meta"):
-        model = HunyuanImage3(config)
-        if precision is Precision.FP8:
-            make_fp8(model.model)
-    for name, parameter in model.named_parameters():
-        if parameter.dtype != FP8:
-            parameter.data = parameter.data.to(torch.float32 if ROUTER.fullmatch(name) else precision.dtype)
-    return model.to_empty(device=device).requires_grad_(False).eval()
+    """The network with unset parameters on this device, held as `precision` says."""
+    return meta_model(config, precision=precision, activations=precision.activations(device)).to_empty(device=device)
 
 
 def load_model(
@@ -99,36 +177,88 @@ def load_model(
     device: torch.device,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> HunyuanImage3:
-    """Load a checkpoint, tensor by tensor. `on_progress(done, total)` counts parameters' places.
+    """Load a checkpoint onto one device; see `load_placed`."""
+    plan = resident_plan(len(config.layers), str(device))
+    return load_placed(folder, config, precision=precision, plan=plan, on_progress=on_progress)
+
+
+def load_placed(
+    folder: Path,
+    config: ModelConfig,
+    *,
+    precision: Precision,
+    plan: Plan,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> HunyuanImage3:
+    """Load a checkpoint as planned, tensor by tensor. `on_progress(done, total)` counts parameters' places.
 
     Raises CheckpointError naming the key or file.
     """
-    model = empty_model(config, precision=precision, device=device)
+    first = torch.device(plan.layers[0].device)
+    model = meta_model(config, precision=precision, activations=precision.activations(first))
+    allocate(model, plan)
     places = Places(model)
-    total = len(dict(places))
+    total = len(places)
+    on_disk: dict[str, Mapping[str, StoredTensor]] = {}
     for done, stored in enumerate(stored_tensors(folder), start=1):
-        places.fill(stored.key, stored.read(), scale=stored.scale)
+        parts = places.expert_parts(stored.key)
+        if parts and parts[""].is_meta:
+            on_disk[stored.key] = places.leave_on_disk(stored)
+        else:
+            places.fill(stored.key, stored.read(), parts={suffix: part.read() for suffix, part in stored.parts.items()})
         if on_progress:
             on_progress(done, total)
     places.finish()
+    stream_experts(model, plan, on_disk)
     return model
 
 
-def holds_fp8_experts(folder: Path) -> bool:
-    """Whether routed experts are stored in fp8, told from the headers."""
-    return any(stored.type_name == FP8_TYPE_NAME and ".mlp.experts." in stored.key for stored in stored_tensors(folder))
+def are_experts_stored_as_used(folder: Path, config: ModelConfig, precision: Precision) -> bool:
+    """Whether routed experts could be used from the folder's files as they are, told from the headers."""
+    places = Places(meta_model(config, precision=precision, activations=precision.dtype))
+    return all(places.is_stored_as_used(stored) for stored in stored_tensors(folder))
 
 
-def _checked(key: str, value: Tensor, parameter: Tensor) -> Tensor:
-    """The tensor in the shape of its parameter. Raises CheckpointError for integers and for a wrong shape."""
+def stored_precision(folder: Path) -> Precision | None:
+    """In which of our forms the routed experts are stored, where they are rounded; told from config and headers."""
+    if converted := converted_precision(read_json(folder / "config.json")):
+        return converted
+    fp8 = any(DTYPES.get(each.type_name) == FP8 and ".mlp.experts." in each.key for each in stored_tensors(folder))
+    return Precision.FP8 if fp8 else None
+
+
+def check_stored(precision: Precision, stored: Precision | None) -> None:
+    """Raises CheckpointError where experts that are stored rounded cannot be used in another precision."""
+    if stored in (Precision.INT8, Precision.INT4) and precision is not stored:
+        raise CheckpointError(
+            f"the experts of this checkpoint are stored in {stored} and cannot be used in {precision}; leave the"
+            f" precision unset, or {WAY_OUT}"
+        )
+
+
+def meant(key: str, value: Tensor, parts: Mapping[str, Tensor], *, device: torch.device = CPU) -> Tensor:
+    """The floating-point numbers that are meant, widened to float32 where they have a scale."""
     if not value.is_floating_point():
         raise CheckpointError(
             f"key {key!r} holds {str(value.dtype).removeprefix('torch.')}, not floating-point numbers; where these are"
             f" quantised weights, {WAY_OUT}"
         )
-    # One frame only ever meets the middle slice of a 3x3x3 kernel.
+    if unknown := parts.keys() - {SCALE}:
+        raise CheckpointError(f"key {key + min(unknown)!r} belongs to no weight in int4")
+    row_scale = _row_scale(key, parts.get(SCALE), num_rows=len(value), device=device)
+    if row_scale is None:
+        return value.to(device)
+    return value.to(device).float() * row_scale.view(-1, *[1] * (value.ndim - 1))
+
+
+def _middle_slice(key: str, value: Tensor, parameter: Tensor) -> Tensor:
+    """One frame only ever meets the middle slice of a 3x3x3 kernel."""
     if key.startswith("vae.") and value.ndim == 5 and parameter.ndim == 4:
-        value = value[:, :, value.shape[2] // 2]
+        return value[:, :, value.shape[2] // 2]
+    return value
+
+
+def _shaped(key: str, value: Tensor, parameter: Tensor) -> Tensor:
     if value.shape != parameter.shape:
         raise CheckpointError(
             f"key {key!r} has shape {list(value.shape)}; config.json asks for {list(parameter.shape)}"
@@ -142,14 +272,7 @@ def _row_scale(key: str, scale: Tensor | None, *, num_rows: int, device: torch.d
         return None
     if scale.numel() not in (1, num_rows):
         raise CheckpointError(
-            f"key {key + '_scale'!r} has shape {list(scale.shape)}; readable are a scale a tensor and a scale a row,"
+            f"key {key + SCALE!r} has shape {list(scale.shape)}; readable are a scale a tensor and a scale a row,"
             f" else {WAY_OUT}"
         )
     return scale.to(device, torch.float32).flatten().expand(num_rows)
-
-
-def _scaled(value: Tensor, row_scale: Tensor | None) -> Tensor:
-    """The numbers that are meant; widened to float32 for their scale."""
-    if row_scale is None:
-        return value
-    return value.to(row_scale.device).float() * row_scale.view(-1, *[1] * (value.ndim - 1))

@@ -8,24 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 from typer.testing import Result
 
 from danqing.cli.doctor import Diagnosis, diagnose
 from danqing.cli.machine import Device, Processor
-from danqing.hunyuan_image3.config import parse_model_config
-from danqing.hunyuan_image3.json_fields import read_json
-from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.settings import Settings
 
 Run = Callable[..., Result]
 
 CHECKPOINT = Path(__file__).parents[2] / "data" / "parity" / "pretrain"
 PROCESSOR = Processor(name="Made Up", num_cores=8, num_threads=8, features=("avx2",))
-CPU = Device(name="cpu", description="Made Up", memory_bytes=64 * 10**9, dtype="float32", fp8=True)
-H200 = Device(name="cuda:0", description="NVIDIA H200", memory_bytes=150 * 10**9, dtype="bfloat16", fp8=True)
-B300 = Device(name="cuda:1", description="NVIDIA B300", memory_bytes=288 * 10**9, dtype="bfloat16", fp8=True)
-A100 = Device(name="cuda:0", description="NVIDIA A100", memory_bytes=150 * 10**9, dtype="bfloat16", fp8=False)
+CPU = Device(name="cpu", description="Made Up", memory_bytes=64 * 10**9, precision="float32", fp8=True)
+H200 = Device(name="cuda:0", description="NVIDIA H200", memory_bytes=150 * 10**9, precision="bfloat16", fp8=True)
+B300 = Device(name="cuda:1", description="NVIDIA B300", memory_bytes=288 * 10**9, precision="bfloat16", fp8=True)
+A100 = Device(name="cuda:0", description="NVIDIA A100", memory_bytes=150 * 10**9, precision="bfloat16", fp8=False)
 
 
 def _diagnose(tmp_path: Path, *devices: Device, **settings: object) -> Diagnosis:
@@ -50,7 +46,7 @@ def test_its_json_holds_the_same(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     assert found["problems"] == []
     assert found["fits"][0]["checkpoint"] == "pretrain"
     assert found["fits"][0]["device"] == "cpu"
-    assert found["dtype"] == found["devices"][-1]["dtype"]
+    assert found["precision"] == found["devices"][-1]["precision"]
     assert found["processor"]["num_cores"] <= (os.cpu_count() or 1)
     page, pages = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")
     assert 0 < found["devices"][-1]["memory_bytes"] <= page * pages
@@ -69,17 +65,17 @@ def test_a_checkpoint_that_cannot_be_loaded_is_a_problem_and_exit_code_1(
 
 
 def test_the_published_weights_do_not_fit_a_small_machine(tmp_path: Path) -> None:
-    own, published, quantised = _diagnose(tmp_path, CPU).fits
+    own, published, *rounded = _diagnose(tmp_path, CPU).fits
     assert own.device == "cpu"
     # Four bytes a number, because this processor has no native bfloat16.
-    assert (published.dtype, published.device) == ("float32", None)
+    assert (published.precision, published.device) == ("float32", None)
     assert "cpu has 64 GB" in published.why_not
-    assert quantised.device is None
+    assert [(fit.precision, fit.device) for fit in rounded] == [("fp8", None), ("int4", "cpu")]
 
 
 def test_they_fit_the_first_device_with_room_for_all_of_them(tmp_path: Path) -> None:
     published = _diagnose(tmp_path, H200, B300, CPU, device="cuda").fits[1]
-    assert (published.dtype, published.device) == ("bfloat16", "cuda:1")
+    assert (published.precision, published.device) == ("bfloat16", "cuda:1")
     smaller = _diagnose(tmp_path, H200, CPU, device="cuda").fits[1]
     assert smaller.device is None
     assert "cuda:0 has 150 GB" in smaller.why_not
@@ -87,7 +83,7 @@ def test_they_fit_the_first_device_with_room_for_all_of_them(tmp_path: Path) -> 
 
 def test_in_fp8_they_fit_a_gpu_that_multiplies_it(tmp_path: Path) -> None:
     quantised = _diagnose(tmp_path, H200, CPU, device="cuda").fits[2]
-    assert (quantised.dtype, quantised.device) == ("fp8", "cuda:0")
+    assert (quantised.precision, quantised.device) == ("fp8", "cuda:0")
     # 77 of 83 billion parameters take one byte, the others two, and a tenth is for drawing.
     assert quantised.needed_bytes == pytest.approx(98e9, rel=0.01)
     older = _diagnose(tmp_path, A100, CPU, device="cuda")
@@ -95,20 +91,29 @@ def test_in_fp8_they_fit_a_gpu_that_multiplies_it(tmp_path: Path) -> None:
     assert older.problems == []
 
 
-def test_in_fp8_a_checkpoint_takes_a_byte_less_for_each_parameter_of_an_expert(tmp_path: Path) -> None:
-    needed = {dtype: _diagnose(tmp_path, CPU, dtype=dtype).fits[0].needed_bytes for dtype in ("bfloat16", "fp8")}
-    with torch.device("meta"):
-        model = HunyuanImage3(parse_model_config(read_json(CHECKPOINT / "config.json")))
-    num_expert_parameters = sum(p.numel() for name, p in model.named_parameters() if ".mlp.experts." in name)
-    assert num_expert_parameters > 0
-    assert needed["bfloat16"] - needed["fp8"] == pytest.approx(1.1 * num_expert_parameters, abs=2)
+def test_it_plans_the_configured_checkpoint_in_every_precision(tmp_path: Path) -> None:
+    plans = _diagnose(tmp_path, H200, CPU, device="cuda").plans
+    assert [each.precision.value for each in plans] == ["float32", "bfloat16", "fp8", "int8", "int4"]
+    assert all(each.plan and each.plan.devices[0].name == "cuda:0" for each in plans)
+
+
+def test_caps_of_memory_count(tmp_path: Path) -> None:
+    diagnosis = _diagnose(tmp_path, H200, CPU, device="cuda", device_memory="500MB")
+    assert "may use 0.5 GB" in diagnosis.problems[0]
+    assert "DANQING_DEVICE_MEMORY" in diagnosis.problems[0]
+
+
+def test_several_devices_are_planned_together(tmp_path: Path) -> None:
+    diagnosis = _diagnose(tmp_path, H200, B300, CPU, device="cuda:0,cuda:1")
+    assert diagnosis.fits[0].device == "cuda:0, cuda:1"
+    assert "DANQING_DEVICE is cuda:0,cuda:7" in _diagnose(tmp_path, H200, CPU, device="cuda:0,cuda:7").problems[0]
 
 
 def test_fp8_on_a_device_without_it_is_a_problem(tmp_path: Path) -> None:
-    own, published = _diagnose(tmp_path, H200, CPU, device="cuda", dtype="fp8").fits
-    assert (own.dtype, own.device, published.device) == ("fp8", "cuda:0", "cuda:0")
-    (problem,) = _diagnose(tmp_path, A100, CPU, device="cuda", dtype="fp8").problems
-    assert problem == "DANQING_DTYPE is fp8, and cuda:0 (NVIDIA A100) has no fp8 products"
+    own, published, _ = _diagnose(tmp_path, H200, CPU, device="cuda", precision="fp8").fits
+    assert (own.precision, own.device, published.device) == ("fp8", "cuda:0", "cuda:0")
+    (problem,) = _diagnose(tmp_path, A100, CPU, device="cuda", precision="fp8").problems
+    assert problem == "DANQING_PRECISION is fp8, and cuda:0 (NVIDIA A100) has no fp8 products"
 
 
 def test_a_device_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
@@ -118,23 +123,24 @@ def test_a_device_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_too_large_for_its_device_is_a_problem(tmp_path: Path) -> None:
-    tiny = Device(name="cpu", description="Tiny", memory_bytes=10**8, dtype="float32", fp8=True)
+    tiny = Device(name="cpu", description="Tiny", memory_bytes=10**8, precision="float32", fp8=True)
     (problem,) = _diagnose(tmp_path, tiny).problems
-    assert problem.startswith("pretrain: needs 1.0 GB on one device")
+    assert problem.startswith("pretrain: the model needs at least")
+    assert "may use 90.00 MB" in problem
 
 
 @pytest.mark.parametrize(
     ("settings", "devices", "reason"),
     [
         ({}, [CPU], "cpu multiplies bfloat16 only by emulation"),
-        ({"dtype": "bfloat16"}, [CPU], "set by DANQING_DTYPE"),
+        ({"precision": "bfloat16"}, [CPU], "set by DANQING_PRECISION"),
         ({"device": "cuda"}, [H200, CPU], "cuda:0 multiplies it natively"),
     ],
 )
 def test_it_says_why_a_precision_was_chosen(
     tmp_path: Path, settings: dict[str, str], devices: list[Device], reason: str
 ) -> None:
-    assert _diagnose(tmp_path, *devices, **settings).dtype_reason == reason
+    assert _diagnose(tmp_path, *devices, **settings).precision_reason == reason
 
 
 def _problems(run: Run) -> list[str]:

@@ -34,7 +34,7 @@ def test_a_port_of_ones_own_is_not_taken_for_theirs() -> None:
         ("DANQING_DATADIR", "did you mean DANQING_DATA_DIR?"),
         ("DANQING_MODLE", "did you mean DANQING_MODEL?"),
         ("DANQING_DATABASE_URI", "did you mean DANQING_DATABASE_URL?"),
-        ("danqing_dtyp", "did you mean DANQING_DTYPE?"),
+        ("danqing_precison", "did you mean DANQING_PRECISION?"),
         ("DANQING_XYZZYXYZZY", "docs/settings.md lists them all"),
     ],
 )

@@ -117,3 +117,88 @@ def test_a_distilled_checkpoint_is_said_to_have_one_branch(run: Run) -> None:
     assert "8 steps, guidance 2.5" in shown
     assert "distilled: one branch, no negative prompt" in shown
     assert json.loads(run("model", "info", str(CHECKPOINTS / "distil"), "--json").stdout)["facts"]["distilled"] is True
+
+
+@pytest.fixture
+def converted(run: Run, checkpoint: Path, tmp_path: Path) -> Path:
+    target = tmp_path / "converted"
+    result = run("model", "convert", str(checkpoint), str(target), "--precision", "int4")
+    assert result.exit_code == 0, result.output
+    assert "int4" in result.stdout
+    assert f"DANQING_MODEL={target}" in result.stdout
+    return target
+
+
+def test_it_describes_a_converted_checkpoint_and_verifies_its_files(run: Run, converted: Path) -> None:
+    result = run("model", "info", str(converted), "--verify")
+    assert result.exit_code == 0
+    assert "are as they were written" in result.stderr
+    assert "int4 (" in result.stdout
+    assert json.loads(run("model", "info", str(converted), "--json").stdout)["converted_to"] == "int4"
+
+
+def test_a_changed_byte_of_a_converted_checkpoint_is_named_with_its_file(run: Run, converted: Path) -> None:
+    (weights,) = converted.glob("*.safetensors")
+    changed = bytearray(weights.read_bytes())
+    changed[-1] ^= 1
+    weights.write_bytes(changed)
+    assert run("model", "info", str(converted)).exit_code == 0
+    result = run("model", "info", str(converted), "--verify")
+    assert result.exit_code == 2
+    assert f"{weights.name}: has changed" in result.stderr
+
+
+def test_a_checkpoint_that_was_not_converted_has_nothing_to_verify(run: Run, checkpoint: Path) -> None:
+    result = run("model", "info", str(checkpoint), "--verify")
+    assert result.exit_code == 2
+    assert "only folders made by `danqing model convert`" in result.stderr
+
+
+def test_a_conversion_names_what_keeps_it_from_starting(run: Run, checkpoint: Path, converted: Path) -> None:
+    for source, target, code, words in (
+        (converted, "again", 2, "is a converted checkpoint"),
+        (checkpoint, "converted", 1, "not empty"),
+        (checkpoint / "nowhere", "new", 2, "no such folder"),
+    ):
+        result = run("model", "convert", str(source), str(converted.parent / target), "--precision", "int8")
+        assert result.exit_code == code
+        assert words in result.stderr
+        assert "Traceback" not in result.output
+    assert run("model", "convert", str(checkpoint), "new", "--precision", "int2").exit_code == 2
+
+
+def test_a_plan_for_a_machine_one_does_not_have_needs_the_configuration_alone(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "published"
+    folder.mkdir()
+    values = json.loads((CHECKPOINTS / "distil" / "config.json").read_text())
+    shape = {
+        "vocab_size": 133_120, "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32,
+        "num_key_value_heads": 8, "attention_head_dim": 128, "num_experts": 64, "moe_topk": 8, "num_shared_expert": 1,
+        "moe_intermediate_size": 3072, "image_base_size": 1024,
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(values | shape))
+    machine = ("--device", "cuda", "--device-memory", "24GB", "--host-memory", "64GB")
+    plans = json.loads(run("model", "info", str(folder), "--plan", *machine, "--json").stdout)["plans"]
+    found = {each["precision"]: each for each in plans}
+    assert found["float32"]["plan"] is None
+    assert "may use 24.0 GB of it" in found["float32"]["why_not"]
+    layers = [layer["experts"] for layer in found["int4"]["plan"]["layers"]]
+    assert len(layers) == 32
+    assert set(layers) <= {"device", "host"}
+    assert 0 < layers.count("host") < 32
+    shown = run("model", "info", str(folder), "--plan", *machine).stdout
+    assert "in host memory" in shown
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--plan", "--device", "cuda:9"), "DANQING_DEVICE is cuda:9"),
+        (("--plan", "--device-memory", "12 apples"), "must be a size such as 12GB"),
+        (("--device-memory", "12GB"), "belong to --plan"),
+    ],
+)
+def test_a_plan_for_nothing_is_refused(run: Run, checkpoint: Path, options: tuple[str, ...], said: str) -> None:
+    result = run("model", "info", str(checkpoint), *options)
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.replace("│", "").split())

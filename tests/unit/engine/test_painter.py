@@ -33,8 +33,8 @@ def instruct(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_instruct(tmp_path_factory.mktemp("checkpoints") / "instruct")
 
 
-def load(folder: Path, *, device: str = "cpu", dtype: str | None = None, **prompts: str) -> PipelinePainter:
-    options = WorkerOptions(model=folder, device=device, dtype=dtype, **prompts)
+def load(folder: Path, *, device: str = "cpu", precision: str | None = None, **prompts: str) -> PipelinePainter:
+    options = WorkerOptions(model=folder, device=device, precision=precision, **prompts)
     return PipelinePainter.load(options, on_progress=lambda done, total: None)
 
 
@@ -208,15 +208,15 @@ def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
 
 
 def test_fp8_draws_too_and_says_so(tiny_checkpoint: Path) -> None:
-    painter = load(tiny_checkpoint, dtype="fp8")
+    painter = load(tiny_checkpoint, precision="fp8")
     assert "fp8, cpu" in painter.description
     drawn = pictures(painter, request())
     assert len(drawn[0, 0]) == 3 * 100 * 60
 
 
 def test_a_device_without_fp8_is_refused_by_the_name_of_the_setting(tiny_checkpoint: Path) -> None:
-    with pytest.raises(UnsupportedDevice, match=r"DANQING_DTYPE is fp8: .*compute capability"):
-        load(tiny_checkpoint, device="mps", dtype="fp8")
+    with pytest.raises(UnsupportedDevice, match=r"DANQING_PRECISION is fp8: .*compute capability"):
+        load(tiny_checkpoint, device="mps", precision="fp8")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ MODULE = "danqing.engine.worker"
         WorkerOptions(
             model=Path("-models/80 b"),
             device="cuda:1",
-            dtype="bfloat16",
+            precision="bfloat16",
             system_prompt="custom",
             system_prompt_text="--draw = what\nis asked, 画 🎨",
             expansion_task="think",

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from danqing.hunyuan_image3.quantisation import FP8, quantise
+from danqing.hunyuan_image3.fp8 import FP8, quantise
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

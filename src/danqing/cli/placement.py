@@ -1,0 +1,55 @@
+"""Placement plans on the terminal: what each precision keeps where, and what bounds a step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+
+if TYPE_CHECKING:
+    from danqing.hunyuan_image3.placement.estimate import Estimate
+    from danqing.hunyuan_image3.placement.plan import Machine
+
+
+def supposed_machine(device: str, *, device_memory: int, host_memory: int) -> Machine:
+    """A machine that need not be this one: the devices named, with these bytes each."""
+    from danqing.hunyuan_image3.placement.plan import DeviceMemory, Machine
+
+    names = ["cuda:0" if name.strip() == "cuda" else name.strip() for name in device.split(",")]
+    devices = [DeviceMemory(name=name, memory_bytes=device_memory) for name in names]
+    return Machine(devices=devices, host_bytes=host_memory)
+
+
+def plan_rows(estimates: list[Estimate]) -> dict[str, str]:
+    """A line of text for each precision, by its name."""
+    return {f"plan, {each.precision.value}": _described(each) for each in estimates} | {
+        "rates": escape(estimates[0].rates.source)
+    }
+
+
+def plan_json(estimates: list[Estimate]) -> list[dict[str, Any]]:
+    """The same for programs."""
+    from dataclasses import asdict
+
+    return [{**asdict(each), "bound_by": each.bound_by if each.plan else None} for each in estimates]
+
+
+def _described(estimate: Estimate) -> str:
+    from danqing.hunyuan_image3.placement.plan import Store, gigabytes
+
+    plan = estimate.plan
+    if plan is None:
+        return f"[yellow]no:[/] {escape(estimate.why_not)}"
+    stores = {Store.DEVICE: "on the device", Store.HOST: "in host memory", Store.DISK: "on disk"}
+    layers = ", ".join(f"{plan.count(store)} {where}" for store, where in stores.items() if plan.count(store))
+    devices = ", ".join(
+        f"{device.name} {gigabytes(device.used_bytes)} of {gigabytes(device.memory_bytes)}" for device in plan.devices
+    )
+    moved = gigabytes(plan.host_bytes_moved + plan.disk_bytes_moved)
+    seconds = max(estimate.transfer_seconds, estimate.arithmetic_seconds)
+    moving = f"moves {moved} a step" if plan.host_bytes_moved + plan.disk_bytes_moved else "moves nothing"
+    converted = " (from a folder of this precision)" if plan.count(Store.DISK) else ""
+    return (
+        f"{escape(devices)}; experts of {layers}{converted}; {moving}, about {seconds:.3g} s, bound by"
+        f" {estimate.bound_by}"
+    )

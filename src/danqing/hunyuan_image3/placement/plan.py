@@ -1,0 +1,213 @@
+"""The placement plan: on which device each layer runs, and where its routed experts wait for their turn.
+
+A plan is made from sizes alone, before anything is loaded. The same rules hold for GPUs and CPUs: a GPU's experts
+wait in host memory, then on disk; a CPU's device memory is the host's, so its experts wait on disk.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from danqing.hunyuan_image3.errors import PlacementError
+
+# Experts arrive in two buffers by turns: one is read while the other fills.
+NUM_BUFFERS = 2
+CONVERT = "`danqing model convert` makes a folder whose experts can be read from disk as they are"
+
+
+class Store(StrEnum):
+    """Where a layer's routed experts are kept between their turns."""
+
+    DEVICE = "device"
+    HOST = "host"
+    DISK = "disk"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerSize:
+    """Bytes of one layer: its routed experts, and the rest, which always stays on the device."""
+
+    expert_bytes: int
+    other_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSize:
+    """Bytes of a model in one precision.
+
+    `end_bytes` are the embeddings, both image ends and the autoencoder; `working_bytes` is an estimate of everything
+    beside weights on each device.
+    """
+
+    layers: Sequence[LayerSize]
+    end_bytes: int
+    working_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceMemory:
+    """A device by PyTorch's name and the bytes that the model may use there."""
+
+    name: str
+    memory_bytes: int
+
+    @property
+    def is_cpu(self) -> bool:
+        return self.name.startswith("cpu")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """The devices of a model, in the order of its layers, and the bytes of host memory it may use."""
+
+    devices: Sequence[DeviceMemory]
+    host_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerHome:
+    """The device a layer runs on, and the store of its routed experts."""
+
+    device: str
+    experts: Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class DevicePlan:
+    """What one device holds: bytes of weights and buffers together with working memory, and bytes it has."""
+
+    name: str
+    num_layers: int
+    used_bytes: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Where everything lives. The ends of the model are on the first device.
+
+    `host_bytes_moved` and `disk_bytes_moved` are read from these stores in each step of an image.
+    """
+
+    layers: Sequence[LayerHome]
+    devices: Sequence[DevicePlan]
+    host_bytes_used: int
+    host_bytes_moved: int
+    disk_bytes_moved: int
+
+    def count(self, store: Store) -> int:
+        """How many layers keep their experts there."""
+        return sum(layer.experts is store for layer in self.layers)
+
+
+def make_plan(size: ModelSize, machine: Machine, *, reads_disk: bool) -> Plan:
+    """Place a model. `reads_disk`: its folder stores experts in the form in which they are used.
+
+    Raises PlacementError with the setting at fault, the bytes needed and the bytes there.
+    """
+    if not machine.devices:
+        raise PlacementError("DANQING_DEVICE names no device")
+    parts = split(size, machine.devices)
+    host_left = machine.host_bytes
+    homes: list[LayerHome] = []
+    devices: list[DevicePlan] = []
+    for d, (device, indexes) in enumerate(zip(machine.devices, parts, strict=True)):
+        layers = [size.layers[i] for i in indexes]
+        fixed_bytes = size.working_bytes + sum(layer.other_bytes for layer in layers) + (0 if d else size.end_bytes)
+        streamed, used_bytes = _streamed(layers, device, fixed_bytes)
+        for i, layer in enumerate(layers):
+            store = Store.DEVICE
+            if i in streamed:
+                store = Store.DISK
+                if not device.is_cpu and layer.expert_bytes <= host_left:
+                    store = Store.HOST
+                    host_left -= layer.expert_bytes
+            homes.append(LayerHome(device=device.name, experts=store))
+        devices.append(
+            DevicePlan(
+                name=device.name, num_layers=len(layers), used_bytes=used_bytes, memory_bytes=device.memory_bytes
+            )
+        )
+    moved = {
+        store: sum(layer.expert_bytes for layer, home in zip(size.layers, homes, strict=True) if home.experts is store)
+        for store in Store
+    }
+    if moved[Store.DISK] and not reads_disk:
+        raise PlacementError(_no_disk(machine, moved[Store.DISK]))
+    return Plan(
+        layers=homes,
+        devices=devices,
+        host_bytes_used=machine.host_bytes - host_left,
+        host_bytes_moved=moved[Store.HOST],
+        disk_bytes_moved=moved[Store.DISK],
+    )
+
+
+def resident_plan(num_layers: int, device: str) -> Plan:
+    """Everything on one device, whatever its memory."""
+    return Plan(
+        layers=[LayerHome(device=device, experts=Store.DEVICE)] * num_layers,
+        devices=[],
+        host_bytes_used=0,
+        host_bytes_moved=0,
+        disk_bytes_moved=0,
+    )
+
+
+def split(size: ModelSize, devices: Sequence[DeviceMemory]) -> list[range]:
+    """Contiguous layers for each device, in proportion to its memory; the ends of the model count for the first."""
+    total = size.end_bytes + sum(layer.expert_bytes + layer.other_bytes for layer in size.layers)
+    memory = sum(device.memory_bytes for device in devices)
+    parts, start, done, share = [], 0, size.end_bytes, 0
+    for d, device in enumerate(devices):
+        share += device.memory_bytes
+        end = start
+        while end < len(size.layers):
+            layer = size.layers[end]
+            num_bytes = layer.expert_bytes + layer.other_bytes
+            # A layer belongs to the device in whose share its middle falls.
+            if d < len(devices) - 1 and (done + num_bytes / 2) * memory > total * share:
+                break
+            done += num_bytes
+            end += 1
+        parts.append(range(start, end))
+        start = end
+    return parts
+
+
+def _streamed(layers: Sequence[LayerSize], device: DeviceMemory, fixed_bytes: int) -> tuple[set[int], int]:
+    """Which layers' experts do not stay on the device, evenly spread; and the bytes used there."""
+    expert_bytes = sum(layer.expert_bytes for layer in layers)
+    if fixed_bytes + expert_bytes <= device.memory_bytes:
+        return set(), fixed_bytes + expert_bytes
+    largest = max((layer.expert_bytes for layer in layers), default=0)
+    needed = fixed_bytes + NUM_BUFFERS * largest
+    if needed > device.memory_bytes:
+        setting = "DANQING_DEVICE_MEMORY or DANQING_HOST_MEMORY" if device.is_cpu else "DANQING_DEVICE_MEMORY"
+        raise PlacementError(
+            f"the model needs at least {gigabytes(needed)} on {device.name}, with one layer's experts in use and the"
+            f" next one's arriving, and may use {gigabytes(device.memory_bytes)} of it, as {setting} says or 90 % of"
+            " what there is; choose a smaller precision or another device"
+        )
+    with_experts = [i for i, layer in enumerate(layers) if layer.expert_bytes]
+    num_resident = int((device.memory_bytes - needed) // largest)
+    num_streamed = len(with_experts) - num_resident
+    # Evenly spread, so that transfers overlap with the layers that stay.
+    streamed = {with_experts[i * len(with_experts) // num_streamed] for i in range(num_streamed)}
+    resident_bytes = sum(layer.expert_bytes for i, layer in enumerate(layers) if i not in streamed)
+    return streamed, needed + resident_bytes
+
+
+def _no_disk(machine: Machine, disk_bytes: int) -> str:
+    where = "memory" if machine.devices[0].is_cpu else "device and host memory"
+    return (
+        f"{gigabytes(disk_bytes)} of experts find no room in {where} (DANQING_DEVICE_MEMORY, DANQING_HOST_MEMORY:"
+        f" {', '.join(f'{device.name} {gigabytes(device.memory_bytes)}' for device in machine.devices)}, host"
+        f" {gigabytes(machine.host_bytes)}), and this folder stores them in another form than they are used in;"
+        f" {CONVERT}"
+    )
+
+
+def gigabytes(num_bytes: float) -> str:
+    """Bytes for people, in units of 10^9."""
+    return f"{num_bytes / 1e9:,.1f} GB" if num_bytes >= 1e8 else f"{num_bytes / 1e6:,.2f} MB"

@@ -1,0 +1,94 @@
+"""What a plan keeps where, from sizes alone."""
+
+import pytest
+
+from danqing.hunyuan_image3.errors import PlacementError
+from danqing.hunyuan_image3.placement.plan import (
+    DeviceMemory,
+    LayerSize,
+    Machine,
+    ModelSize,
+    Plan,
+    Store,
+    make_plan,
+    split,
+)
+
+GB = 10**9
+# 8 layers of 10 GB of experts and 1 GB beside, ends of 4 GB, 2 GB of working memory: 94 GB in all.
+SIZE = ModelSize(layers=[LayerSize(expert_bytes=10 * GB, other_bytes=GB)] * 8, end_bytes=4 * GB, working_bytes=2 * GB)
+
+
+def plan(*devices_gb: int, host_gb: int = 0, name: str = "cuda", reads_disk: bool = True) -> Plan:
+    devices = [DeviceMemory(name=f"{name}:{d}", memory_bytes=gb * GB) for d, gb in enumerate(devices_gb)]
+    return make_plan(SIZE, Machine(devices=devices, host_bytes=host_gb * GB), reads_disk=reads_disk)
+
+
+def stores(made: Plan) -> str:
+    return "".join(layer.experts.value[0] for layer in made.layers).replace("d", "-")
+
+
+def counts(made: Plan) -> tuple[int, int, int]:
+    return made.count(Store.DEVICE), made.count(Store.HOST), made.count(Store.DISK)
+
+
+def test_everything_stays_on_a_device_with_room_for_it() -> None:
+    made = plan(94)
+    assert counts(made) == (8, 0, 0)
+    assert (made.devices[0].used_bytes, made.host_bytes_moved, made.disk_bytes_moved) == (94 * GB, 0, 0)
+
+
+def test_a_byte_less_sends_experts_to_host_memory_and_makes_room_for_two_buffers() -> None:
+    devices = [DeviceMemory(name="cuda:0", memory_bytes=94 * GB - 1)]
+    made = make_plan(SIZE, Machine(devices=devices, host_bytes=100 * GB), reads_disk=False)
+    # 14 GB beside experts, 20 GB of buffers, 5 layers.
+    assert counts(made) == (5, 3, 0)
+    assert made.devices[0].used_bytes == 84 * GB
+    assert made.host_bytes_used == made.host_bytes_moved == 30 * GB
+
+
+def test_streamed_layers_are_spread_among_those_that_stay() -> None:
+    made = plan(74, host_gb=100)
+    assert [layer.experts is Store.HOST for layer in made.layers] == [True, False] * 4
+
+
+def test_what_host_memory_cannot_hold_stays_on_disk() -> None:
+    made = plan(34, host_gb=35)
+    assert counts(made) == (0, 3, 5)
+    assert (made.host_bytes_moved, made.disk_bytes_moved) == (30 * GB, 50 * GB)
+
+
+def test_a_cpu_streams_from_disk_whatever_host_memory_there_is() -> None:
+    made = plan(44, host_gb=1000, name="cpu")
+    assert counts(made) == (1, 0, 7)
+
+
+def test_a_cap_below_one_layer_is_refused_with_both_numbers_and_the_setting() -> None:
+    with pytest.raises(PlacementError, match=r"34\.0 GB on cuda:0.*may use 33\.0 GB.*DANQING_DEVICE_MEMORY"):
+        plan(33, host_gb=1000)
+
+
+def test_a_folder_in_another_form_cannot_stay_on_disk() -> None:
+    with pytest.raises(PlacementError, match=r"80\.0 GB of experts.*host 0\.0.*danqing model convert"):
+        plan(34, host_gb=0, reads_disk=False)
+
+
+def test_layers_are_shared_by_bytes_and_the_ends_count_for_the_first_device() -> None:
+    devices = [DeviceMemory(name=f"cuda:{d}", memory_bytes=60 * GB) for d in range(3)]
+    assert split(SIZE, devices) == [range(0, 2), range(2, 5), range(5, 8)]
+    made = plan(60, 60, 60)
+    assert [layer.device for layer in made.layers] == ["cuda:0"] * 2 + ["cuda:1"] * 3 + ["cuda:2"] * 3
+    assert [device.used_bytes for device in made.devices] == [28 * GB, 35 * GB, 35 * GB]
+
+
+def test_a_larger_device_gets_more_layers() -> None:
+    made = plan(80, 40)
+    assert [device.num_layers for device in made.devices] == [5, 3]
+    assert counts(made) == (8, 0, 0)
+
+
+def test_more_devices_than_layers_leave_some_without() -> None:
+    assert (
+        sum(len(part) for part in split(SIZE, [DeviceMemory(name=f"cuda:{d}", memory_bytes=GB) for d in range(20)]))
+        == 8
+    )
