@@ -24,6 +24,7 @@ from danqing.api.spellings import ModelAliases
 from danqing.database import Database
 from danqing.engine.interface import Engine
 from danqing.engine.local import LocalEngine
+from danqing.engine.upstream.engine import Upstream, UpstreamEngine
 from danqing.engine.worker_options import WorkerOptions, worker_command
 from danqing.errors import OperatorError
 from danqing.hunyuan_image3.checkpoint_folder import checkpoint_name
@@ -84,7 +85,7 @@ def create_app(
     metrics = Metrics()
     database = Database(settings.database_location)
     store = _image_store(settings, clock=clock)
-    engine = engine or local_engine(settings)
+    engine = engine or _engine(settings)
     tracing = tracing or _tracing(settings)
     if tracing is not None:
         engine = _traced_engine(engine, tracing)
@@ -116,7 +117,7 @@ def create_app(
         jobs=jobs,
         store=store,
         engine=engine,
-        profile=checkpoint_profile(settings),
+        profile=_profile(settings),
         key_limits=KeyLimits(
             requests_per_minute=settings.requests_per_minute,
             max_concurrent_requests=settings.max_concurrent_requests,
@@ -237,6 +238,21 @@ def prompt_expander(settings: Settings, engine: Engine) -> PromptExpander:
     )
 
 
+def _engine(settings: Settings) -> Engine:
+    if settings.engine == "local":
+        return local_engine(settings)
+    assert settings.upstream_url is not None
+    api_key = settings.upstream_api_key
+    return UpstreamEngine(
+        Upstream(
+            base_url=str(settings.upstream_url),
+            api_key=api_key.get_secret_value() if api_key else None,
+            model=settings.upstream_model,
+            image_timeout_seconds=settings.upstream_timeout_seconds,
+        )
+    )
+
+
 def local_engine(settings: Settings) -> LocalEngine:
     """Return the engine of the settings' checkpoint, in a child process."""
     folder = settings.model or BUNDLED_CHECKPOINT
@@ -249,6 +265,13 @@ def local_engine(settings: Settings) -> LocalEngine:
         expansion_task=settings.expansion_task,
     )
     return LocalEngine(worker_command(options), model=checkpoint_name(folder), checkpoint=folder)
+
+
+def _profile(settings: Settings) -> CheckpointProfile:
+    """Return what requests get; of a checkpoint on another server nothing is known but the settings."""
+    if settings.engine == "upstream":
+        return _with_own_defaults(CheckpointProfile(), settings)
+    return checkpoint_profile(settings)
 
 
 def checkpoint_profile(settings: Settings) -> CheckpointProfile:
@@ -272,6 +295,10 @@ def profile_of(facts: CheckpointFacts, settings: Settings) -> CheckpointProfile:
             num_inference_steps=NUM_INFERENCE_STEPS.nearest(facts.defaults.num_inference_steps),
             guidance_scale=GUIDANCE_SCALE.nearest(facts.defaults.guidance_scale),
         )
+    return _with_own_defaults(profile, settings)
+
+
+def _with_own_defaults(profile: CheckpointProfile, settings: Settings) -> CheckpointProfile:
     return replace(
         profile,
         num_inference_steps=settings.default_steps or profile.num_inference_steps,
