@@ -241,6 +241,8 @@ def prompt_expander(settings: Settings, engine: Engine) -> PromptExpander:
 def _engine(settings: Settings) -> Engine:
     if settings.engine == "local":
         return local_engine(settings)
+    if settings.engine == "ray":
+        return _ray_engine(settings)
     assert settings.upstream_url is not None
     api_key = settings.upstream_api_key
     return UpstreamEngine(
@@ -253,18 +255,34 @@ def _engine(settings: Settings) -> Engine:
     )
 
 
-def local_engine(settings: Settings) -> LocalEngine:
-    """Return the engine of the settings' checkpoint, in a child process."""
-    folder = settings.model or BUNDLED_CHECKPOINT
-    options = WorkerOptions(
-        model=folder,
+def _ray_engine(settings: Settings) -> Engine:
+    # Here and not above: its library comes with the extra `ray` alone.
+    from danqing.distributed.application import ReplicaPlan
+    from danqing.distributed.cluster import LOCAL
+    from danqing.distributed.engine import RayEngine
+
+    if settings.ray_address != LOCAL:
+        return RayEngine(settings.ray_address)
+    plan = ReplicaPlan(options=worker_options(settings), jobs_per_replica=settings.max_concurrent_jobs)
+    return RayEngine(LOCAL, plan=plan)
+
+
+def worker_options(settings: Settings) -> WorkerOptions:
+    """Return what the settings say about the model and its prompts."""
+    return WorkerOptions(
+        model=settings.model or BUNDLED_CHECKPOINT,
         device=settings.device,
         dtype=settings.dtype,
         system_prompt=settings.effective_system_prompt,
         system_prompt_text=settings.system_prompt_text,
         expansion_task=settings.expansion_task,
     )
-    return LocalEngine(worker_command(options), model=checkpoint_name(folder), checkpoint=folder)
+
+
+def local_engine(settings: Settings) -> LocalEngine:
+    """Return the engine of the settings' checkpoint, in a child process."""
+    options = worker_options(settings)
+    return LocalEngine(worker_command(options), model=checkpoint_name(options.model), checkpoint=options.model)
 
 
 def _profile(settings: Settings) -> CheckpointProfile:

@@ -104,10 +104,15 @@ class Settings(BaseSettings):
     file_cleanup_interval_seconds: Seconds = Field(600, description="Time between two clean-ups of expired pictures.")
 
     # Engine
-    engine: Literal["local", "upstream"] = Field(
+    engine: Literal["local", "ray", "upstream"] = Field(
         "local",
-        description="Who draws: a process of this server (`local`), or another server that speaks OpenAI's Images API"
-        " (`upstream`).",
+        description="Who draws: a process of this server (`local`), the replicas of `danqing ray deploy` (`ray`, extra"
+        " `ray`), or another server that speaks OpenAI's Images API (`upstream`).",
+    )
+    ray_address: str | None = Field(
+        None,
+        description="Ray cluster, such as `head:6379`; for `ray`. Unset: the one that this machine belongs to. `local`"
+        " starts one here with a single replica, for trying.",
     )
     upstream_url: HttpUrl | None = Field(
         None, description="Base URL of the other server, such as `http://gpu-1:8091/v1`; for `upstream`."

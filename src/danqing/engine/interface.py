@@ -50,7 +50,7 @@ class EngineStatus:
     """`model` describes the loaded checkpoint; `detail` explains why the engine is not ready.
 
     `public_detail` is the same for callers, who learn no paths. `route` names what stands between this server and a
-    model that does not run beside it.
+    model that does not run beside it. `num_replicas` of the model can draw; each takes as many jobs as one engine.
     """
 
     state: EngineState
@@ -58,6 +58,7 @@ class EngineStatus:
     route: str = ""
     detail: str = ""
     public_detail: str = ""
+    num_replicas: int = 1
 
     @property
     def description(self) -> str:

@@ -124,10 +124,10 @@ class UpstreamEngine:
         call = call_for(request, image_index=image_index, server=self._server)
         previews: list[Raster] = []
         estimate = self._pace.begin(request.num_inference_steps)
-        drawing = asyncio.create_task(self._ask(call, previews.append))
+        calling = asyncio.create_task(self._ask(call, previews.append))
         try:
-            while not drawing.done():
-                await asyncio.wait([drawing], timeout=LOOK_SECONDS)
+            while not calling.done():
+                await asyncio.wait([calling], timeout=LOOK_SECONDS)
                 preview = previews.pop(0) if previews else None
                 step = estimate.next_step(due=preview is not None)
                 if step is not None:
@@ -138,10 +138,10 @@ class UpstreamEngine:
                         preview=preview,
                         estimated=True,
                     )
-            raster, warnings = await drawing
+            raster, warnings = await calling
         finally:
-            drawing.cancel()
-            await asyncio.wait([drawing])
+            calling.cancel()
+            await asyncio.wait([calling])
         estimate.finished()
         raster = await asyncio.to_thread(fitted, raster, width_px=request.width_px, height_px=request.height_px)
         seed = request.image_seed(image_index)
