@@ -57,6 +57,7 @@ class FakeEngine:
     num_open: int = 0
     max_num_open: int = 0
     num_steps_done: int = 0
+    num_replicas: int = 1
 
     async def start(self) -> None:
         self.state = EngineState.READY
@@ -65,7 +66,7 @@ class FakeEngine:
         self.state = EngineState.STOPPED
 
     def status(self) -> EngineStatus:
-        return EngineStatus(state=self.state, model=MODEL)
+        return EngineStatus(state=self.state, model=MODEL, num_replicas=self.num_replicas)
 
     async def generate(
         self, request: ImageRequest, *, expansion: Expansion | None = None

@@ -24,6 +24,7 @@ from danqing.api.spellings import ModelAliases
 from danqing.database import Database
 from danqing.engine.interface import Engine
 from danqing.engine.local import LocalEngine
+from danqing.engine.upstream.engine import Upstream, UpstreamEngine
 from danqing.engine.worker_options import WorkerOptions, worker_command
 from danqing.errors import OperatorError
 from danqing.hunyuan_image3.checkpoint_folder import checkpoint_name
@@ -85,7 +86,7 @@ def create_app(
     metrics = Metrics()
     tracing = tracing or _tracing(settings)
     store = _image_store(settings, clock=clock)
-    engine = engine or local_engine(settings)
+    engine = engine or _engine(settings)
     if tracing is not None:
         engine = _traced_engine(engine, tracing)
     image_check = image_check or _image_check(settings)
@@ -174,7 +175,7 @@ def _services(
         jobs=jobs,
         store=store,
         engine=engine,
-        profile=checkpoint_profile(settings),
+        profile=_profile(settings),
         key_limits=_key_limits(settings, requests_per_minute=settings.requests_per_minute),
         read_limits=_key_limits(settings, requests_per_minute=settings.reads_per_minute, name="reads"),
         log_limits=MinuteLimits(requests_per_minute=LOG_READS_PER_MINUTE, monotonic=time.monotonic, name="log reads"),
@@ -268,11 +269,39 @@ def prompt_expander(settings: Settings, engine: Engine) -> PromptExpander:
     )
 
 
-def local_engine(settings: Settings) -> LocalEngine:
-    """Return the engine of the settings' checkpoint, in a child process."""
-    folder = settings.model or BUNDLED_CHECKPOINT
-    options = WorkerOptions(
-        model=folder,
+def _engine(settings: Settings) -> Engine:
+    if settings.engine == "local":
+        return local_engine(settings)
+    if settings.engine == "ray":
+        return _ray_engine(settings)
+    assert settings.upstream_url is not None
+    api_key = settings.upstream_api_key
+    return UpstreamEngine(
+        Upstream(
+            base_url=str(settings.upstream_url),
+            api_key=api_key.get_secret_value() if api_key else None,
+            model=settings.upstream_model,
+            image_timeout_seconds=settings.upstream_timeout_seconds,
+        )
+    )
+
+
+def _ray_engine(settings: Settings) -> Engine:
+    # Here and not above: its library comes with the extra `ray` alone.
+    from danqing.distributed.application import ReplicaPlan
+    from danqing.distributed.cluster import LOCAL
+    from danqing.distributed.engine import RayEngine
+
+    if settings.ray_address != LOCAL:
+        return RayEngine(settings.ray_address)
+    plan = ReplicaPlan(options=worker_options(settings), jobs_per_replica=settings.max_concurrent_jobs)
+    return RayEngine(LOCAL, plan=plan)
+
+
+def worker_options(settings: Settings) -> WorkerOptions:
+    """Return what the settings say about the model and its prompts."""
+    return WorkerOptions(
+        model=settings.model or BUNDLED_CHECKPOINT,
         device=settings.device,
         precision=settings.precision,
         device_memory=settings.device_memory,
@@ -281,7 +310,19 @@ def local_engine(settings: Settings) -> LocalEngine:
         system_prompt_text=settings.system_prompt_text,
         expansion_task=settings.expansion_task,
     )
-    return LocalEngine(worker_command(options), model=checkpoint_name(folder), checkpoint=folder)
+
+
+def local_engine(settings: Settings) -> LocalEngine:
+    """Return the engine of the settings' checkpoint, in a child process."""
+    options = worker_options(settings)
+    return LocalEngine(worker_command(options), model=checkpoint_name(options.model), checkpoint=options.model)
+
+
+def _profile(settings: Settings) -> CheckpointProfile:
+    """Return what requests get; of a checkpoint on another server nothing is known but the settings."""
+    if settings.engine == "upstream":
+        return _with_own_defaults(CheckpointProfile(), settings)
+    return checkpoint_profile(settings)
 
 
 def checkpoint_profile(settings: Settings) -> CheckpointProfile:
@@ -309,6 +350,10 @@ def profile_of(facts: CheckpointFacts, settings: Settings) -> CheckpointProfile:
             num_inference_steps=NUM_INFERENCE_STEPS.nearest(facts.defaults.num_inference_steps),
             guidance_scale=GUIDANCE_SCALE.nearest(facts.defaults.guidance_scale),
         )
+    return _with_own_defaults(profile, settings)
+
+
+def _with_own_defaults(profile: CheckpointProfile, settings: Settings) -> CheckpointProfile:
     return replace(
         profile,
         num_inference_steps=settings.default_steps or profile.num_inference_steps,

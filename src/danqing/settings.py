@@ -105,6 +105,28 @@ class Settings(BaseSettings):
     )
     file_cleanup_interval_seconds: Seconds = Field(600, description="Time between two clean-ups of expired pictures.")
 
+    # Engine
+    engine: Literal["local", "ray", "upstream"] = Field(
+        "local",
+        description="Who draws: a process of this server (`local`), the replicas of `danqing ray deploy` (`ray`, extra"
+        " `ray`), or another server that speaks OpenAI's Images API (`upstream`).",
+    )
+    ray_address: str | None = Field(
+        None,
+        description="Ray cluster, such as `head:6379`; for `ray`. Unset: the one that this machine belongs to. `local`"
+        " starts one here with a single replica, for trying.",
+    )
+    upstream_url: HttpUrl | None = Field(
+        None, description="Base URL of the other server, such as `http://gpu-1:8091/v1`; for `upstream`."
+    )
+    upstream_api_key: SecretStr | None = Field(None, description="API key of the other server, if it needs one.")
+    upstream_model: str | None = Field(
+        None, description="Model to ask the other server for. Unset: the first one that it lists."
+    )
+    upstream_timeout_seconds: Seconds = Field(
+        300, description="Time limit for one picture on the other server; then the job ends with 504."
+    )
+
     # Model
     model: ExpandedPath | None = Field(None, description="Checkpoint folder. Unset: the bundled `mini` checkpoint.")
     device: str = Field(
@@ -266,6 +288,12 @@ class Settings(BaseSettings):
     def _remote_expander_is_complete(self) -> "Settings":
         if self.expander == "remote" and (self.expander_url is None or self.expander_model is None):
             raise ValueError("DANQING_EXPANDER=remote needs DANQING_EXPANDER_URL and DANQING_EXPANDER_MODEL")
+        return self
+
+    @model_validator(mode="after")
+    def _upstream_has_a_url(self) -> "Settings":
+        if self.engine == "upstream" and self.upstream_url is None:
+            raise ValueError("DANQING_ENGINE=upstream needs DANQING_UPSTREAM_URL")
         return self
 
     @model_validator(mode="after")

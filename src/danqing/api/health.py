@@ -94,7 +94,7 @@ async def ready(request: Request, services: ServicesDep, health: HealthDep) -> R
     if obstacles:
         error = Overloaded("Not ready: " + "; ".join(obstacles), retry_after_seconds=READY_RETRY_AFTER_SECONDS)
         return error_response(request, error)
-    return JSONResponse({"status": "ready", "engine": status.model})
+    return JSONResponse({"status": "ready", "engine": status.description, "model": status.model})
 
 
 @router.get("/metrics", include_in_schema=False)

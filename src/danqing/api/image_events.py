@@ -113,6 +113,8 @@ def _progress_fields(event: StepDone) -> dict[str, Any]:
         "step": event.step,
         "num_steps": event.num_steps,
     }
+    if event.estimated:
+        fields["estimated"] = True
     if event.preview_png is not None:
         fields["b64_json"] = base64.b64encode(event.preview_png).decode()
     return fields

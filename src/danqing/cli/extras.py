@@ -10,12 +10,16 @@ if TYPE_CHECKING:
     from danqing.settings import Settings
 
 
+NEEDS_RAY = "danqing ray needs one more library: pip install 'danqing[ray]'"
+
+
 def missing_extras(settings: "Settings") -> list[str]:
     """Say for each setting whose library is not installed how to install it."""
     # Whether the setting needs it, the setting, the extra, its library.
     needs = (
         (settings.storage_url is not None, "STORAGE_URL", "s3", "obstore"),
         (settings.image_check not in (OPENNSFW, NO_CHECKER), "IMAGE_CHECK", "safety", "transformers"),
+        (settings.engine == "ray", "ENGINE", "ray", "ray"),
         (settings.tracing_endpoint is not None, "TRACING_ENDPOINT", "tracing", "opentelemetry"),
     )
     return [

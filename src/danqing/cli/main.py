@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from danqing.cli import accounts, credits, doctor, generate, keys, model, serve
+from danqing.cli import accounts, credits, doctor, generate, keys, model, ray, serve
 from danqing.cli.environment import drop_empty_variables
 from danqing.cli.terminal import ExitCode, accept_any_text, fail, output
 
@@ -74,3 +74,4 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(credits.app, name="credits")
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(model.app, name="model")
+app.add_typer(ray.app, name="ray")

@@ -14,20 +14,25 @@ from danqing.pictures.request import Expansion, ImageRequest
 
 # Structs rather than dataclasses: they carry the tag that tells the two apart on a pipe.
 class Progress(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """`step` of `num_steps` of image `image_index` is done (`step` counts from 1)."""
+    """`step` of `num_steps` of image `image_index` is done (`step` counts from 1).
+
+    `estimated`: the engine learns nothing of steps and guessed this one from the time that passed.
+    """
 
     image_index: int
     step: int
     num_steps: int
     preview: Raster | None = None
+    estimated: bool = False
 
 
 class ImageResult(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """One finished image."""
+    """One finished image. `warnings` name what the engine did not honour."""
 
     image_index: int
     seed: int
     raster: Raster
+    warnings: tuple[str, ...] = ()
 
 
 class EngineState(StrEnum):
@@ -42,15 +47,23 @@ class EngineState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class EngineStatus:
-    """`model` describes the loaded checkpoint for `meta.engine`; `detail` explains why the engine is not ready.
+    """`model` describes the loaded checkpoint; `detail` explains why the engine is not ready.
 
-    `public_detail` is the same for callers, who learn no paths.
+    `public_detail` is the same for callers, who learn no paths. `route` names what stands between this server and a
+    model that does not run beside it. `num_replicas` of the model can draw; each takes as many jobs as one engine.
     """
 
     state: EngineState
     model: str
+    route: str = ""
     detail: str = ""
     public_detail: str = ""
+    num_replicas: int = 1
+
+    @property
+    def description(self) -> str:
+        """The engine and the checkpoint behind it, for `meta.engine`."""
+        return f"{self.route}: {self.model}" if self.route else self.model
 
 
 class EngineCrashed(ServiceError):

@@ -97,10 +97,14 @@ class LocalEngine:
         return self._child.pid if self._child else None
 
     async def generate(
-        self, request: ImageRequest, *, expansion: Expansion | None = None
+        self,
+        request: ImageRequest,
+        *,
+        expansion: Expansion | None = None,
+        image_indexes: Sequence[int] | None = None,
     ) -> AsyncGenerator[Progress | ImageResult, None]:
-        """Draw the request's images; after a crash once more from scratch, without repeating delivered images."""
-        missing = list(range(request.num_images))
+        """Draw the request's images, or only some; after a crash once more, without repeating delivered images."""
+        missing = list(range(request.num_images) if image_indexes is None else image_indexes)
         for begin in (self._begin, self._begin_again):
             child, task = await begin(request, expansion, missing)
             try:

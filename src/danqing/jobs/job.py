@@ -133,12 +133,16 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class StepDone:
-    """Step `step` of `num_steps`, counted from 1, of one image is done; `preview_png` is a small image, on request."""
+    """Step `step` of `num_steps`, counted from 1, of one image is done; `preview_png` is a small image, on request.
+
+    `estimated`: the step was guessed from the time that passed.
+    """
 
     image_index: int
     step: int
     num_steps: int
     preview_png: bytes | None = None
+    estimated: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -131,6 +131,7 @@ class JobRunner:
                 image_index=image_index,
                 step=progress.step,
                 num_steps=progress.num_steps,
+                estimated=progress.estimated,
                 preview_png=None if preview is None else await asyncio.to_thread(encode_preview, preview),
             )
         )
@@ -146,6 +147,7 @@ class JobRunner:
             self._failures.append(error)
             return
         self._images.append(image)
+        self._warnings += [warning for warning in result.warnings if warning not in self._warnings]
         self._publish(ImageDone(image=image, so_far=self._result()))
 
     async def _store(self, result: ImageResult, verdict: ImageVerdict) -> JobImage:
@@ -183,7 +185,7 @@ class JobRunner:
     def _result(self) -> JobResult:
         return JobResult(
             images=tuple(self._images),
-            engine=self._model,
+            engine=self._parts.engine.status().description,
             safety=dict(self._safety),
             warnings=tuple(self._warnings),
             expanded_prompt=self._revised_prompt,

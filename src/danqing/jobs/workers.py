@@ -25,7 +25,7 @@ ENGINE_POLL_SECONDS = 0.05
 
 
 class Workers:
-    """One task for each job that may run at once."""
+    """One task for each job that may run at once: `max_concurrent_jobs` for each replica of the model."""
 
     def __init__(
         self,
@@ -45,32 +45,44 @@ class Workers:
         self._parts = parts
         self._limits = limits
         self._clock = clock
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: dict[int, asyncio.Task[None]] = {}
         self._runners: dict[str, JobRunner] = {}
+        self._stopping = False
 
     def start(self) -> None:
         """Begin to work."""
-        self._tasks = [
-            asyncio.create_task(self._work(), name=f"jobs-worker-{index}")
-            for index in range(self._limits.max_concurrent_jobs)
-        ]
+        self._add_missing()
 
     async def stop(self) -> None:
         """End the workers and what they run; their jobs stay as they are in the database."""
-        for task in self._tasks:
+        self._stopping = True
+        tasks = list(self._tasks.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def discard_leftovers(self) -> None:
         """Delete what stopped runs had stored, once the outcome of their jobs is written."""
         for job_id, runner in self._runners.items():
             await self._discard(job_id, runner)
 
-    async def _work(self) -> None:
-        while True:
+    @property
+    def _most(self) -> int:
+        return self._limits.max_concurrent_jobs * max(1, self._parts.engine.status().num_replicas)
+
+    def _add_missing(self) -> None:
+        for index in range(self._most):
+            if index not in self._tasks and not self._stopping:
+                self._tasks[index] = asyncio.create_task(self._work(index), name=f"jobs-worker-{index}")
+
+    async def _work(self, index: int) -> None:
+        """Run one job after the other; the worker of a replica that is gone ends after its present one."""
+        while index < self._most:
             while self._parts.engine.status().state in (EngineState.STARTING, EngineState.RESTARTING):
                 await asyncio.sleep(ENGINE_POLL_SECONDS)
             job_id = await self._local_jobs.queue.take()
+            # There is work, and perhaps more replicas than there were.
+            self._add_missing()
             job = self._local_jobs.find(job_id)
             assert job is not None, f"job {job_id} was queued and forgotten"
             try:
@@ -79,6 +91,7 @@ class Workers:
                 # The job stays as it is in the database until its lease runs out.
                 logger.exception("job %s could not be concluded", job_id)
                 self._local_jobs.forget(job_id)
+        del self._tasks[index]
 
     async def _run(self, job: Job) -> None:
         lease = self._lease_terms.lease()

@@ -16,7 +16,11 @@ async def test_the_server_is_alive_before_it_is_ready(anonymous, engine):
     assert "the engine is starting (on purpose)" in response.json()["message"]
     assert response.headers["Retry-After"] == "2"
     engine.state = EngineState.READY
-    assert (await anonymous.get("/readyz")).json() == {"status": "ready", "engine": "fake (draws grey)"}
+    assert (await anonymous.get("/readyz")).json() == {
+        "status": "ready",
+        "engine": "fake (draws grey)",
+        "model": "fake (draws grey)",
+    }
 
 
 async def test_metrics_count_requests_by_route_and_jobs_by_end(client, body):

@@ -28,6 +28,8 @@ COMMANDS = [
     ["model", "download"],
     ["accounts", "webhook-secret"],
     ["doctor"],
+    ["ray", "deploy"],
+    ["ray", "status"],
 ]
 
 

@@ -42,6 +42,26 @@ async def test_no_more_jobs_run_at_once_than_allowed(house):
     assert house.engine.max_num_open == 3
 
 
+async def test_more_jobs_run_at_once_while_there_are_more_replicas(house):
+    house.engine.gate = asyncio.Event()
+    async with house.running(max_concurrent_jobs=2) as service:
+        jobs = [await service.submit(house.submission()) for _ in range(3)]
+        await until(lambda: house.engine.num_open == 2)
+        house.engine.num_replicas = 3
+        house.engine.gate.set()
+        for job in jobs:
+            await service.wait(job.id, account_id="acme")
+        house.engine.gate.clear()
+        jobs = [await service.submit(house.submission()) for _ in range(8)]
+        await until(lambda: house.engine.num_open == 6)
+        house.engine.num_replicas = 1
+        house.engine.gate.set()
+        for job in jobs:
+            await service.wait(job.id, account_id="acme")
+        await until(lambda: house.engine.num_open == 0)
+    assert house.engine.max_num_open == 6
+
+
 async def test_two_accounts_take_turns_however_much_one_asks(house):
     house.engine.gate = asyncio.Event()
     async with house.running(max_concurrent_jobs=1) as service:
