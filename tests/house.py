@@ -99,7 +99,7 @@ class House:
         """A job in the database and nowhere else, as a process leaves it that was killed."""
         submission, lease, now = self.submission(**changes), self.lease(owner), self.clock()
         with self.database.write() as conn:
-            job = lifecycle.submit(conn, submission, price=Price(), safety={}, lease=lease, now=now)
+            job = lifecycle.submit(conn, submission, price=Price(), safety={}, max_running=256, lease=lease, now=now)
             return lifecycle.start(conn, job, lease=lease, now=now) if started else job
 
     def cancel(self, job: Job) -> Job:

@@ -5,10 +5,24 @@ from datetime import date, datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Row, Table, and_, case, func, literal, select, update
+from sqlalchemy import (
+    Connection,
+    Executable,
+    Row,
+    Table,
+    and_,
+    case,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
-from danqing.accounts.tables import accounts, api_keys, holds, key_spending, settlements, transfers
+from danqing.accounts.tables import accounts, api_keys, holds, key_rates, key_spending, settlements, transfers
 
 Values = Mapping[str, Any]
 
@@ -133,6 +147,49 @@ def spending_by_key(conn: Connection, *, account_id: str, since: date) -> dict[s
         .group_by(key_spending.c.api_key_id)
     )
     return {api_key_id: int(total) for api_key_id, total in rows}
+
+
+def take_from_bucket(
+    conn: Connection, api_key_id: str, name: str, *, now: float, step: float, latest: float
+) -> float | None:
+    """Move the time at which a key's bucket is full by `step`; None if that would be after `latest`."""
+    begin = case((key_rates.c.full_at > now, key_rates.c.full_at), else_=now)
+    statement = _dialect_insert(conn.dialect.name, key_rates)
+    statement = statement.values(api_key_id=api_key_id, name=name, num_requests=1, full_at=now + step)
+    moved = statement.on_conflict_do_update(
+        index_elements=["api_key_id", "name"], set_={"full_at": begin + step}, where=begin + step <= latest
+    )
+    return conn.execute(moved.returning(key_rates.c.full_at)).scalar_one_or_none()
+
+
+def take_from_minute(
+    conn: Connection, api_key_id: str, name: str, *, now: float, end: float, limit: int
+) -> Row[Any] | None:
+    """Count a request in a key's minute, or in a new one up to `end`; None if the minute has `limit` already."""
+    is_over = key_rates.c.full_at <= now
+    statement = _dialect_insert(conn.dialect.name, key_rates)
+    statement = statement.values(api_key_id=api_key_id, name=name, num_requests=1, full_at=end)
+    counted = statement.on_conflict_do_update(
+        index_elements=["api_key_id", "name"],
+        set_={
+            "num_requests": case((is_over, 1), else_=key_rates.c.num_requests + 1),
+            "full_at": case((is_over, end), else_=key_rates.c.full_at),
+        },
+        where=or_(is_over, key_rates.c.num_requests < limit),
+    )
+    return conn.execute(counted.returning(key_rates.c.num_requests, key_rates.c.full_at)).one_or_none()
+
+
+def find_rate(conn: Connection, api_key_id: str, name: str) -> Row[Any]:
+    """Read how much of a limit a key has used."""
+    return conn.execute(select(key_rates).where(key_rates.c.api_key_id == api_key_id, key_rates.c.name == name)).one()
+
+
+def delete_idle_rates(conn: Connection, *, full_before: float) -> None:
+    """Forget the keys that have had their whole limit since then; rows that another process holds wait their turn."""
+    idle = select(key_rates.c.api_key_id, key_rates.c.name).where(key_rates.c.full_at < full_before)
+    key = tuple_(key_rates.c.api_key_id, key_rates.c.name)
+    conn.execute(delete(key_rates).where(key.in_(idle.with_for_update(skip_locked=True))))
 
 
 def recompute_books(conn: Connection) -> list[Row[Any]]:

@@ -50,6 +50,7 @@ class JobService:
         self._engine = parts.engine
         self._prompt_check = parts.prompt_check
         self._price = price
+        self._max_running_per_key = limits.max_running_per_key
         self._clock = clock
         self._webhook_targets = webhook_targets or WebhookTargets()
         self._lease_terms = LeaseTerms(lease_seconds=limits.lease_seconds, clock=clock)
@@ -118,8 +119,8 @@ class JobService:
 
         A job whose submitter is cancelled meanwhile is cancelled too, unless it can be collected later.
         Raises InvalidRequest (the webhook URL), ModerationBlocked, InsufficientCredits, SpendLimitReached,
-        IdempotencyConflict, IdempotencyMismatch, RateLimitExceeded (the account's share of the queue is full),
-        Overloaded (the queue is full, or the service is draining), EngineFailed (it would never be drawn).
+        IdempotencyConflict, IdempotencyMismatch, RateLimitExceeded (the account's share of the queue is full, or the
+        key has too many requests running), Overloaded (the queue is full, or the service is draining), EngineFailed (it would never be drawn).
         """
         if submission.webhook_url is not None:
             self._webhook_targets.require_url(submission.webhook_url)
@@ -251,7 +252,15 @@ class JobService:
 
     def _write(self, conn: Connection, submission: Submission, safety: dict[str, object]) -> Job:
         lease, now = self._lease_terms.lease(), self._clock()
-        return lifecycle.submit(conn, submission, price=self._price, safety=safety, lease=lease, now=now)
+        return lifecycle.submit(
+            conn,
+            submission,
+            price=self._price,
+            safety=safety,
+            lease=lease,
+            max_running=self._max_running_per_key,
+            now=now,
+        )
 
     async def _withdraw(self, writing: "asyncio.Task[Job]") -> None:
         await asyncio.wait([writing])
