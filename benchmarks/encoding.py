@@ -42,9 +42,7 @@ def main() -> None:
     parser.add_argument("pictures", type=Path, nargs="+", metavar="PICTURE")
     images = [Image.open(path).convert("RGB") for path in parser.parse_args().pictures]
     used_seconds, used_bytes = measure(images, strategy=PNG_STRATEGY, level=1)
-    print(
-        f"{'in use':12} {1000 * used_seconds / len(images):6.0f} ms {used_bytes / len(images) / 1024:7.0f} KiB a picture"
-    )
+    print(f"{'in use':12} {1000 * used_seconds / len(images):6.0f} ms {used_bytes / len(images) / 1024:7.0f} KiB a picture")
     for name, strategy in STRATEGIES.items():
         for level in LEVELS[name]:
             seconds, num_bytes = measure(images, strategy=strategy, level=level)

@@ -132,7 +132,7 @@ def outage(house: House) -> Iterator[None]:
     """No transaction that writes can be made meanwhile, as when the disk is full."""
     run_write = house.database.run_write
 
-    async def refuse(work: object) -> None:
+    async def refuse(work: object, **options: object) -> None:
         raise Overloaded("The database cannot be reached or has no room; try again later.")
 
     house.database.run_write = refuse

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,6 +36,7 @@ from sqlalchemy.types import TypeDecorator
 
 from danqing.database_lanes import Lane, OutageLog
 from danqing.database_problems import PRIMARY_CODE, described, explanation, parse_url, unreachable, unsuitable
+from danqing.database_signals import SignalListener
 from danqing.errors import DatabaseProblem, SettingError
 
 # How long a transaction waits for the lock of an SQLite file.
@@ -202,6 +204,10 @@ class Database:
         """
         return await self._writes.run(work, transaction=partial(self.write, durable=durable))
 
+    def signal_listener(self, channel: str) -> SignalListener | None:
+        """Return a listener to the signals of a channel; None on SQLite, which has none."""
+        return None if self._is_sqlite else SignalListener(_signal_connect_args(self._url), channel)
+
     def close(self) -> None:
         """Finish running transactions and close every connection."""
         self._writes.close()
@@ -312,6 +318,8 @@ def _begin_sqlite(conn: Connection) -> None:
 
 def _postgresql_engine(url: URL) -> Engine:
     try:
+        # Signals have a driver of their own, which is used later.
+        import_module("asyncpg")
         engine = create_engine(
             url.set(drivername=POSTGRESQL_DRIVER, query={}),
             hide_parameters=True,
@@ -322,7 +330,7 @@ def _postgresql_engine(url: URL) -> Engine:
         )
     except ModuleNotFoundError as error:
         raise SettingError(
-            "DANQING_DATABASE_URL: PostgreSQL needs one more library: pip install 'danqing[postgresql]'"
+            "DANQING_DATABASE_URL: PostgreSQL needs more libraries: pip install 'danqing[postgresql]'"
         ) from error
     event.listen(engine, "handle_error", _hide_row_values)
     return engine
@@ -356,3 +364,17 @@ def _postgresql_connect_args(url: URL) -> dict[str, Any]:
     if query:
         raise SettingError(f"DANQING_DATABASE_URL: unknown options: {', '.join(sorted(query))}")
     return connect_args
+
+
+def _signal_connect_args(url: URL) -> dict[str, Any]:
+    """Return the arguments of the other driver, whose connections wait for signals."""
+    connect_args = _postgresql_connect_args(url)
+    socket_folder = url.query.get("host")
+    return {
+        "host": socket_folder or url.host,
+        "port": url.port or 5432,
+        "user": url.username,
+        "password": url.password,
+        "database": url.database,
+        "ssl": connect_args.get("ssl_context", False),
+    }

@@ -24,8 +24,8 @@ from danqing.telemetry import Metrics
 class Services:
     """Everything that a handler may reach.
 
-    `request_rates` count generation requests, `read_rates` all others that a key makes. `public_url` None: links begin as
-    the client's own request did.
+    `request_rates` count generation requests, `read_rates` all others that a key makes. `public_url` None: links begin
+    as the client's own request did.
     """
 
     database: Database

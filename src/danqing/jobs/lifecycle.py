@@ -18,6 +18,7 @@ from danqing.accounts.pricing import Price
 from danqing.errors import Cancelled, IdempotencyConflict, IdempotencyMismatch, NotFound, ServiceError
 from danqing.jobs import deliveries, queries
 from danqing.jobs.job import Job, JobImage, JobResult, JobStatus, Submission
+from danqing.jobs.signals import send_ended
 
 DEAD_KEY = "The API key of this job was revoked or disabled before it was drawn."
 IDEMPOTENCY_LIFETIME = timedelta(hours=24)
@@ -302,4 +303,5 @@ def _finish(
     assert settled, f"the hold of unfinished job {job.id} was settled"
     if finished.webhook_url is not None:
         deliveries.schedule(conn, finished, now=now)
+    send_ended(conn, job.id)
     return finished
