@@ -312,7 +312,12 @@ def _image_store(settings: Settings, *, clock: Clock) -> ImageStore:
         # Here and not above: its library comes with the extra `s3` alone.
         from danqing.storage.bucket import BucketImageStore, open_bucket
 
-        return BucketImageStore(open_bucket(settings.storage_url), lifetime=settings.file_lifetime, clock=clock)
+        return BucketImageStore(
+            open_bucket(settings.storage_url),
+            lifetime=settings.file_lifetime,
+            clock=clock,
+            presigned_links=settings.presigned_links,
+        )
     return LocalImageStore(settings.data_folder / IMAGES_FOLDER, lifetime=settings.file_lifetime, clock=clock)
 
 
