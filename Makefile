@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TEST_PROCESSES ?= 2
 
-.PHONY: setup setup-locked lock serve test clients lint bench crash idempotency fuzz load train-mini eval-mini clean
+.PHONY: setup setup-locked lock serve test clients lint bench crash idempotency processes fuzz load train-mini eval-mini clean
 
 # What serving needs.
 $(VENV)/.serving: pyproject.toml
@@ -67,6 +67,9 @@ crash: setup
 
 idempotency: setup
 	PYTHONPATH=tests:. $(BIN)/python proofs/idempotency.py
+
+processes: setup
+	PYTHONPATH=tests:. $(BIN)/python proofs/processes.py
 
 fuzz: setup
 	PYTHONPATH=tests $(BIN)/python proofs/fuzz.py

@@ -7,10 +7,13 @@ from typing import Any
 
 from sqlalchemy import (
     Connection,
+    Double,
     Executable,
+    Integer,
     Row,
     Table,
     and_,
+    bindparam,
     case,
     delete,
     func,
@@ -153,31 +156,17 @@ def take_from_bucket(
     conn: Connection, api_key_id: str, name: str, *, now: float, step: float, latest: float
 ) -> float | None:
     """Move the time at which a key's bucket is full by `step`; None if that would be after `latest`."""
-    begin = case((key_rates.c.full_at > now, key_rates.c.full_at), else_=now)
-    statement = _dialect_insert(conn.dialect.name, key_rates)
-    statement = statement.values(api_key_id=api_key_id, name=name, num_requests=1, full_at=now + step)
-    moved = statement.on_conflict_do_update(
-        index_elements=["api_key_id", "name"], set_={"full_at": begin + step}, where=begin + step <= latest
-    )
-    return conn.execute(moved.returning(key_rates.c.full_at)).scalar_one_or_none()
+    values = {"api_key_id": api_key_id, "name": name, "num_requests": 1, "full_at": now + step}
+    values |= {"now": now, "step": step, "latest": latest}
+    return conn.execute(_bucket_statement(conn.dialect.name), values).scalar_one_or_none()
 
 
 def take_from_minute(
     conn: Connection, api_key_id: str, name: str, *, now: float, end: float, limit: int
 ) -> Row[Any] | None:
     """Count a request in a key's minute, or in a new one up to `end`; None if the minute has `limit` already."""
-    is_over = key_rates.c.full_at <= now
-    statement = _dialect_insert(conn.dialect.name, key_rates)
-    statement = statement.values(api_key_id=api_key_id, name=name, num_requests=1, full_at=end)
-    counted = statement.on_conflict_do_update(
-        index_elements=["api_key_id", "name"],
-        set_={
-            "num_requests": case((is_over, 1), else_=key_rates.c.num_requests + 1),
-            "full_at": case((is_over, end), else_=key_rates.c.full_at),
-        },
-        where=or_(is_over, key_rates.c.num_requests < limit),
-    )
-    return conn.execute(counted.returning(key_rates.c.num_requests, key_rates.c.full_at)).one_or_none()
+    values = {"api_key_id": api_key_id, "name": name, "num_requests": 1, "full_at": end, "now": now, "limit": limit}
+    return conn.execute(_minute_statement(conn.dialect.name), values).one_or_none()
 
 
 def find_rate(conn: Connection, api_key_id: str, name: str) -> Row[Any]:
@@ -259,6 +248,33 @@ def _dialect_insert(dialect_name: str, table: Table) -> sqlite.Insert | postgres
 def _insertion(dialect_name: str, table: Table) -> Executable:
     # Kept: to build it takes longer than to run it, and every request makes several.
     return _dialect_insert(dialect_name, table).on_conflict_do_nothing()
+
+
+@cache
+def _bucket_statement(dialect_name: str) -> Executable:
+    now, step = bindparam("now", type_=Double), bindparam("step", type_=Double)
+    moved = case((key_rates.c.full_at > now, key_rates.c.full_at), else_=now) + step
+    statement = _dialect_insert(dialect_name, key_rates).on_conflict_do_update(
+        index_elements=["api_key_id", "name"],
+        set_={"full_at": moved},
+        where=moved <= bindparam("latest", type_=Double),
+    )
+    return statement.returning(key_rates.c.full_at)
+
+
+@cache
+def _minute_statement(dialect_name: str) -> Executable:
+    statement = _dialect_insert(dialect_name, key_rates)
+    is_over = key_rates.c.full_at <= bindparam("now", type_=Double)
+    counted = statement.on_conflict_do_update(
+        index_elements=["api_key_id", "name"],
+        set_={
+            "num_requests": case((is_over, 1), else_=key_rates.c.num_requests + 1),
+            "full_at": case((is_over, statement.excluded.full_at), else_=key_rates.c.full_at),
+        },
+        where=or_(is_over, key_rates.c.num_requests < bindparam("limit", type_=Integer)),
+    )
+    return counted.returning(key_rates.c.num_requests, key_rates.c.full_at)
 
 
 def _insert_once(conn: Connection, table: Table, values: Values) -> bool:

@@ -1,4 +1,4 @@
-"""Image files by their links, without a key: the link is the secret. Ranges, ETag, caching; a redirect to the bucket."""
+"""Image files by their links, without a key: the link is the secret. Ranges, ETag, caching; redirects to the bucket."""
 
 import re
 from typing import Any
