@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TEST_PROCESSES ?= 2
 
-.PHONY: setup setup-locked lock serve test clients lint bench crash idempotency connections fuzz load train-mini eval-mini clean
+.PHONY: setup setup-locked lock serve test clients lint bench crash idempotency processes connections fuzz load train-mini eval-mini clean
 
 # What serving needs.
 $(VENV)/.serving: pyproject.toml
@@ -70,6 +70,9 @@ idempotency: setup
 
 connections: setup
 	ulimit -n 4096 && PYTHONPATH=tests:. $(BIN)/python proofs/connections.py
+
+processes: setup
+	PYTHONPATH=tests:. $(BIN)/python proofs/processes.py
 
 fuzz: setup
 	PYTHONPATH=tests $(BIN)/python proofs/fuzz.py

@@ -100,7 +100,7 @@ class House:
         """A job in the database and nowhere else, as a process leaves it that was killed."""
         submission, lease, now = self.submission(**changes), self.lease(owner), self.clock()
         with self.database.write() as conn:
-            job = lifecycle.submit(conn, submission, price=Price(), safety={}, lease=lease, now=now)
+            job = lifecycle.submit(conn, submission, price=Price(), safety={}, max_running=256, lease=lease, now=now)
             return lifecycle.start(conn, job, lease=lease, now=now) if started else job
 
     def cancel(self, job: Job) -> Job:
@@ -133,7 +133,7 @@ def outage(house: House) -> Iterator[None]:
     """No transaction that writes can be made meanwhile, as when the disk is full."""
     run_write = house.database.run_write
 
-    async def refuse(work: object) -> None:
+    async def refuse(work: object, **options: object) -> None:
         raise Overloaded("The database cannot be reached or has no room; try again later.")
 
     house.database.run_write = refuse

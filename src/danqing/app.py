@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from danqing.accounts.bootstrap import FirstStart, bootstrap
-from danqing.accounts.limits import KeyLimits
-from danqing.accounts.minute_limits import MinuteLimits
+from danqing.accounts.limits import KeyRates, RunningRequests
 from danqing.accounts.pricing import Price
+from danqing.accounts.shared_limits import BucketRates, MinuteRates
 from danqing.api.application import build_api
 from danqing.api.responses import ResponseFormat, job_body
 from danqing.api.services import Services
@@ -176,9 +176,13 @@ def _services(
         store=store,
         engine=engine,
         profile=_profile(settings),
-        key_limits=_key_limits(settings, requests_per_minute=settings.requests_per_minute),
-        read_limits=_key_limits(settings, requests_per_minute=settings.reads_per_minute, name="reads"),
-        log_limits=MinuteLimits(requests_per_minute=LOG_READS_PER_MINUTE, monotonic=time.monotonic, name="log reads"),
+        request_rates=BucketRates(
+            database, name="requests", requests_per_minute=settings.requests_per_minute, clock=clock
+        ),
+        log_rates=MinuteRates(database, name="log reads", requests_per_minute=LOG_READS_PER_MINUTE, clock=clock),
+        read_rates=KeyRates(requests_per_minute=settings.reads_per_minute, monotonic=time.monotonic, name="reads"),
+        running_requests=RunningRequests(max_per_key=settings.max_concurrent_requests),
+        running_reads=RunningRequests(max_per_key=settings.max_concurrent_requests, name="reads"),
         metrics=metrics,
         clock=clock,
         max_body_bytes=settings.max_body_bytes,
@@ -399,7 +403,12 @@ def _image_store(settings: Settings, *, clock: Clock) -> ImageStore:
         # Here and not above: its library comes with the extra `s3` alone.
         from danqing.storage.bucket import BucketImageStore, open_bucket
 
-        return BucketImageStore(open_bucket(settings.storage_url), lifetime=settings.file_lifetime, clock=clock)
+        return BucketImageStore(
+            open_bucket(settings.storage_url),
+            lifetime=settings.file_lifetime,
+            clock=clock,
+            presigned_links=settings.presigned_links,
+        )
     return LocalImageStore(settings.data_folder / IMAGES_FOLDER, lifetime=settings.file_lifetime, clock=clock)
 
 
@@ -414,20 +423,12 @@ def _webhook_base_url(settings: Settings) -> str:
     return settings.base_url
 
 
-def _key_limits(settings: Settings, *, requests_per_minute: int, name: str = "requests") -> KeyLimits:
-    return KeyLimits(
-        requests_per_minute=requests_per_minute,
-        max_concurrent_requests=settings.max_concurrent_requests,
-        monotonic=time.monotonic,
-        name=name,
-    )
-
-
 def _job_limits(settings: Settings) -> JobLimits:
     return JobLimits(
         max_queued_jobs=settings.max_queued_jobs,
         max_queued_jobs_per_account=settings.max_queued_jobs_per_account,
         max_concurrent_jobs=settings.max_concurrent_jobs,
+        max_running_per_key=settings.max_concurrent_requests,
         max_queue_seconds=settings.max_queue_seconds,
         job_time_limit_seconds=settings.job_time_limit_seconds,
         lease_seconds=settings.lease_seconds,

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,6 +36,7 @@ from sqlalchemy.types import TypeDecorator
 
 from danqing.database_lanes import Lane, OutageLog
 from danqing.database_problems import PRIMARY_CODE, described, explanation, parse_url, unreachable, unsuitable
+from danqing.database_signals import SignalListener
 from danqing.errors import DatabaseProblem, SettingError
 
 # How long a transaction waits for the lock of an SQLite file.
@@ -100,8 +103,8 @@ class Database:
         outage_log = OutageLog()
         # SQLite has one writer. A queue in front of it is faster than many threads that poll its lock.
         num_writers = 1 if self._is_sqlite else MAX_CONNECTIONS // 2
-        self._writes = Lane("write", num_threads=num_writers, transaction=self.write, outage_log=outage_log)
-        self._reads = Lane("read", num_threads=MAX_CONNECTIONS // 2, transaction=self.read, outage_log=outage_log)
+        self._writes = Lane("write", num_threads=num_writers, outage_log=outage_log)
+        self._reads = Lane("read", num_threads=MAX_CONNECTIONS // 2, outage_log=outage_log)
 
     def migrate(self) -> None:
         """Migrate the schema to this version; safe when several processes start at once. Raises DatabaseProblem."""
@@ -180,21 +183,30 @@ class Database:
             conn.invalidate()
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """A transaction that commits at the end, or rolls back on an exception."""
-        with self.engine.begin() as conn:
-            yield conn
+    def write(self, *, durable: bool = True) -> Iterator[Connection]:
+        """A transaction that commits at the end, or rolls back on an exception.
+
+        On SQLite, one that is not `durable` does not wait for the disk, and a power cut may undo it.
+        """
+        with self.engine.connect() as conn:
+            conn = conn.execution_options(danqing_durable=durable)
+            with conn.begin():
+                yield conn
 
     async def run_read(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work` in a read-only transaction in a thread. Raises Overloaded when the database is away."""
-        return await self._reads.run(work)
+        return await self._reads.run(work, transaction=self.read)
 
-    async def run_write(self, work: Callable[[Connection], Result]) -> Result:
-        """Run `work` in a transaction in a thread. Raises Overloaded when the database is away or full.
+    async def run_write(self, work: Callable[[Connection], Result], *, durable: bool = True) -> Result:
+        """Run `work` in a transaction of `write` in a thread. Raises Overloaded when the database is away or full.
 
         A cancelled caller still waits for the transaction, so it knows whether the transaction committed.
         """
-        return await self._writes.run(work)
+        return await self._writes.run(work, transaction=partial(self.write, durable=durable))
+
+    def signal_listener(self, channel: str) -> SignalListener | None:
+        """Return a listener to the signals of a channel; None on SQLite, which has none."""
+        return None if self._is_sqlite else SignalListener(_signal_connect_args(self._url), channel)
 
     def close(self) -> None:
         """Finish running transactions and close every connection."""
@@ -276,8 +288,7 @@ def _prepare_sqlite(dbapi_connection: sqlite3.Connection, _record: Any) -> None:
     # The driver's own transaction handling starts transactions late and commits before DDL.
     dbapi_connection.isolation_level = None
     _switch_to_wal(dbapi_connection)
-    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
-        dbapi_connection.execute(f"PRAGMA {pragma}").close()
+    dbapi_connection.execute("PRAGMA foreign_keys=ON").close()
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
@@ -296,12 +307,19 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
 
 def _begin_sqlite(conn: Connection) -> None:
     # A transaction that reads first and writes later cannot wait for the write lock, so it takes the lock at its start.
-    read_only = conn.get_execution_options().get("danqing_read_only", False)
-    conn.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+    options = conn.get_execution_options()
+    if options.get("danqing_read_only", False):
+        conn.exec_driver_sql("BEGIN")
+        return
+    # NORMAL commits reach the disk with the next FULL one, in their order.
+    conn.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options.get('danqing_durable', True) else 'NORMAL'}")
+    conn.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _postgresql_engine(url: URL) -> Engine:
     try:
+        # Signals have a driver of their own, which is used later.
+        import_module("asyncpg")
         engine = create_engine(
             url.set(drivername=POSTGRESQL_DRIVER, query={}),
             hide_parameters=True,
@@ -312,7 +330,7 @@ def _postgresql_engine(url: URL) -> Engine:
         )
     except ModuleNotFoundError as error:
         raise SettingError(
-            "DANQING_DATABASE_URL: PostgreSQL needs one more library: pip install 'danqing[postgresql]'"
+            "DANQING_DATABASE_URL: PostgreSQL needs more libraries: pip install 'danqing[postgresql]'"
         ) from error
     event.listen(engine, "handle_error", _hide_row_values)
     return engine
@@ -346,3 +364,17 @@ def _postgresql_connect_args(url: URL) -> dict[str, Any]:
     if query:
         raise SettingError(f"DANQING_DATABASE_URL: unknown options: {', '.join(sorted(query))}")
     return connect_args
+
+
+def _signal_connect_args(url: URL) -> dict[str, Any]:
+    """Return the arguments of the other driver, whose connections wait for signals."""
+    connect_args = _postgresql_connect_args(url)
+    socket_folder = url.query.get("host")
+    return {
+        "host": socket_folder or url.host,
+        "port": url.port or 5432,
+        "user": url.username,
+        "password": url.password,
+        "database": url.database,
+        "ssl": connect_args.get("ssl_context", False),
+    }

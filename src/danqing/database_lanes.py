@@ -41,6 +41,7 @@ POSTGRESQL_OUTAGES = ("08", "53", "57", "58", "25006", "55P03", "28", "3D")
 
 Result = TypeVar("Result")
 Work = Callable[[Connection], Result]
+Transaction = Callable[[], AbstractContextManager[Connection]]
 
 
 class OutageLog:
@@ -73,8 +74,9 @@ class _GivenUp(Exception):
 class _Call(Generic[Result]):
     """One transaction on its way through a lane."""
 
-    def __init__(self, work: Work[Result]) -> None:
+    def __init__(self, work: Work[Result], transaction: Transaction) -> None:
         self.work = work
+        self.transaction = transaction
         self.queued_at = time.monotonic()
         self.started_at: float | None = None
         self._lock = threading.Lock()
@@ -98,27 +100,19 @@ class _Call(Generic[Result]):
 class Lane:
     """Threads for one kind of transaction: reads or writes."""
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        num_threads: int,
-        transaction: Callable[[], AbstractContextManager[Connection]],
-        outage_log: OutageLog,
-    ) -> None:
+    def __init__(self, name: str, *, num_threads: int, outage_log: OutageLog) -> None:
         self._name = name
         self._threads = ThreadPoolExecutor(num_threads, thread_name_prefix=f"database-{name}")
-        self._transaction = transaction
         self._outage_log = outage_log
         self._failed_at = float("-inf")
         self._failing = False
 
-    async def run(self, work: Work[Result]) -> Result:
+    async def run(self, work: Work[Result], *, transaction: Transaction) -> Result:
         """Run `work` in a transaction. Raises Overloaded when the database is away.
 
         A cancelled caller still waits for the transaction, so it knows whether the transaction committed.
         """
-        call = _Call(work)
+        call = _Call(work, transaction)
         waiting = asyncio.create_task(self._wait(asyncio.wrap_future(self._threads.submit(self._transact, call)), call))
         try:
             return await asyncio.shield(waiting)
@@ -159,7 +153,7 @@ class Lane:
             # It waited behind one that failed, and would fail as slowly.
             raise _overloaded()
         try:
-            with self._transaction() as conn:
+            with call.transaction() as conn:
                 result = call.work(conn)
                 call.require_caller(committing=True)
         except (SQLAlchemyError, OSError) as error:

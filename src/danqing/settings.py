@@ -100,6 +100,11 @@ class Settings(BaseSettings):
         description="`s3://bucket/prefix` (extra `s3`; credentials and endpoint from the usual `AWS_*` variables)."
         " Unset: a folder in the data folder.",
     )
+    presigned_links: bool = Field(
+        False,
+        description="Links to pictures in a bucket redirect to links of the bucket itself, signed for as long as they"
+        " live, so that pictures do not pass through this server. Clients must reach the bucket's endpoint.",
+    )
     file_lifetime_seconds: Count | None = Field(
         604_800, description="Lifetime of a picture's link. Afterwards it returns 410, and the file is deleted."
     )
@@ -283,6 +288,12 @@ class Settings(BaseSettings):
     @classmethod
     def _without_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in values.items() if not _counts_as_unset(name, value)}
+
+    @model_validator(mode="after")
+    def _presigned_links_have_a_bucket(self) -> "Settings":
+        if self.presigned_links and self.storage_url is None:
+            raise ValueError("DANQING_PRESIGNED_LINKS needs a bucket in DANQING_STORAGE_URL")
+        return self
 
     @model_validator(mode="after")
     def _remote_expander_is_complete(self) -> "Settings":

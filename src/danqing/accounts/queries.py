@@ -5,10 +5,27 @@ from datetime import date, datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Row, Table, and_, case, func, literal, select, update
+from sqlalchemy import (
+    Connection,
+    Double,
+    Executable,
+    Integer,
+    Row,
+    Table,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
-from danqing.accounts.tables import accounts, api_keys, holds, key_spending, settlements, transfers
+from danqing.accounts.tables import accounts, api_keys, holds, key_rates, key_spending, settlements, transfers
 
 Values = Mapping[str, Any]
 
@@ -134,6 +151,35 @@ def spending_by_key(conn: Connection, *, account_id: str, since: date | None) ->
     return {api_key_id: int(total) for api_key_id, total in conn.execute(sums)}
 
 
+def take_from_bucket(
+    conn: Connection, api_key_id: str, name: str, *, now: float, step: float, latest: float
+) -> float | None:
+    """Move the time at which a key's bucket is full by `step`; None if that would be after `latest`."""
+    values = {"api_key_id": api_key_id, "name": name, "num_requests": 1, "full_at": now + step}
+    values |= {"now": now, "step": step, "latest": latest}
+    return conn.execute(_bucket_statement(conn.dialect.name), values).scalar_one_or_none()
+
+
+def take_from_minute(
+    conn: Connection, api_key_id: str, name: str, *, now: float, end: float, limit: int
+) -> Row[Any] | None:
+    """Count a request in a key's minute, or in a new one up to `end`; None if the minute has `limit` already."""
+    values = {"api_key_id": api_key_id, "name": name, "num_requests": 1, "full_at": end, "now": now, "limit": limit}
+    return conn.execute(_minute_statement(conn.dialect.name), values).one_or_none()
+
+
+def find_rate(conn: Connection, api_key_id: str, name: str) -> Row[Any]:
+    """Read how much of a limit a key has used."""
+    return conn.execute(select(key_rates).where(key_rates.c.api_key_id == api_key_id, key_rates.c.name == name)).one()
+
+
+def delete_idle_rates(conn: Connection, *, full_before: float) -> None:
+    """Forget the keys that have had their whole limit since then; rows that another process holds wait their turn."""
+    idle = select(key_rates.c.api_key_id, key_rates.c.name).where(key_rates.c.full_at < full_before)
+    key = tuple_(key_rates.c.api_key_id, key_rates.c.name)
+    conn.execute(delete(key_rates).where(key.in_(idle.with_for_update(skip_locked=True))))
+
+
 def recompute_books(conn: Connection) -> list[Row[Any]]:
     """Give each account's stored balances beside the sums of its transfers."""
 
@@ -201,6 +247,33 @@ def _dialect_insert(dialect_name: str, table: Table) -> sqlite.Insert | postgres
 def _insertion(dialect_name: str, table: Table) -> Executable:
     # Kept: to build it takes longer than to run it, and every request makes several.
     return _dialect_insert(dialect_name, table).on_conflict_do_nothing()
+
+
+@cache
+def _bucket_statement(dialect_name: str) -> Executable:
+    now, step = bindparam("now", type_=Double), bindparam("step", type_=Double)
+    moved = case((key_rates.c.full_at > now, key_rates.c.full_at), else_=now) + step
+    statement = _dialect_insert(dialect_name, key_rates).on_conflict_do_update(
+        index_elements=["api_key_id", "name"],
+        set_={"full_at": moved},
+        where=moved <= bindparam("latest", type_=Double),
+    )
+    return statement.returning(key_rates.c.full_at)
+
+
+@cache
+def _minute_statement(dialect_name: str) -> Executable:
+    statement = _dialect_insert(dialect_name, key_rates)
+    is_over = key_rates.c.full_at <= bindparam("now", type_=Double)
+    counted = statement.on_conflict_do_update(
+        index_elements=["api_key_id", "name"],
+        set_={
+            "num_requests": case((is_over, 1), else_=key_rates.c.num_requests + 1),
+            "full_at": case((is_over, statement.excluded.full_at), else_=key_rates.c.full_at),
+        },
+        where=or_(is_over, key_rates.c.num_requests < bindparam("limit", type_=Integer)),
+    )
+    return counted.returning(key_rates.c.num_requests, key_rates.c.full_at)
 
 
 def _insert_once(conn: Connection, table: Table, values: Values) -> bool:

@@ -1,6 +1,19 @@
 """The tables of accounts, keys and the ledger. Column names are the glossary; the migrations make the tables."""
 
-from sqlalchemy import JSON, BigInteger, Boolean, CheckConstraint, Column, Date, ForeignKey, Index, String, Table
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+)
 
 from danqing.database import UtcDateTime, metadata
 
@@ -85,4 +98,15 @@ key_spending = Table(
     Column("day", Date, primary_key=True),
     Column("spent_credits", BigInteger, nullable=False),
     CheckConstraint("spent_credits >= 0", name="spent_credits"),
+)
+
+# How much of a limit per minute each key has used. `full_at`, in seconds since 1970: from when on the key has its whole
+# limit again. Without a foreign key, whose check every request would pay for. PostgreSQL writes no log of this table.
+key_rates = Table(
+    "key_rates",
+    metadata,
+    Column("api_key_id", String(8), primary_key=True),
+    Column("name", String(16), primary_key=True),
+    Column("num_requests", Integer, nullable=False),
+    Column("full_at", Double, nullable=False),
 )

@@ -6,8 +6,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from danqing.accounts.api_keys import IMAGE_SCOPE, ApiKey, KeyKind, authenticate, require_scope
-from danqing.accounts.limits import KeyLimits, RateState
-from danqing.accounts.minute_limits import MinuteLimits
+from danqing.accounts.limits import RateState, RunningRequests
 from danqing.api.services import ServicesDep
 from danqing.errors import InvalidApiKey, MissingScope
 
@@ -29,20 +28,22 @@ Key = Annotated[ApiKey, Depends(_key)]
 
 async def _caller(request: Request, services: ServicesDep, key: Key) -> ApiKey:
     """Return any key. Raises RateLimitExceeded."""
-    _admit(request, key, services.read_limits)
+    _admit(request, services.read_rates.take(key.prefix))
+    _hold(request, key, services.running_reads)
     return key
 
 
 async def _log_reader(request: Request, services: ServicesDep, caller: Annotated[ApiKey, Depends(_caller)]) -> ApiKey:
     """Return any key, for a request of logs. Raises RateLimitExceeded."""
-    _count(request, caller, services.log_limits)
+    _admit(request, await services.log_rates.take(caller.prefix))
     return caller
 
 
 async def _image_caller(request: Request, services: ServicesDep, key: Key) -> ApiKey:
     """Return a key that may draw. Raises MissingScope or RateLimitExceeded."""
     require_scope(key, IMAGE_SCOPE)
-    _admit(request, key, services.key_limits)
+    _admit(request, await services.request_rates.take(key.prefix))
+    _hold(request, key, services.running_requests)
     return key
 
 
@@ -66,18 +67,15 @@ ImageReader = Annotated[ApiKey, Depends(_image_reader)]
 ManagementCaller = Annotated[ApiKey, Depends(_management_caller)]
 
 
-def _admit(request: Request, key: ApiKey, limits: KeyLimits) -> None:
-    """Count a request, and keep it counted as running until its response is sent. Raises RateLimitExceeded."""
-    _count(request, key, limits)
-    request.state.held.enter_context(limits.running(key.prefix))
+def _hold(request: Request, key: ApiKey, running: RunningRequests) -> None:
+    """Keep a request counted as running until its response is sent. Raises RateLimitExceeded."""
+    request.state.held.enter_context(running.running(key.prefix))
 
 
-def _count(request: Request, key: ApiKey, limits: KeyLimits | MinuteLimits) -> None:
-    """Count a request, and put the rate of its key into the headers. Raises RateLimitExceeded."""
-    try:
-        limits.take(key.prefix)
-    finally:
-        request.state.response_headers |= rate_limit_headers(limits.peek(key.prefix))
+def _admit(request: Request, rate: RateState) -> None:
+    """Put the rate of a key into the headers. Raises RateLimitExceeded."""
+    request.state.response_headers |= rate_limit_headers(rate)
+    rate.require_admitted()
 
 
 def rate_limit_headers(rate: RateState) -> dict[str, str]:

@@ -1,10 +1,10 @@
-"""Image files by their links, without a key: the link is the secret. Ranges, ETag and caching."""
+"""Image files by their links, without a key: the link is the secret. Ranges, ETag, caching; redirects to the bucket."""
 
 import re
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from danqing.api.services import Services, ServicesDep
 from danqing.api.streamed_json import file_pieces
@@ -19,6 +19,7 @@ _IMAGE = {"content": {kind: {"schema": {"type": "string", "format": "binary"}} f
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The image.", **_IMAGE},
     206: {"description": "The part that `Range` names.", **_IMAGE},
+    307: {"description": "The image is at the address in `Location`, for as long as this link lives."},
     304: {"description": "The client has this version."},
     416: {"description": "The file has no such part."},
 }
@@ -33,6 +34,10 @@ async def read_file(folder: str, name: str, request: Request, services: Services
     headers = _headers(image, services)
     if names_etag(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(status_code=304, headers=headers)
+    presigned = await services.store.presigned_link(image)
+    if presigned is not None:
+        # A copy of it in a cache would outlive the signature.
+        return RedirectResponse(presigned, status_code=307, headers={**headers, "Cache-Control": "no-store"})
     wanted = _wanted_range(request, image, etag=headers["ETag"])
     if wanted is None:
         return _send(image, services, headers=headers, start=0, end=image.num_bytes, status=200)

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from fastapi import Depends
 from starlette.requests import Request
 
-from danqing.accounts.limits import KeyLimits
-from danqing.accounts.minute_limits import MinuteLimits
+from danqing.accounts.limits import KeyRates, RunningRequests
+from danqing.accounts.shared_limits import SharedRates
 from danqing.api.spellings import ModelAliases
 from danqing.database import Database
 from danqing.engine.interface import Engine
@@ -24,8 +24,8 @@ from danqing.telemetry import Metrics
 class Services:
     """Everything that a handler may reach.
 
-    `key_limits` count generation requests, `read_limits` all others that a key makes. `public_url` None: links begin as
-    the client's own request did.
+    `request_rates` count generation requests, `read_rates` all others that a key makes. `public_url` None: links begin
+    as the client's own request did.
     """
 
     database: Database
@@ -33,9 +33,11 @@ class Services:
     store: ImageStore
     engine: Engine
     profile: CheckpointProfile
-    key_limits: KeyLimits
-    read_limits: KeyLimits
-    log_limits: MinuteLimits
+    request_rates: SharedRates
+    log_rates: SharedRates
+    read_rates: KeyRates
+    running_requests: RunningRequests
+    running_reads: RunningRequests
     metrics: Metrics
     clock: Callable[[], datetime]
     max_body_bytes: int

@@ -19,6 +19,7 @@ Every setting of the server is an environment variable. `python -m danqing.cli.s
 |---|---|---|---|
 """
 TYPE_NAMES: dict[object, str] = {
+    bool: "`true` or `false`",
     int: "integer",
     float: "number",
     str: "text",
@@ -56,6 +57,8 @@ def _default(field: FieldInfo) -> str:
     if field.default_factory is not None:
         # Only the data folder has a default that depends on the user.
         return "`~/.local/share/danqing`"
+    if isinstance(field.default, bool):
+        return f"`{field.default}`".lower()
     return "unset" if field.default in (None, ()) else f"`{field.default}`"
 
 

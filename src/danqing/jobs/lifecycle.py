@@ -13,11 +13,13 @@ from sqlalchemy import Connection
 
 from danqing.accounts import credits
 from danqing.accounts.api_keys import is_live, lock_live_key
+from danqing.accounts.limits import too_many_at_once
 from danqing.accounts.pricing import Price
 from danqing.errors import Cancelled, IdempotencyConflict, IdempotencyMismatch, NotFound, ServiceError
 from danqing.jobs import deliveries, queries
 from danqing.jobs.body_fingerprint import BodyFingerprint
 from danqing.jobs.job import Job, JobImage, JobResult, JobStatus, Submission
+from danqing.jobs.signals import send_ended
 from danqing.pictures.request import ImageRequest
 
 DEAD_KEY = "The API key of this job was revoked or disabled before it was drawn."
@@ -89,18 +91,21 @@ def submit(
     price: Price,
     safety: Mapping[str, object],
     lease: Lease,
+    max_running: int,
     now: datetime,
 ) -> Job:
     """Hold the credits and write the job, or find the one of the same idempotency key.
 
     Raises InvalidApiKey for a key that was revoked or disabled meanwhile, InsufficientCredits, SpendLimitReached,
-    IdempotencyMismatch, IdempotencyConflict.
+    IdempotencyMismatch, IdempotencyConflict, RateLimitExceeded if the key has `max_running` requests already.
     """
     # Submissions with one API key come one after the other, so that each sees the idempotency keys of those before it.
     lock_live_key(conn, submission.api_key_id)
     replay = find_replay(conn, submission, now=now)
     if replay is not None:
         return replay
+    if not submission.respond_async and queries.count_running(conn, submission.api_key_id) >= max_running:
+        raise too_many_at_once(max_running, "requests")
     job = _new_job(submission, price=price, safety=safety, now=now)
     queries.insert_job(conn, job, lease_owner=lease.owner, lease_expires_at=lease.expires_at)
     if submission.idempotency_key is not None:
@@ -331,4 +336,5 @@ def _finish(
     assert settled, f"the hold of unfinished job {job.id} was settled"
     if finished.webhook_url is not None:
         deliveries.schedule(conn, finished, now=now)
+    send_ended(conn, job.id)
     return finished

@@ -40,6 +40,12 @@ def lock_job(conn: Connection, job_id: str) -> Job | None:
     return None if row is None else job_from_row(row)
 
 
+def count_running(conn: Connection, api_key_id: str) -> int:
+    """Count the unfinished jobs of a key whose callers wait for them."""
+    running = and_(jobs.c.api_key_id == api_key_id, jobs.c.lease_expires_at.is_not(None), ~jobs.c.respond_async)
+    return conn.execute(select(func.count()).select_from(jobs).where(running)).scalar_one()
+
+
 def move_job(
     conn: Connection, job_id: str, *, from_statuses: Collection[JobStatus], lease_owner: str | None, values: Values
 ) -> Job | None:

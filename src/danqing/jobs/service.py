@@ -24,6 +24,7 @@ from danqing.errors import (
 )
 from danqing.jobs import deliveries, lifecycle
 from danqing.jobs.deliveries import WebhookState
+from danqing.jobs.events import JobChannel
 from danqing.jobs.image_checks import CHECK_IS_OFF
 from danqing.jobs.job import Finished, ImageDone, Job, JobEvent, Submission
 from danqing.jobs.leases import Heartbeat, LeaseTerms
@@ -32,12 +33,10 @@ from danqing.jobs.limits import JobLimits
 from danqing.jobs.local_jobs import LocalJobs
 from danqing.jobs.outcomes import Outcomes
 from danqing.jobs.ports import JobParts
+from danqing.jobs.signals import CHANNEL, JobSignals
 from danqing.jobs.webhook_targets import WebhookTargets
 from danqing.jobs.workers import Workers
 from danqing.pictures.request import ImageRequest
-
-# How often to look at a job that another process works on.
-REMOTE_POLL_SECONDS = 0.5
 
 
 class JobService:
@@ -58,6 +57,7 @@ class JobService:
         self._engine = parts.engine
         self._prompt_check = parts.prompt_check
         self._price = price
+        self._max_running_per_key = limits.max_running_per_key
         self._clock = clock
         self._webhook_targets = webhook_targets or WebhookTargets()
         self._lease_terms = LeaseTerms(lease_seconds=limits.lease_seconds, clock=clock)
@@ -83,6 +83,8 @@ class JobService:
             limits=limits,
             clock=clock,
         )
+        self._signals = JobSignals(database.signal_listener(CHANNEL))
+        self._learning: set[asyncio.Task[None]] = set()
         self._draining: asyncio.Task[None] | None = None
         self._accepting = False
 
@@ -110,6 +112,7 @@ class JobService:
         await self._heartbeat.start()
         self._accepting = True
         self._workers.start()
+        self._signals.start(self._learn_end)
 
     async def heartbeat(self) -> None:
         """Renew leases, end overdue jobs, recover lost ones. Happens by itself, several times within a lease."""
@@ -130,8 +133,9 @@ class JobService:
 
         A job whose submitter is cancelled meanwhile is cancelled too, unless it can be collected later.
         Raises InvalidRequest (the webhook URL), ModerationBlocked, InsufficientCredits, SpendLimitReached,
-        IdempotencyConflict, IdempotencyMismatch, RateLimitExceeded (the account's share of the queue is full),
-        Overloaded (the queue is full, or the service is draining), EngineFailed (it would never be drawn).
+        IdempotencyConflict, IdempotencyMismatch, RateLimitExceeded (the account's share of the queue is full, or the
+        key has too many requests running), Overloaded (the queue is full, or the service is draining), EngineFailed
+        (it would never be drawn).
         """
         if submission.webhook_url is not None:
             self._webhook_targets.require_url(submission.webhook_url)
@@ -160,26 +164,38 @@ class JobService:
         Raises NotFound at the first step for a job of another account.
         """
         given: set[int] = set()
-        while True:
-            channel = self._local_jobs.channel(job_id)
-            if channel is not None and channel.account_id == account_id:
-                async with aclosing(channel.follow()) as events:
-                    async for event in events:
-                        if isinstance(event, Finished):
-                            for last in _last_events(event.job, hand_out=hand_out, given=given):
-                                yield last
-                            return
-                        if isinstance(event, ImageDone):
-                            if not hand_out or not await self._outcomes.hand_out(job_id, event):
-                                continue
-                            given.add(event.image.image_index)
-                        yield event
-            job = await self.get(job_id, account_id=account_id)
-            if job.status.finished:
-                for last in _last_events(job, hand_out=hand_out, given=given):
-                    yield last
-                return
-            await asyncio.sleep(REMOTE_POLL_SECONDS)
+        with self._signals.watching(job_id) as watch:
+            while True:
+                channel = self._local_jobs.channel(job_id)
+                if channel is not None and channel.account_id == account_id:
+                    async with aclosing(self._local_events(job_id, channel, hand_out=hand_out, given=given)) as events:
+                        async for event in events:
+                            yield event
+                            if isinstance(event, Finished):
+                                return
+                watch.woken.clear()
+                job = await self.get(job_id, account_id=account_id)
+                if job.status.finished:
+                    for last in _last_events(job, hand_out=hand_out, given=given):
+                        yield last
+                    return
+                await watch.wait()
+
+    async def _local_events(
+        self, job_id: str, channel: JobChannel, *, hand_out: bool, given: set[int]
+    ) -> AsyncGenerator[JobEvent, None]:
+        """Yield the events of a job of this process; they end without Finished when it is taken from here."""
+        async with aclosing(channel.follow()) as events:
+            async for event in events:
+                if isinstance(event, Finished):
+                    for last in _last_events(event.job, hand_out=hand_out, given=given):
+                        yield last
+                    return
+                if isinstance(event, ImageDone):
+                    if not hand_out or not await self._outcomes.hand_out(job_id, event):
+                        continue
+                    given.add(event.image.image_index)
+                yield event
 
     async def wait(self, job_id: str, *, account_id: str) -> Job:
         """Return the job once it is finished."""
@@ -229,6 +245,20 @@ class JobService:
         await asyncio.gather(*(self._outcomes.leave(job) for job in self._local_jobs.all()))
         await self._workers.discard_leftovers()
         await self._heartbeat.stop()
+        await self._signals.stop()
+
+    def _learn_end(self, job_id: str) -> None:
+        """Stop a job of this process that another one has ended, such as by a cancellation."""
+        job = self._local_jobs.find(job_id)
+        if job is not None:
+            learning = asyncio.create_task(self._learn(job), name=f"job-ended-{job_id}")
+            self._learning.add(learning)
+            learning.add_done_callback(self._learning.discard)
+
+    async def _learn(self, job: Job) -> None:
+        # The next heartbeat sees what an outage hides now.
+        with suppress(Overloaded):
+            await self._outcomes.learn(job)
 
     async def _check_prompt(self, submission: Submission) -> dict[str, object]:
         request = submission.request
@@ -267,7 +297,15 @@ class JobService:
 
     def _write(self, conn: Connection, submission: Submission, safety: dict[str, object]) -> Job:
         lease, now = self._lease_terms.lease(), self._clock()
-        return lifecycle.submit(conn, submission, price=self._price, safety=safety, lease=lease, now=now)
+        return lifecycle.submit(
+            conn,
+            submission,
+            price=self._price,
+            safety=safety,
+            lease=lease,
+            max_running=self._max_running_per_key,
+            now=now,
+        )
 
     async def _keep_refusal(self, submission: Submission, refusal: ServiceError, safety: dict[str, object]) -> None:
         """Write a refused request for the logs. While the database is away the caller gets the refusal all the same."""

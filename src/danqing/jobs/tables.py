@@ -12,9 +12,12 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from danqing.database import UtcDateTime, metadata
+
+UNFINISHED = text("lease_expires_at IS NOT NULL")
 
 jobs = Table(
     "jobs",
@@ -50,6 +53,7 @@ jobs = Table(
     Column("lease_expires_at", UtcDateTime),
     Index(None, "api_key_id", "created_at", "id"),
     Index(None, "lease_expires_at"),
+    Index("ix_jobs_unfinished", "api_key_id", sqlite_where=UNFINISHED, postgresql_where=UNFINISHED),
 )
 
 idempotency_keys = Table(

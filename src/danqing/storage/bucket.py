@@ -5,10 +5,11 @@ A bucket writes an object completely or not at all, so no reader sees an unfinis
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import cast
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import ObjectStore, from_url
+from obstore.store import ObjectStore, S3Store, from_url
 
 from danqing.errors import NotFound, Overloaded
 from danqing.storage.image_store import PATH_PREFIX, StoredImage, check_alive, describe_path, is_expired, sample_path
@@ -16,6 +17,8 @@ from danqing.storage.image_store import PATH_PREFIX, StoredImage, check_alive, d
 RETRY_TIMEOUT = timedelta(seconds=30)
 MAX_RETRIES = 3
 RETRY_AFTER_SECONDS = 30
+# What S3 allows.
+MAX_PRESIGNED = timedelta(days=7)
 PROBE_PATH = "probe"
 
 
@@ -28,11 +31,19 @@ def open_bucket(url: str) -> ObjectStore:
 class BucketImageStore:
     """An `ImageStore` in a bucket."""
 
-    def __init__(self, bucket: ObjectStore, *, lifetime: timedelta | None, clock: Callable[[], datetime]) -> None:
-        """Use `bucket`; images never expire if `lifetime` is None."""
+    def __init__(
+        self,
+        bucket: ObjectStore,
+        *,
+        lifetime: timedelta | None,
+        clock: Callable[[], datetime],
+        presigned_links: bool = False,
+    ) -> None:
+        """Use `bucket`; images never expire if `lifetime` is None. `presigned_links` need a bucket that signs."""
         self._bucket = bucket
         self._lifetime = lifetime
         self._clock = clock
+        self._presigned_links = presigned_links
 
     async def start(self) -> None:
         """Do nothing: a bucket needs no folders."""
@@ -67,6 +78,16 @@ class BucketImageStore:
             return bytes(await whole.bytes_async())[start:]
         except FileNotFoundError:
             raise NotFound("There is no such file.") from None
+        except BaseError as error:
+            raise _unreachable() from error
+
+    async def presigned_link(self, image: StoredImage) -> str | None:
+        """Return a link to the bucket that ends with the image's lifetime; None without presigned links."""
+        if not self._presigned_links:
+            return None
+        lasts = MAX_PRESIGNED if image.expires_at is None else min(MAX_PRESIGNED, image.expires_at - self._clock())
+        try:
+            return await obstore.sign_async(cast("S3Store", self._bucket), "GET", image.path, lasts)
         except BaseError as error:
             raise _unreachable() from error
 

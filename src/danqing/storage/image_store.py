@@ -55,6 +55,9 @@ class ImageStore(ImageWriter, Protocol):
     async def read(self, path: str, *, start: int = 0, num_bytes: int | None = None) -> bytes:
         """Read an image or a range of it. Raises NotFound, or Gone after its lifetime."""
 
+    async def presigned_link(self, image: StoredImage) -> str | None:
+        """Return a link that reads an image past this server until it expires; None if the store gives none out."""
+
     async def delete_expired(self) -> int:
         """Delete every expired image; return their number."""
 

@@ -61,6 +61,10 @@ class LocalImageStore:
         except FileNotFoundError:
             raise NotFound("There is no such file.") from None
 
+    async def presigned_link(self, image: StoredImage) -> str | None:  # noqa: ARG002
+        """Return None: only this server reads the folder."""
+        return None
+
     async def delete(self, path: str) -> None:
         """Delete an image; a missing one is no error."""
         describe_path(path, lifetime=None)

@@ -18,6 +18,7 @@ from danqing.errors import (
     InsufficientCredits,
     InvalidApiKey,
     NotFound,
+    RateLimitExceeded,
     ServiceError,
 )
 from danqing.jobs import lifecycle
@@ -32,11 +33,17 @@ class Desk:
     def __init__(self, house):
         self.house = house
 
-    def submit(self, submission=None, **changes):
+    def submit(self, submission=None, *, max_running=256, **changes):
         submission = submission or self.house.submission(**changes)
         with self.house.database.write() as conn:
             return lifecycle.submit(
-                conn, submission, price=Price(), safety={"s": 1}, lease=self.house.lease(), now=self.house.clock()
+                conn,
+                submission,
+                price=Price(),
+                safety={"s": 1},
+                lease=self.house.lease(),
+                max_running=max_running,
+                now=self.house.clock(),
             )
 
     def start(self, job, owner="me"):
@@ -293,7 +300,7 @@ def test_a_job_handed_back_can_be_taken_at_once_and_has_not_been_tried(desk):
 def test_a_service_error_has_its_code_and_message_kept(desk, house):
     with house.database.write() as conn:
         job = lifecycle.submit(
-            conn, house.submission(), price=Price(), safety={}, lease=house.lease(), now=house.clock()
+            conn, house.submission(), price=Price(), safety={}, max_running=256, lease=house.lease(), now=house.clock()
         )
         job = lifecycle.fail(conn, job, ServiceError("Why."), lease_owner="me", now=house.clock())
     assert (job.error_code, job.error_message) == ("server_error", "Why.")
@@ -308,7 +315,9 @@ def test_one_idempotency_key_makes_one_job_however_many_servers_get_it_at_once(h
         submission = house.submission(idempotency_key=key, respond_async=True)
         begin.wait(60)
         with house.database.write() as conn:
-            return lifecycle.submit(conn, submission, price=Price(), safety={}, lease=house.lease(), now=house.clock())
+            return lifecycle.submit(
+                conn, submission, price=Price(), safety={}, max_running=256, lease=house.lease(), now=house.clock()
+            )
 
     with ThreadPoolExecutor(num_servers) as servers:
         for index in range(num_keys):
@@ -324,3 +333,13 @@ def test_a_key_that_was_revoked_or_disabled_meanwhile_submits_nothing(desk, hous
     with pytest.raises(InvalidApiKey):
         desk.submit()
     assert house.balance() == (ALL, 0)
+
+
+def test_a_key_runs_only_so_many_requests_in_all_processes_of_the_database(desk):
+    first = desk.submit(max_running=1)
+    with pytest.raises(RateLimitExceeded, match="1 requests at once"):
+        desk.submit(max_running=1)
+    desk.submit(max_running=1, respond_async=True)
+    desk.start(first)
+    desk.succeed(first)
+    desk.submit(max_running=1)

@@ -87,7 +87,9 @@ def _charged_job(house, **changes):
 def _job(house):
     lease = Lease(owner="me", expires_at=house.clock() + timedelta(seconds=15))
     with house.database.write() as conn:
-        return lifecycle.submit(conn, house.submission(), price=Price(), safety={}, lease=lease, now=house.clock())
+        return lifecycle.submit(
+            conn, house.submission(), price=Price(), safety={}, max_running=256, lease=lease, now=house.clock()
+        )
 
 
 def _undo(house, job):

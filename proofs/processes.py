@@ -1,0 +1,220 @@
+"""Three API processes as one service: `PYTHONPATH=tests:. python proofs/processes.py [--seconds N] [--clients N]`.
+
+They share one PostgreSQL database and one bucket of a running S3 server. One process after the other is killed and
+started again while clients repeat their requests with their idempotency keys. Afterwards every request has one job, one
+charge and pictures in the bucket; and a limit of ten requests a minute is ten in all.
+"""
+
+import argparse
+import contextlib
+import itertools
+import logging
+import random
+import signal
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import requests
+from acceptance.server import MODEL_ID, Server, eventually
+from moto.server import ThreadedMotoServer
+from sqlalchemy import select
+
+from danqing.accounts import queries
+from danqing.accounts.api_keys import create_key
+from danqing.database import Database
+from danqing.jobs.tables import jobs
+from danqing.reports import audit
+from proofs.crash import LAUNCHER, postgresql
+
+NUM_PROCESSES = 3
+KILL_SECONDS = 10
+REQUEST_SECONDS = 60
+RETRY_SECONDS = 0.3
+LIMIT = 10
+IMAGE_CREDITS = 210_000
+# Ten steps of the prompt `slow` take 0.2 s: there is always something in the engine to be killed.
+BODY = {"model": MODEL_ID, "prompt": "slow", "size": "64x64", "num_inference_steps": 10}
+
+
+@contextlib.contextmanager
+def bucket() -> Iterator[dict[str, str]]:
+    """Run an S3 server with an empty bucket; give the variables that lead to it."""
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    requests.put(f"http://{host}:{port}/pictures", timeout=REQUEST_SECONDS).raise_for_status()
+    yield {
+        "DANQING_STORAGE_URL": "s3://pictures/danqing",
+        "AWS_ENDPOINT": f"http://{host}:{port}",
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+    }
+    server.stop()
+
+
+class Fleet:
+    """The processes, and the one API key that all of them know. A killed one has a new address afterwards."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self._folder, self._environment = folder, environment
+        self.num_kills = 0
+        first = self._start(0)
+        self.key = first.key
+        with ThreadPoolExecutor(NUM_PROCESSES) as starters:
+            self.servers = [first, *starters.map(self._start, range(1, NUM_PROCESSES))]
+
+    def kill_one_after_the_other(self, until: float) -> None:
+        """Kill a process every few seconds and start it again."""
+        for index in itertools.cycle(range(NUM_PROCESSES)):
+            time.sleep(min(KILL_SECONDS, max(0.0, until - time.monotonic())))
+            if time.monotonic() >= until:
+                return
+            self.servers[index].stop(signal.SIGKILL)
+            self.num_kills += 1
+            self.servers[index] = self._start(index)
+
+    def stop(self) -> None:
+        """End every process."""
+        for server in self.servers:
+            server.stop()
+
+    def _start(self, index: int) -> Server:
+        server = Server(
+            self._folder / f"process-{index}",
+            environment=self._environment,
+            command=(sys.executable, LAUNCHER, "inside"),
+        )
+        server.key = server.key or getattr(self, "key", "")
+        server.wait_until_ready()
+        return server
+
+
+def draw(fleet: Fleet, idempotency_key: str, told: Counter[str]) -> str:
+    """Repeat one request at any process until its picture is there; return the id of its job."""
+    headers = {"Authorization": f"Bearer {fleet.key}", "Idempotency-Key": idempotency_key}
+    while True:
+        url = random.choice(fleet.servers).url
+        try:
+            response = requests.post(
+                f"{url}/v1/images/generations", json=BODY, headers=headers, timeout=REQUEST_SECONDS
+            )
+        except requests.RequestException:
+            told["connection lost"] += 1
+            time.sleep(RETRY_SECONDS)
+            continue
+        told[str(response.status_code)] += 1
+        if response.status_code == 200:
+            told["replayed"] += response.headers.get("Idempotent-Replayed") == "true"
+            return response.headers["x-inference-id"]
+        assert response.status_code in (409, 500, 503), response.text
+        time.sleep(RETRY_SECONDS)
+
+
+def prove_one_answer_each(
+    folder: Path, environment: dict[str, str], *, seconds: float, num_clients: int
+) -> tuple[dict[str, str], Counter[str], int]:
+    """Return the job of each idempotency key, what clients were told, and the number of kills."""
+    fleet, told, answered = Fleet(folder, environment), Counter[str](), dict[str, str]()
+    until = time.monotonic() + seconds
+
+    def use() -> None:
+        while time.monotonic() < until:
+            key = uuid.uuid4().hex
+            answered[key] = draw(fleet, key, told)
+
+    with ThreadPoolExecutor(num_clients + 1) as threads:
+        users = [threads.submit(use) for _ in range(num_clients)]
+        killing = threads.submit(fleet.kill_one_after_the_other, until)
+        for future in (*users, killing):
+            future.result()
+    fleet.stop()
+    return answered, told, fleet.num_kills
+
+
+def new_key(database_url: str) -> str:
+    """Make another API key, which has its whole limit."""
+    database = Database(database_url)
+    with database.write() as conn:
+        account = queries.list_accounts(conn)[0]
+        secret = create_key(conn, account_id=account.id, name="limit", now=datetime.now(UTC)).secret
+    database.close()
+    return secret
+
+
+def prove_limit(folder: Path, environment: dict[str, str], key: str) -> tuple[int, float]:
+    """Return how many of many requests at once three processes admitted, and in how many seconds."""
+    fleet = Fleet(folder, environment | {"DANQING_REQUESTS_PER_MINUTE": str(LIMIT)})
+    headers = {"Authorization": f"Bearer {key}", "Prefer": "respond-async"}
+    ready = threading.Barrier(6 * NUM_PROCESSES)
+
+    def send(index: int) -> int:
+        ready.wait()
+        url = f"{fleet.servers[index % NUM_PROCESSES].url}/v1/images/generations"
+        return requests.post(url, json=BODY, headers=headers, timeout=REQUEST_SECONDS).status_code
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(6 * NUM_PROCESSES) as clients:
+        statuses = Counter(clients.map(send, range(6 * NUM_PROCESSES)))
+    seconds = time.monotonic() - began
+    assert set(statuses) == {202, 429}, statuses
+    # The bucket refills evenly meanwhile.
+    assert LIMIT <= statuses[202] <= LIMIT + seconds * LIMIT / 60, statuses
+    eventually(lambda: all("danqing_jobs_running 0.0" in server.get("/metrics").text for server in fleet.servers))
+    fleet.stop()
+    return statuses[202], seconds
+
+
+def compare(database_url: str, answered: dict[str, str]) -> None:
+    """Raise AssertionError unless each answered key has one job, completed and charged once."""
+    database = Database(database_url)
+    with database.read() as conn:
+        assert audit.check(conn) == []
+        rows = conn.execute(
+            select(jobs.c.id, jobs.c.idempotency_key, jobs.c.charged_credits).where(jobs.c.status == "completed")
+        ).all()
+        assert not conn.execute(select(jobs.c.id).where(jobs.c.lease_expires_at.is_not(None))).all()
+    database.close()
+    drawn = {row.idempotency_key: row.id for row in rows}
+    assert len(drawn) == len(rows), "a key was drawn twice"
+    assert drawn == answered
+    assert {row.charged_credits for row in rows} == {IMAGE_CREDITS}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=180)
+    parser.add_argument("--clients", type=int, default=200)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name, postgresql() as url, bucket() as variables:
+        folder = Path(name)
+        environment = variables | {
+            "DANQING_DATABASE_URL": url,
+            "DANQING_STARTING_CREDITS": str(10**12),
+            "DANQING_LOG_LEVEL": "warning",
+            "DANQING_LEASE_SECONDS": "3",
+            "DANQING_MAX_CONCURRENT_REQUESTS": "10000",
+            "DANQING_REQUESTS_PER_MINUTE": "1000000",
+        }
+        answered, told, num_kills = prove_one_answer_each(
+            folder, environment, seconds=arguments.seconds, num_clients=arguments.clients
+        )
+        compare(url, answered)
+        print(f"{len(answered)} requests, {num_kills} kills: each was answered once, by one job with one charge")
+        print(f"what clients were told: {dict(told)}")
+        admitted, seconds = prove_limit(folder, environment, new_key(url))
+        print(f"a limit of {LIMIT} a minute admitted {admitted} of {6 * NUM_PROCESSES} requests in {seconds:.1f} s")
+
+
+if __name__ == "__main__":
+    main()
