@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,3 +48,9 @@ def test_a_checkpoint_that_cannot_be_read_leaves_the_complaint_to_the_engine(tmp
     (folder / name).write_bytes(b"\xff nonsense")
     assert checkpoint_profile(Settings(model=folder)) == CheckpointProfile()
     assert checkpoint_profile(Settings(model=tmp_path / "nowhere")) == CheckpointProfile()
+
+
+def test_the_service_starts_without_pytorch() -> None:
+    program = "import sys; sys.modules['torch'] = None; import danqing.app"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr

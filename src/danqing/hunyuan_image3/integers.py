@@ -11,12 +11,9 @@ import torch
 from torch import Tensor
 
 from danqing.hunyuan_image3.errors import CheckpointError
+from danqing.hunyuan_image3.quantization_config import INT4_LEVELS, MAX_GROUP_SIZE
 
 INT8_LARGEST = 127
-MAX_GROUP_SIZE = 64
-_HALF = (0.047, 0.140, 0.237, 0.346, 0.469, 0.610, 0.780, 1.0)
-# The levels of least squared error for normally distributed weights in groups of 64, whose ends become -1 and 1.
-INT4_LEVELS = tuple(-level for level in reversed(_HALF)) + _HALF
 # How far apart the outermost levels are at first, of what a group spans; the better one of each group is kept.
 FIRST_SPANS = (0.9, 1.0)
 # Steps between -1 and 1 in the table that finds the nearest level.

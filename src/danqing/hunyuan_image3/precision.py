@@ -1,10 +1,15 @@
-"""Precisions: how a model's weights are held, and what a device computes in without emulation."""
+"""Precisions: how a model's weights are held, and what a device computes in without emulation.
+
+PyTorch is imported inside functions: the service reads a checkpoint's configuration, and names precisions, without it.
+"""
 
 from enum import StrEnum
-
-import torch
+from typing import TYPE_CHECKING
 
 from danqing.hunyuan_image3.errors import UnsupportedDevice
+
+if TYPE_CHECKING:
+    import torch
 
 # The first NVIDIA GPUs that multiply fp8.
 FP8_CAPABILITY = (8, 9)
@@ -24,8 +29,10 @@ class Precision(StrEnum):
     INT4 = "int4"
 
     @property
-    def dtype(self) -> torch.dtype:
+    def dtype(self) -> "torch.dtype":
         """The type in which matrices of layers and embeddings of tokens are held, where they are not rounded."""
+        import torch
+
         return torch.float32 if self is Precision.FLOAT32 else torch.bfloat16
 
     @property
@@ -33,16 +40,18 @@ class Precision(StrEnum):
         """Whether routed experts are held in fewer bits than `dtype`."""
         return self in (Precision.FP8, Precision.INT8, Precision.INT4)
 
-    def activations(self, device: torch.device) -> torch.dtype:
+    def activations(self, device: "torch.device") -> "torch.dtype":
         """The type of activations, and of every weight that is not a large matrix.
 
         int8 and int4 are widened before their products: to float32 where bfloat16 would be emulated.
         """
+        import torch
+
         widens = self in (Precision.INT8, Precision.INT4)
         return torch.float32 if widens and not multiplies_bfloat16(device) else self.dtype
 
 
-def fastest_precision(device: torch.device, *, stored: Precision | None = None) -> Precision:
+def fastest_precision(device: "torch.device", *, stored: Precision | None = None) -> Precision:
     """bfloat16 where its matrix products are native, float32 elsewhere: nothing is rounded that is not rounded yet.
 
     Experts that are `stored` rounded stay as they are, fp8 where the device has products in it.
@@ -52,22 +61,26 @@ def fastest_precision(device: torch.device, *, stored: Precision | None = None) 
     return Precision.BFLOAT16 if multiplies_bfloat16(device) else Precision.FLOAT32
 
 
-def multiplies_bfloat16(device: torch.device) -> bool:
+def multiplies_bfloat16(device: "torch.device") -> bool:
     """Whether matrix products in bfloat16 are native there."""
+    import torch
+
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     features = torch.cpu.get_capabilities() if device.type == "cpu" else {}
     return any(features.get(name, False) for name in NATIVE_BFLOAT16_FEATURES)
 
 
-def supports_fp8(device: torch.device) -> bool:
+def supports_fp8(device: "torch.device") -> bool:
     """Whether products in fp8 run there; a CPU without them emulates."""
+    import torch
+
     if device.type == "cuda":
         return torch.version.cuda is not None and torch.cuda.get_device_capability(device) >= FP8_CAPABILITY
     return device.type == "cpu"
 
 
-def check_support(precision: Precision, device: torch.device) -> None:
+def check_support(precision: Precision, device: "torch.device") -> None:
     """Raises UnsupportedDevice when the device has no products in this precision."""
     if precision is Precision.FP8 and not supports_fp8(device):
         needed = ".".join(map(str, FP8_CAPABILITY))

@@ -4,8 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from danqing.hunyuan_image3.errors import CheckpointError
-from danqing.hunyuan_image3.integers import INT4_LEVELS, MAX_GROUP_SIZE
 from danqing.hunyuan_image3.precision import Precision
+
+# int4: how many inputs share a scale at most, and the levels of least squared error for normally distributed weights in
+# groups of that size, whose ends become -1 and 1.
+MAX_GROUP_SIZE = 64
+_HALF = (0.047, 0.140, 0.237, 0.346, 0.469, 0.610, 0.780, 1.0)
+INT4_LEVELS = tuple(-level for level in reversed(_HALF)) + _HALF
 
 OWN_METHOD = "danqing"
 # Of the forms below: another number is another form.
