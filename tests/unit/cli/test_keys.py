@@ -43,6 +43,7 @@ def test_json_is_the_key_object(run: Run, works: Callable[[str], bool]) -> None:
     key = json.loads(run("keys", "create", "--name", "laptop", "--json").stdout)
     assert works(key["key"])
     assert key["prefix"] == key["key"][:8]
+    assert key["kind"] == "api"
     assert key["name"] == "laptop"
     assert key["scopes"] == ["model:image"]
     assert key["disabled"] is False
@@ -50,7 +51,7 @@ def test_json_is_the_key_object(run: Run, works: Callable[[str], bool]) -> None:
     assert key["monthly_usage"] == 0
     assert datetime.fromisoformat(key["created_at"]).tzinfo is not None
     assert key.keys() == {
-        "key", "name", "disabled", "prefix", "scopes", "limit", "created_at", "updated_at", "monthly_usage",
+        "key", "kind", "name", "disabled", "prefix", "scopes", "limit", "created_at", "updated_at", "monthly_usage",
     }  # fmt: skip
 
 
