@@ -54,11 +54,11 @@ def test_condition_tokens_see_the_whole_prefix() -> None:
         step = ImageStep(model)
         before = step.out()
         for position in range(len(PREFIX)):
-            store = step.branch.cache._store
-            kept = store[0, 1, :, position].clone()
-            store[0, 1, :, position] += 1
+            _keys, values = step.branch.cache._stores[0]
+            kept = values[:, position].clone()
+            values[:, position] += 1
             assert ((step.out() - before)[:3].abs().amax(-1) > 1e-6).all()
-            store[0, 1, :, position] = kept
+            values[:, position] = kept
 
 
 def test_every_image_token_sees_every_other_and_the_timestep(tiny_model: HunyuanImage3) -> None:
