@@ -14,7 +14,7 @@ from random import Random
 import numpy as np
 import torch
 
-from danqing.app import BUNDLED_CHECKPOINT
+from danqing.engines import BUNDLED_CHECKPOINT
 from danqing.hunyuan_image3.pipeline import Pipeline, Pixels, TextToImage
 from danqing.pictures.raster import Raster
 from danqing.safety.classifier_check import ClassifierImageCheck

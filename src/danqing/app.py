@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -23,27 +22,16 @@ from danqing.api.services import Services
 from danqing.api.spellings import ModelAliases
 from danqing.database import Database
 from danqing.engine.interface import Engine
-from danqing.engine.local import LocalEngine
-from danqing.engine.upstream.engine import Upstream, UpstreamEngine
-from danqing.engine.worker_options import WorkerOptions, worker_command
+from danqing.engines import engine_of, prompt_expander, request_profile
 from danqing.errors import OperatorError
-from danqing.hunyuan_image3.checkpoint_folder import checkpoint_name
-from danqing.hunyuan_image3.errors import CheckpointError
-from danqing.hunyuan_image3.facts import CheckpointFacts, read_facts
 from danqing.jobs.limits import JobLimits
 from danqing.jobs.metrics import JobMetrics
 from danqing.jobs.ports import JobParts
 from danqing.jobs.service import JobService
 from danqing.jobs.webhook_targets import WebhookTargets
 from danqing.jobs.webhooks import WebhookSender
-from danqing.pictures.checkpoint_profile import CheckpointProfile
-from danqing.pictures.request import GUIDANCE_SCALE, NUM_INFERENCE_STEPS
-from danqing.pictures.vocabulary import Vocabulary
 from danqing.playground.page import console_router, playground_router
 from danqing.playground.reference import reference_router
-from danqing.prompts.expander import NoExpander, PromptExpander
-from danqing.prompts.native import NativeExpander
-from danqing.prompts.remote import ChatEndpoint, RemoteExpander
 from danqing.safety.classifier_check import ClassifierImageCheck
 from danqing.safety.image_check import ImageCheck, NoImageCheck
 from danqing.safety.prompt_check import PolicyPromptCheck
@@ -57,7 +45,6 @@ from danqing.telemetry import Metrics
 if TYPE_CHECKING:
     from danqing.tracing import Tracing
 
-BUNDLED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "mini"
 IMAGES_FOLDER = "images"
 SPARE_CONNECTIONS = 16
 # The described platform's limit, which its clients are built for.
@@ -86,7 +73,7 @@ def create_app(
     metrics = Metrics()
     tracing = tracing or _tracing(settings)
     store = _image_store(settings, clock=clock)
-    engine = engine or _engine(settings)
+    engine = engine or engine_of(settings)
     if tracing is not None:
         engine = _traced_engine(engine, tracing)
     image_check = image_check or _image_check(settings)
@@ -175,7 +162,7 @@ def _services(
         jobs=jobs,
         store=store,
         engine=engine,
-        profile=_profile(settings),
+        profile=request_profile(settings),
         request_rates=BucketRates(
             database, name="requests", requests_per_minute=settings.requests_per_minute, clock=clock
         ),
@@ -252,117 +239,6 @@ def make_data_folder(settings: Settings) -> None:
         raise OperatorError(f"DANQING_DATA_DIR: the folder {folder} cannot be made: {reason}") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OperatorError(f"DANQING_DATA_DIR: the folder {folder} cannot be written by this user; set another")
-
-
-def prompt_expander(settings: Settings, engine: Engine) -> PromptExpander:
-    """Return the expander that the settings name; `engine` is the one that would expand natively."""
-    if settings.expander == "none":
-        return NoExpander()
-    if settings.expander == "native":
-        return NativeExpander(engine.expand, timeout_seconds=settings.expander_timeout_seconds)
-    assert settings.expander_url is not None
-    assert settings.expander_model is not None
-    api_key = settings.expander_api_key
-    return RemoteExpander(
-        ChatEndpoint(
-            base_url=str(settings.expander_url),
-            model=settings.expander_model,
-            api_key=api_key.get_secret_value() if api_key else None,
-            timeout_seconds=settings.expander_timeout_seconds,
-        )
-    )
-
-
-def _engine(settings: Settings) -> Engine:
-    if settings.engine == "local":
-        return local_engine(settings)
-    if settings.engine == "ray":
-        return _ray_engine(settings)
-    assert settings.upstream_url is not None
-    api_key = settings.upstream_api_key
-    return UpstreamEngine(
-        Upstream(
-            base_url=str(settings.upstream_url),
-            api_key=api_key.get_secret_value() if api_key else None,
-            model=settings.upstream_model,
-            image_timeout_seconds=settings.upstream_timeout_seconds,
-        )
-    )
-
-
-def _ray_engine(settings: Settings) -> Engine:
-    # Here and not above: its library comes with the extra `ray` alone.
-    from danqing.distributed.application import ReplicaPlan
-    from danqing.distributed.cluster import LOCAL
-    from danqing.distributed.engine import RayEngine
-
-    if settings.ray_address != LOCAL:
-        return RayEngine(settings.ray_address)
-    plan = ReplicaPlan(options=worker_options(settings), jobs_per_replica=settings.max_concurrent_jobs)
-    return RayEngine(LOCAL, plan=plan)
-
-
-def worker_options(settings: Settings) -> WorkerOptions:
-    """Return what the settings say about the model and its prompts."""
-    return WorkerOptions(
-        model=settings.model or BUNDLED_CHECKPOINT,
-        device=settings.device,
-        precision=settings.precision,
-        device_memory=settings.device_memory,
-        host_memory=settings.host_memory,
-        system_prompt=settings.effective_system_prompt,
-        system_prompt_text=settings.system_prompt_text,
-        expansion_task=settings.expansion_task,
-    )
-
-
-def local_engine(settings: Settings) -> LocalEngine:
-    """Return the engine of the settings' checkpoint, in a child process."""
-    options = worker_options(settings)
-    return LocalEngine(worker_command(options), model=checkpoint_name(options.model), checkpoint=options.model)
-
-
-def _profile(settings: Settings) -> CheckpointProfile:
-    """Return what requests get; of a checkpoint on another server nothing is known but the settings."""
-    if settings.engine == "upstream":
-        return _with_own_defaults(CheckpointProfile(), settings)
-    return checkpoint_profile(settings)
-
-
-def checkpoint_profile(settings: Settings) -> CheckpointProfile:
-    """Return what requests get from the settings' checkpoint.
-
-    One that cannot be read gets the documented defaults here: the engine says what is wrong with it.
-    """
-    try:
-        facts = read_facts(settings.model or BUNDLED_CHECKPOINT)
-    except CheckpointError:
-        return CheckpointProfile()
-    return profile_of(facts, settings)
-
-
-def profile_of(facts: CheckpointFacts, settings: Settings) -> CheckpointProfile:
-    """Return what requests get from a checkpoint: the settings' defaults, or its own where the documented are wrong."""
-    profile = CheckpointProfile(
-        takes_negative_prompt=facts.takes_negative_prompt,
-        expands=settings.expander == "remote" or (settings.expander == "native" and facts.expands),
-        vocabulary=None if facts.words is None else Vocabulary(facts.name, facts.words),
-    )
-    if facts.wants_own_defaults:
-        profile = replace(
-            profile,
-            num_inference_steps=NUM_INFERENCE_STEPS.nearest(facts.defaults.num_inference_steps),
-            guidance_scale=GUIDANCE_SCALE.nearest(facts.defaults.guidance_scale),
-        )
-    return _with_own_defaults(profile, settings)
-
-
-def _with_own_defaults(profile: CheckpointProfile, settings: Settings) -> CheckpointProfile:
-    return replace(
-        profile,
-        num_inference_steps=settings.default_steps or profile.num_inference_steps,
-        guidance_scale=settings.default_guidance or profile.guidance_scale,
-    )
 
 
 def package_version() -> str:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import danqing.app
+import danqing.engines
 from danqing.cli.main import app
 from danqing.engine.interface import Engine
 from danqing.engine.worker_options import WorkerOptions
@@ -32,9 +32,9 @@ def _engine_inside(settings: Settings) -> Engine:
 if __name__ == "__main__":
     match sys.argv.pop(1):
         case "child":
-            danqing.app.worker_command = _scripted_worker
+            danqing.engines.worker_command = _scripted_worker
         case "inside":
-            danqing.app.local_engine = _engine_inside
+            danqing.engines.local_engine = _engine_inside
         case other:
             sys.exit(f"child or inside, not {other}")
     app()

@@ -15,7 +15,7 @@ from typing import Any
 
 import requests
 
-from danqing.app import BUNDLED_CHECKPOINT
+from danqing.engines import BUNDLED_CHECKPOINT
 
 CHECKPOINT = BUNDLED_CHECKPOINT
 MODEL_ID = "hunyuan/hunyuan-image-v3-text-to-image"

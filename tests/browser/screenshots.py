@@ -18,7 +18,7 @@ from browser.painter import Painter
 from browser.site import ARGUMENTS, PHONE, Site, browser_path, open_page, serving
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from danqing.app import BUNDLED_CHECKPOINT
+from danqing.engines import BUNDLED_CHECKPOINT
 from danqing.pictures.request import MODEL_ID
 
 PROMPT = "A T-Rex relaxing on a beach, lying on a sun lounger and wearing sunglasses."

@@ -120,8 +120,8 @@ def diagnose(
 
     `found` are the problems known already.
     """
-    from danqing.app import BUNDLED_CHECKPOINT
     from danqing.cli import machine
+    from danqing.engines import BUNDLED_CHECKPOINT
 
     data_folder = machine.folder(settings.data_folder) if settings.data_dir and settings.needs_data_folder else None
     problems = [*found, *_folder_problems(data_folder)]

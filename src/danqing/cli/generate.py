@@ -190,13 +190,13 @@ def _size_px(size: str) -> tuple[int, int] | None:
 
 
 def _profile(settings: Settings) -> CheckpointProfile:
-    from danqing.app import checkpoint_profile
+    from danqing.engines import checkpoint_profile
 
     return checkpoint_profile(settings)
 
 
 def _engine(settings: Settings) -> LocalEngine:
-    from danqing.app import local_engine
+    from danqing.engines import local_engine
 
     return local_engine(settings)
 
@@ -246,7 +246,7 @@ async def _load(engine: LocalEngine, line: Status) -> None:
 
 
 async def _expanded(engine: LocalEngine, request: ImageRequest) -> ExpandedPrompt:
-    from danqing.app import prompt_expander
+    from danqing.engines import prompt_expander
 
     with notes.status("Expanding the prompt"):
         expanded = await prompt_expander(read_settings(), engine).expand(request)

@@ -78,7 +78,7 @@ def info(
         return
     if device or device_memory or host_memory:
         fail("--device, --device-memory and --host-memory belong to --plan", code=ExitCode.BAD_INPUT)
-    from danqing.app import profile_of
+    from danqing.engines import profile_of
     from danqing.hunyuan_image3 import checksums
     from danqing.hunyuan_image3.errors import CheckpointError
     from danqing.hunyuan_image3.summary import summarise

@@ -35,9 +35,9 @@ def deploy(
     if replicas is not None and (least is not None or most is not None):
         fail("give --replicas, or --min and --max", code=ExitCode.BAD_INPUT)
     _require_ray()
-    from danqing.app import worker_options
     from danqing.distributed import cluster
     from danqing.distributed.application import ReplicaPlan
+    from danqing.engines import worker_options
 
     settings = read_settings()
     least = replicas or least or 1

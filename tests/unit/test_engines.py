@@ -1,0 +1,48 @@
+"""What requests get from a checkpoint, read before the engine loads it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from danqing.engines import checkpoint_profile
+from danqing.pictures.checkpoint_profile import CheckpointProfile
+from danqing.settings import Settings
+
+PARITY = Path(__file__).parents[1] / "data" / "parity"
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        ("pretrain", CheckpointProfile(expands=False)),
+        ("instruct", CheckpointProfile(num_inference_steps=50, guidance_scale=3.5)),
+        ("distil", CheckpointProfile(num_inference_steps=8, guidance_scale=2.5, takes_negative_prompt=False)),
+    ],
+)
+def test_the_documented_defaults_give_way_where_they_are_wrong(case: str, expected: CheckpointProfile) -> None:
+    assert checkpoint_profile(Settings(model=PARITY / case)) == expected
+
+
+@pytest.mark.parametrize("case", ["pretrain", "distil"])
+def test_a_setting_overrides_every_checkpoint(case: str) -> None:
+    profile = checkpoint_profile(Settings(model=PARITY / case, default_steps=12, default_guidance=3.0))
+    assert profile.defaults == {"num_inference_steps": 12, "guidance_scale": 3.0}
+
+
+def test_defaults_that_no_request_could_name_are_brought_into_range(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(PARITY / "distil", tmp_path / "odd"))
+    path = folder / "generation_config.json"
+    odd = {"diff_infer_steps": 100, "diff_guidance_scale": 0.5}
+    path.write_text(json.dumps(json.loads(path.read_text()) | odd))
+    assert checkpoint_profile(Settings(model=folder)).defaults == {"num_inference_steps": 50, "guidance_scale": 1.0}
+
+
+@pytest.mark.parametrize("name", ["config.json", "generation_config.json", "tokenizer.json"])
+def test_a_checkpoint_that_cannot_be_read_leaves_the_complaint_to_the_engine(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "broken"
+    shutil.copytree(PARITY / "distil", folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    (folder / name).write_bytes(b"\xff nonsense")
+    assert checkpoint_profile(Settings(model=folder)) == CheckpointProfile()
+    assert checkpoint_profile(Settings(model=tmp_path / "nowhere")) == CheckpointProfile()
