@@ -18,6 +18,7 @@ from danqing.app import prepare
 from danqing.database import Database
 from danqing.engine.interface import EngineCrashed
 from danqing.jobs import lifecycle
+from danqing.jobs.body_fingerprint import BodyFingerprint
 from danqing.jobs.job import JobImage, JobResult, Origin, Submission
 from danqing.jobs.lifecycle import Lease
 from danqing.pictures.request import ImageRequest
@@ -78,10 +79,14 @@ def _live(conn: Connection, now: datetime) -> None:
 def _request(conn: Connection, prefix: str, moment: datetime, *, fails: bool, num_images: int) -> None:
     request = ImageRequest(prompt="Mountains in the mist", seed=7, width_px=1024, height_px=1024, num_images=num_images)
     submission = Submission(
-        request=request, account_id=ACCOUNT, api_key_id=prefix, origin=Origin.API, body_fingerprint="f"
+        request=request,
+        account_id=ACCOUNT,
+        api_key_id=prefix,
+        origin=Origin.API,
+        body_fingerprint=BodyFingerprint(in_effect="f", as_written="f"),
     )
     lease = Lease(owner="past", expires_at=moment + timedelta(minutes=1))
-    job = lifecycle.submit(conn, submission, price=Price(), safety={}, lease=lease, now=moment)
+    job = lifecycle.submit(conn, submission, price=Price(), safety={}, max_running=1, lease=lease, now=moment)
     job = lifecycle.start(conn, job, lease=lease, now=moment + timedelta(seconds=0.4))
     ended = moment + timedelta(seconds=9)
     if fails:
