@@ -45,8 +45,8 @@ class GenerationConfig:
 
     `expands`: it has learned to expand a prompt, by `text_task`. `system_prompt` is the name of its system prompt, and
     `drop_think` leaves the thought out of the drawing. `max_length` is the longest sequence in tokens, where there is
-    one. Guidance acts at noise levels above `guidance_min_sigma` only. `guidance_max_push` bounds its push at each point
-    of the latent, as a multiple of the conditional velocity; None is no bound.
+    one. Guidance acts at noise levels above `guidance_min_sigma` only. `guidance_max_push` bounds its push at each
+    point of the latent, as a multiple of the conditional velocity; None is no bound.
     """
 
     num_steps: int
