@@ -1,12 +1,14 @@
 """Reports of an evaluation: tables for people, one JSON file for programs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from statistics import mean, median
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from mini.judge.flaws import Flaws
 from mini.judge.negative_prompts import Removal
 from mini.judge.verdicts import Score, Verdict, most_missed, scores
 
@@ -38,6 +40,15 @@ def print_removal(console: Console, removal: Removal) -> None:
     if num:
         table.add_row("it is gone", f"{removal.num_removed / num:.2f}")
         table.add_row("it is gone, and another thing of the kind is there", f"{removal.num_replaced / num:.2f}")
+    console.print(table)
+
+
+def print_flaws(console: Console, measured: Sequence[Flaws]) -> None:
+    """Each measure's mean and median over the pictures."""
+    table = Table("flaw", "mean", "median")
+    for field in fields(Flaws):
+        values = [getattr(one, field.name) for one in measured]
+        table.add_row(field.name, f"{mean(values):.2f}", f"{median(values):.2f}")
     console.print(table)
 
 

@@ -1,4 +1,4 @@
-"""The judge of `mini`: train its detector, judge a checkpoint or snapshots, draw sheets to look at."""
+"""The judge of `mini`: train its detector, judge a checkpoint or snapshots, measure flaws, draw sheets to look at."""
 
 import json
 from pathlib import Path
@@ -7,10 +7,12 @@ from typing import Annotated
 import torch
 import typer
 from rich.console import Console
+from tqdm import tqdm
 
 from danqing.hunyuan_image3.pipeline import Pipeline
 from mini.judge import report, sheets
 from mini.judge.detector_training import NUM_PICTURES, DetectorTraining, load_detector
+from mini.judge.drawing import draw
 from mini.judge.evaluation import (
     add_to_curve,
     expanded_shorts,
@@ -20,11 +22,13 @@ from mini.judge.evaluation import (
     removed,
     unjudged,
 )
+from mini.judge.flaws import flaw_scenes, flaws
 from mini.judge.negative_prompts import NUM_PROMPTS
 from mini.judge.perfect import empty_scene, perfect_scene
 from mini.judge.prompts import NUM_PER_CATEGORY, evaluation_prompts
 from mini.judge.verdicts import scores
 from mini.train.latents import LinearCode
+from mini.world.detailed_captions import detailed_caption
 from mini.world.vocabulary import COMMON_NOUNS
 
 FOLDER = "judge"  # Within the folder of the run.
@@ -88,6 +92,15 @@ def curve(
         row = {"seen": int(path.stem)} | {row.category: round(row.share, 3) for row in rows}
         add_to_curve(workdir, row)
         Console().print(row)
+
+
+@app.command(name="flaws")
+def measure_flaws(
+    checkpoint: Checkpoint, num_scenes: Annotated[int, typer.Option(help="Held-out scenes to draw.")] = 20
+) -> None:
+    """Measure fringes and borders of tokens against the renderer's pictures; needs no detector."""
+    pipeline, scenes = Pipeline.load(checkpoint), flaw_scenes(num_scenes)
+    report.print_flaws(Console(), [flaws(draw(pipeline, detailed_caption(scene)), scene) for scene in tqdm(scenes)])
 
 
 @app.command(name="sheets")

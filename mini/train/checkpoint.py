@@ -77,6 +77,7 @@ def generation_config_json() -> dict[str, Any]:
         "diff_infer_steps": NUM_STEPS,
         "diff_guidance_scale": GUIDANCE_SCALE,
         "guidance_min_sigma": 0.6,
+        "guidance_max_push": 1.0,
         "flow_shift": 3.0,
         "sequence_template": "pretrain",
         "use_system_prompt": "None",

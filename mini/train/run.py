@@ -1,7 +1,7 @@
 """Training of `mini`: the stages of the recipe, all in one folder. See mini/README.md.
 
-Stages: `code` (linear latents and vocabulary), `shards` (training examples), `transformer`, `autoencoder`, `export`.
-Every stage resumes where a killed run left it.
+Stages: `code` (linear latents and vocabulary), `shards` (training examples), `transformer`, `autoencoder`, `export`,
+`size-choice`. Every stage resumes where a killed run left it.
 """
 
 import random
@@ -20,6 +20,7 @@ from mini.train.latents import BLOCK_PX, LinearCode
 from mini.train.optimiser import Team
 from mini.train.recipe import BASE_SIZE_PX, GRID_SHARES, NUM_RATIOS, PRESET_SHARES, Budget, Recipe, finishing
 from mini.train.shards import draw_pictures, make_shards, sample_scenes, training_text
+from mini.train.size_choice import fit_size_choice
 from mini.train.transformer import TransformerTraining
 from mini.world.layout import sample_scene
 
@@ -112,6 +113,13 @@ def export_checkpoint(workdir: Workdir) -> None:
     export(recipe, workdir, network=training.network())
 
 
+@app.command()
+def size_choice(checkpoint: Annotated[Path, typer.Option(help="The finished checkpoint folder to change.")]) -> None:
+    """Fit the choice of a size for requests that name none; changes no picture of a given size."""
+    share_right = fit_size_choice(checkpoint)
+    typer.echo(f"right on unseen texts: {share_right:.2f}")
+
+
 @app.command(name="all")
 def all_stages(workdir: Workdir) -> None:
     """Every stage in order."""
@@ -120,6 +128,7 @@ def all_stages(workdir: Workdir) -> None:
     transformer(workdir)
     autoencoder(workdir)
     export_checkpoint(workdir)
+    size_choice(workdir / "mini")
 
 
 if __name__ == "__main__":

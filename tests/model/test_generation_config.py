@@ -72,6 +72,17 @@ def test_a_wrong_noise_level_for_guidance_is_named(value: object) -> None:
         parse_generation_config({**GENERATION, "guidance_min_sigma": value})
 
 
+def test_the_push_of_guidance_has_no_bound_unless_the_checkpoint_sets_one() -> None:
+    assert parse_generation_config(GENERATION).guidance_max_push is None
+    assert parse_generation_config({**GENERATION, "guidance_max_push": 2}).guidance_max_push == 2.0
+
+
+@pytest.mark.parametrize("value", [0, -1.5, float("inf"), float("nan"), "1.5", None])
+def test_a_wrong_bound_for_guidance_is_named(value: object) -> None:
+    with pytest.raises(CheckpointError, match=r"generation_config\.json.*guidance_max_push"):
+        parse_generation_config({**GENERATION, "guidance_max_push": value})
+
+
 def test_without_a_template_it_is_the_plain_one() -> None:
     assert parse_generation_config({**GENERATION, "sequence_template": "pretrain"}).template == "pretrain"
     absent = {key: value for key, value in GENERATION.items() if key != "sequence_template"}

@@ -23,7 +23,7 @@ from danqing.hunyuan_image3.pipeline import Pipeline, TextToImage
 from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.prompt_template import Prompt
 from danqing.hunyuan_image3.resolution import all_buckets
-from danqing.hunyuan_image3.sampler import DenoiseStep
+from danqing.hunyuan_image3.sampler import Conditions, DenoiseStep, schedule, start_noise
 
 SEED = 11
 REQUEST = TextToImage(prompt="a red cube", num_inference_steps=3, guidance_scale=4.0, width_px=128, height_px=128)
@@ -207,6 +207,40 @@ def test_below_the_checkpoints_noise_level_the_conditional_branch_runs_alone(
     # The first of the three steps stands at 1, the second below 0.9.
     assert torch.equal(first[0].latent, always[0].latent)
     assert not torch.equal(first[1].latent, always[1].latent)
+
+
+def test_without_a_bound_the_bytes_are_the_plain_formulas_and_a_bound_of_the_checkpoint_acts(
+    tmp_path: Path, tiny_model: HunyuanImage3, pipeline: Pipeline
+) -> None:
+    folder = write_checkpoint(
+        tmp_path / "bounded", config_values(), stored_tensors(tiny_model), generation={"guidance_max_push": 0.5}
+    )
+    bounded = Pipeline.load(folder, precision=Precision.FLOAT32)
+    assert (pipeline.generation.guidance_max_push, bounded.generation.guidance_max_push) == (None, 0.5)
+    request = changed(guidance_scale=7.5)
+    for one, bound in ((pipeline, None), (bounded, 0.5)):
+        first = next(drawing(one, request))
+        assert torch.equal(first.latent, _first_latent(one, request, bound))
+    assert not torch.equal(next(drawing(pipeline, request)).latent, next(drawing(bounded, request)).latent)
+
+
+def _first_latent(pipeline: Pipeline, request: TextToImage, bound: float | None) -> Tensor:
+    """The first step of a drawing, worked out beside the sampler."""
+    prefix = pipeline.prefill(request)
+    channels, factor = pipeline.config.vae.latent_channels, pipeline.config.vae.spatial_factor
+    noise = start_noise(
+        SEED, channels=channels, height=prefix.bucket.height_px // factor, width=prefix.bucket.width_px // factor
+    )
+    sigmas = schedule(request.num_inference_steps, shift=pipeline.generation.flow_shift)
+    at = Conditions(1000 * sigmas[0], 1000 * sigmas[1], request.guidance_scale)
+    with torch.inference_mode():
+        conditional, unconditional = pipeline.model.velocity(noise, at, prefix.branches).split(1)
+    velocity = unconditional + request.guidance_scale * (conditional - unconditional)
+    if bound is not None:
+        push = (request.guidance_scale - 1) * (conditional - unconditional)
+        share = bound * conditional.norm(dim=1, keepdim=True) / push.norm(dim=1, keepdim=True)
+        velocity = conditional + push * share.clamp(max=1)
+    return noise + velocity * (sigmas[1] - sigmas[0])
 
 
 def test_guidance_near_one_is_near_the_single_branch(pipeline: Pipeline) -> None:

@@ -1,5 +1,7 @@
 """The schedule, the noise and the Euler walk, by numbers worked out by hand."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -33,6 +35,43 @@ def test_guidance_goes_from_the_unconditional_through_the_conditional_branch() -
 def test_one_branch_is_taken_as_it_is() -> None:
     velocity = torch.full((1, 1, 1, 1), 3.0)
     assert guide(velocity, guidance_scale=1.0).item() == 3
+
+
+def test_a_push_longer_than_the_bound_is_shortened_token_by_token() -> None:
+    torch.manual_seed(0)
+    velocity = torch.randn(2, 5, 3, 4)
+    velocity[1] *= torch.linspace(0.0, 2.0, 12).view(3, 4)
+    guided = guide(velocity, guidance_scale=3.0, max_push=2.5)[0]
+    shortened = 0
+    for row in range(3):
+        for column in range(4):
+            conditional, unconditional = (velocity[i, :, row, column].tolist() for i in range(2))
+            push = [2 * (c - u) for c, u in zip(conditional, unconditional, strict=True)]
+            share = min(1.0, 2.5 * math.hypot(*conditional) / math.hypot(*push))
+            shortened += share < 1
+            expected = [c + share * p for c, p in zip(conditional, push, strict=True)]
+            torch.testing.assert_close(guided[:, row, column], torch.tensor(expected))
+    assert 0 < shortened < 12
+
+
+def test_a_push_within_the_bound_is_what_it_is_without_one() -> None:
+    velocity = torch.randn(2, 5, 3, 4, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(
+        guide(velocity, guidance_scale=7.5, max_push=1e6), guide(velocity, guidance_scale=7.5), atol=1e-5, rtol=1e-5
+    )
+
+
+def test_a_bound_leaves_equal_branches_and_a_still_field_finite() -> None:
+    same = torch.randn(1, 5, 3, 4).expand(2, -1, -1, -1)
+    assert torch.equal(guide(same, guidance_scale=7.5, max_push=1.0), same[:1])
+    still = torch.stack([torch.zeros(5, 3, 4), torch.ones(5, 3, 4)])
+    assert torch.equal(guide(still, guidance_scale=7.5, max_push=1.0), still[:1])
+    assert torch.equal(guide(torch.zeros(2, 5, 3, 4), guidance_scale=7.5, max_push=1.0), torch.zeros(1, 5, 3, 4))
+
+
+def test_one_branch_needs_no_bound() -> None:
+    velocity = torch.randn(1, 5, 3, 4)
+    assert torch.equal(guide(velocity, guidance_scale=7.5, max_push=0.1), velocity)
 
 
 def test_a_straight_path_ends_at_its_picture_in_any_number_of_steps() -> None:

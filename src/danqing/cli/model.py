@@ -165,7 +165,8 @@ def _grid(rows: Mapping[str, str]) -> Table:
 
 def _guidance(generation: GenerationConfig) -> str:
     above = f" above noise {generation.guidance_min_sigma:g}" if generation.guidance_min_sigma else ""
-    return f"{generation.guidance_scale:g}{above}"
+    bound = f", its push at most {generation.guidance_max_push:g}" if generation.guidance_max_push else ""
+    return f"{generation.guidance_scale:g}{above}{bound}"
 
 
 def _expansion(generation: GenerationConfig) -> str:

@@ -1,5 +1,6 @@
 """`generation_config.json` of a checkpoint: its defaults for drawing, and how it reads prompts and writes text."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -44,12 +45,14 @@ class GenerationConfig:
 
     `expands`: it has learned to expand a prompt, by `text_task`. `system_prompt` is the name of its system prompt, and
     `drop_think` leaves the thought out of the drawing. `max_length` is the longest sequence in tokens, where there is
-    one. Guidance acts at noise levels above `guidance_min_sigma` only.
+    one. Guidance acts at noise levels above `guidance_min_sigma` only. `guidance_max_push` bounds its push at each
+    point of the latent, as a multiple of the conditional velocity; None is no bound.
     """
 
     num_steps: int
     guidance_scale: float
     guidance_min_sigma: float
+    guidance_max_push: float | None
     flow_shift: float
     template: str
     expands: bool
@@ -66,7 +69,8 @@ def parse_generation_config(values: Mapping[str, Any]) -> GenerationConfig:
     if template not in TEMPLATES:
         raise CheckpointError(f"{WHERE}: 'sequence_template' is {template!r}; allowed are {TEMPLATES}")
     # `recaption` is ours: of the published weights, which lack it, those with the `instruct` template have learned to.
-    # So is `guidance_min_sigma`; without it guidance acts in every step, as published.
+    # So are `guidance_min_sigma` and `guidance_max_push`; without them guidance acts in every step, without a bound, as
+    # published.
     values = {"recaption": template == "instruct", "drop_think": False, "guidance_min_sigma": 0.0, **values}
     guidance_min_sigma = take(values, "guidance_min_sigma", float, where=WHERE)
     if not 0 <= guidance_min_sigma <= 1:
@@ -75,6 +79,7 @@ def parse_generation_config(values: Mapping[str, Any]) -> GenerationConfig:
         num_steps=count(values, "diff_infer_steps", where=WHERE),
         guidance_scale=take(values, "diff_guidance_scale", float, where=WHERE),
         guidance_min_sigma=guidance_min_sigma,
+        guidance_max_push=_max_push(values),
         flow_shift=take(values, "flow_shift", float, where=WHERE),
         template=template,
         expands=take(values, "recaption", bool, where=WHERE),
@@ -90,6 +95,16 @@ def parse_generation_config(values: Mapping[str, Any]) -> GenerationConfig:
         max_length=count(values, "max_length", where=WHERE) if values.get("max_length") is not None else None,
         sampling=_sampling(values),
     )
+
+
+def _max_push(values: Mapping[str, Any]) -> float | None:
+    """The bound where the checkpoint has one. Without guidance at all, a checkpoint has scale 1 instead of bound 0."""
+    if "guidance_max_push" not in values:
+        return None
+    max_push = take(values, "guidance_max_push", float, where=WHERE)
+    if not 0 < max_push < math.inf:
+        raise CheckpointError(f"{WHERE}: 'guidance_max_push' is {max_push}; it must be a number above 0")
+    return max_push
 
 
 def _text_task(bot_task: Any, *, template: str) -> TextTask:

@@ -170,6 +170,7 @@ class Pipeline:
             noise,
             sigmas=sigmas,
             guidance_scale=request.guidance_scale,
+            max_push=self.generation.guidance_max_push,
         )
         while True:
             # Entered anew for each step: other images run between ours.

@@ -46,22 +46,36 @@ def start_noise(seed: int, *, channels: int, height: int, width: int) -> Tensor:
     return torch.randn((1, channels, height, width), generator=generator, dtype=torch.bfloat16).float()
 
 
-def guide(velocity_BCHW: Tensor, *, guidance_scale: float) -> Tensor:
-    """Combine the conditional and unconditional branches; a single branch is returned as it is."""
+def guide(velocity_BCHW: Tensor, *, guidance_scale: float, max_push: float | None = None) -> Tensor:
+    """Combine the conditional and unconditional branches; a single branch is returned as it is.
+
+    The push of guidance is what it adds to the conditional velocity. Where its norm over channels exceeds `max_push`
+    times that of the conditional velocity, the push is shortened to that length. None: no bound.
+    """
     if len(velocity_BCHW) == 1:
         return velocity_BCHW
     conditional, unconditional = velocity_BCHW.split(1)
-    return unconditional + guidance_scale * (conditional - unconditional)
+    if max_push is None:
+        return unconditional + guidance_scale * (conditional - unconditional)
+    push = (guidance_scale - 1) * (conditional - unconditional)
+    longest, length = max_push * conditional.norm(dim=1, keepdim=True), push.norm(dim=1, keepdim=True)
+    # A push of no length stays so: 0 / 0 must not reach the picture.
+    return conditional + push * (longest / length.clamp_min(torch.finfo(length.dtype).tiny)).clamp_max(1)
 
 
 def denoise(
-    predict: Callable[[Tensor, Conditions], Tensor], noise: Tensor, *, sigmas: Tensor, guidance_scale: float
+    predict: Callable[[Tensor, Conditions], Tensor],
+    noise: Tensor,
+    *,
+    sigmas: Tensor,
+    guidance_scale: float,
+    max_push: float | None = None,
 ) -> Iterator[DenoiseStep]:
     """Walk from noise to picture. `predict(latent, conditions)` returns each branch's velocity."""
     latent, num_steps = noise, len(sigmas) - 1
     for i, (sigma, following) in enumerate(itertools.pairwise(sigmas)):
         conditions = Conditions(1000 * sigma, 1000 * following, guidance_scale)
-        velocity = guide(predict(latent, conditions), guidance_scale=guidance_scale)
+        velocity = guide(predict(latent, conditions), guidance_scale=guidance_scale, max_push=max_push)
         clean = latent - sigma * velocity
         latent = latent + velocity * (following - sigma)
         yield DenoiseStep(i + 1, num_steps, latent, clean)

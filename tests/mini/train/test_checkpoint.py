@@ -8,6 +8,7 @@ import torch
 from safetensors import safe_open
 from tokenizers import Tokenizer as BpeTokenizer
 
+from danqing.app import BUNDLED_CHECKPOINT
 from danqing.hunyuan_image3.config import parse_model_config
 from danqing.hunyuan_image3.generation_config import parse_generation_config
 from danqing.hunyuan_image3.json_fields import read_json
@@ -39,6 +40,12 @@ def test_the_shipped_recipe_is_a_config_the_runtime_reads() -> None:
 
 def test_the_generation_config_is_one_the_runtime_reads() -> None:
     assert parse_generation_config(generation_config_json()).num_steps == 28
+
+
+def test_the_bundled_checkpoint_has_the_recipes_defaults_and_its_bound_on_guidance() -> None:
+    values = read_json(BUNDLED_CHECKPOINT / "generation_config.json")
+    assert values == generation_config_json()
+    assert parse_generation_config(values).guidance_max_push == 1.0
 
 
 def test_a_trained_vocabulary_holds_every_control_token(trained: BpeTokenizer) -> None:
