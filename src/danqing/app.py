@@ -87,7 +87,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        # A second signal cancels the drain: the jobs are taken over at the next start.
+        # After a second signal the event loop ends by cancelling this task, which still stops every part.
         with suppress(asyncio.CancelledError):
             async with _running(settings, services=services, image_check=image_check, webhook_targets=webhook_targets):
                 yield

@@ -89,6 +89,8 @@ async def open_page(browser: Browser, url: str, **options: Any) -> Visit:
     visit = Visit(page=await context.new_page(), context=context, origin=origin_of(url))
     visit.watch()
     await visit.page.goto(url)
+    # A page loads before it listens: an early key press would be lost.
+    await visit.page.wait_for_function("!document.getElementById('draw')?.disabled")
     return visit
 
 

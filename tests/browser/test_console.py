@@ -131,6 +131,7 @@ async def test_a_request_is_drawn_again_in_the_playground_with_its_settings(
     await expect(page.get_by_label("Negative prompt")).to_have_value("clouds")
     await page.evaluate(f"localStorage.setItem('danqing.key', '{keys.shop}')")
     await page.reload()
+    await expect(page.locator("#draw")).to_be_enabled()
     await page.keyboard.press("Control+Enter")
     await expect(page.locator("#result")).to_be_visible()
     first, second = painter.requests

@@ -114,6 +114,9 @@ async def _serve(server: Server, listeners: list[socket.socket], services: Servi
     draining = asyncio.create_task(_drain_on_shutdown(server, services.jobs, drain_seconds))
     try:
         await server.serve(sockets=listeners)
+        if server.force_exit:
+            # A second signal: uvicorn leaves without a shutdown, and the jobs are handed back at once.
+            await services.jobs.drain(0)
     finally:
         announcing.cancel()
         draining.cancel()

@@ -85,7 +85,7 @@ class JobService:
         )
         self._signals = JobSignals(database.signal_listener(CHANNEL))
         self._learning: set[asyncio.Task[None]] = set()
-        self._draining: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._accepting = False
 
     @property
@@ -121,12 +121,15 @@ class JobService:
     async def drain(self, timeout_seconds: float) -> None:
         """Shut down gracefully: take no new jobs, let the present ones finish, and settle or hand back the rest.
 
-        A second call waits for the first.
+        Of several calls, the one whose time ends first ends the others too.
         """
         self._accepting = self._heartbeat.recovering = False
-        if self._draining is None:
-            self._draining = asyncio.create_task(self._drain(timeout_seconds), name="jobs-drain")
-        await asyncio.shield(self._draining)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                await self._local_jobs.wait_until_empty()
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(), name="jobs-close")
+        await asyncio.shield(self._closing)
 
     async def submit(self, submission: Submission) -> Job:
         """Check the prompt, hold the credits, write and queue the job; the same idempotency key finds the same job.
@@ -236,10 +239,7 @@ class JobService:
         if not job.collectable and self._local_jobs.find(job.id) is not None:
             await self._outcomes.cancel(job)
 
-    async def _drain(self, timeout_seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout_seconds):
-                await self._local_jobs.wait_until_empty()
+    async def _close(self) -> None:
         await self._workers.stop()
         # All at once: while the database is away, each by itself would wait for it.
         await asyncio.gather(*(self._outcomes.leave(job) for job in self._local_jobs.all()))

@@ -229,6 +229,19 @@ async def test_what_does_not_finish_in_time_fails_free_of_charge(house):
     assert house.balance() == (ALL, 0)
 
 
+async def test_a_drain_that_allows_no_time_ends_one_that_waits(house):
+    house.engine.gate = asyncio.Event()
+    service = house.service()
+    await service.start()
+    job = await service.submit(house.submission())
+    await until(lambda: service.num_running == 1)
+    patient = asyncio.create_task(service.drain(timeout_seconds=3600))
+    await service.drain(timeout_seconds=0)
+    await patient
+    assert (await service.get(job.id, account_id="acme")).error_code == "overloaded"
+    assert house.balance() == (ALL, 0)
+
+
 async def test_what_can_be_collected_later_is_handed_to_the_next_process(house):
     house.engine.gate = asyncio.Event()
     first = house.service(max_concurrent_jobs=1)

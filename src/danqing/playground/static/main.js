@@ -313,6 +313,8 @@ function noHistory() {
 async function start() {
   showIdeas({ onChoose: chooseIdea });
   connectButtons();
+  // A click before this would send the form as a link, with the prompt in the address.
+  element("draw").disabled = false;
   performance.mark("danqing-interactive");
   watchEngine();
   updateBalance();
