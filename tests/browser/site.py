@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import uvicorn
-from playwright.async_api import Browser, BrowserContext, Page, Request
+from playwright.async_api import Browser, BrowserContext, Page, Request, expect
 
 from danqing.app import create_app, prepare
 from danqing.engine.interface import Engine
@@ -90,7 +90,7 @@ async def open_page(browser: Browser, url: str, **options: Any) -> Visit:
     visit.watch()
     await visit.page.goto(url)
     # A page loads before it listens: an early key press would be lost.
-    await visit.page.wait_for_function("!document.getElementById('draw')?.disabled")
+    await expect(visit.page.locator("#draw:disabled")).to_have_count(0)
     return visit
 
 
