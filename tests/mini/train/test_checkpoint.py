@@ -8,7 +8,7 @@ import torch
 from safetensors import safe_open
 from tokenizers import Tokenizer as BpeTokenizer
 
-from danqing.app import BUNDLED_CHECKPOINT
+from danqing.engines import BUNDLED_CHECKPOINT
 from danqing.hunyuan_image3.config import parse_model_config
 from danqing.hunyuan_image3.generation_config import parse_generation_config
 from danqing.hunyuan_image3.json_fields import read_json

@@ -8,7 +8,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from danqing.app import BUNDLED_CHECKPOINT
+from danqing.engines import BUNDLED_CHECKPOINT
 from danqing.hunyuan_image3.pipeline import Pipeline, TextToImage
 from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.vae import Vae
