@@ -115,9 +115,9 @@ class Server:
                 children.append(int(status.parent.name))
         return children
 
-    def begin_long_job(self) -> str:
-        """Start a job that takes a while, wait for its first step, and return its id."""
-        response = self.post(headers={"Prefer": "respond-async"}, seed=7, **LONG)
+    def begin_long_job(self, **body: Any) -> str:
+        """Start a job that takes a while, LONG or another, wait for its first step, and return its id."""
+        response = self.post(headers={"Prefer": "respond-async"}, seed=7, **body or LONG)
         assert response.status_code == 202, response.text
         job_id: str = response.json()["id"]
         next(self.events(job_id))
