@@ -171,6 +171,9 @@ async def test_a_negative_prompt_is_off_where_it_cannot_act(visit: Visit) -> Non
     await page.get_by_label("Guidance").fill("1")
     await expect(page.get_by_label("Negative prompt")).to_be_disabled()
     await expect(page.locator("#negative_prompt-reason")).to_have_text("Off: it has no effect with guidance 1.")
+    await page.get_by_text("Compare", exact=True).click()
+    await page.get_by_label("Side by side", exact=True).select_option("Guidance")
+    await expect(page.get_by_label("Negative prompt")).to_be_enabled()
 
 
 @pytest.mark.parametrize("site", [{"model": PARITY / "distil", "expander": "none"}], indirect=True)

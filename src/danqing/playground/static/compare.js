@@ -96,4 +96,17 @@ export function comparisonWords({ columns, rows }) {
   return [columns, rows].filter(Boolean).map(({ field, values }) => `${COMPARABLE[field]} ${values.join(", ")}`).join(" × ");
 }
 
-export const isCompared = (comparison, field) => [comparison.columns, comparison.rows].some((axis) => axis?.field === field);
+export const isCompared = (comparison, field) => [comparison?.columns, comparison?.rows].some((axis) => axis?.field === field);
+
+// A comparison in the history is one result with the pictures of all its cells.
+export function joined(results, { settings, comparison, startedAt }) {
+  return {
+    ...results[0],
+    settings: { ...settings, num_images: 1 },
+    comparison,
+    images: results.flatMap(({ images }) => images),
+    milliseconds: Date.now() - startedAt,
+    creditsUsed: results.reduce((sum, { creditsUsed }) => sum + creditsUsed, 0),
+    warnings: [...new Set(results.flatMap(({ warnings }) => warnings))],
+  };
+}

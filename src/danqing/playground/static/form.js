@@ -18,7 +18,7 @@ export function keepSettings(settings, { locked }) {
   localStorage.setItem(NAME, JSON.stringify({ settings: kept, locked }));
 }
 
-export function connectForm({ onChange, withoutEffect }) {
+export function connectForm({ onChange, withoutEffect, isCompared }) {
   buildSizes();
   buildSegments("num_images", [1, 2, 3, 4].map((count) => [count, count]));
   buildSegments("output_format", [["png", "PNG"], ["jpeg", "JPEG"]]);
@@ -92,7 +92,7 @@ export function connectForm({ onChange, withoutEffect }) {
   // Fields that can have no effect are switched off and say why; `reasons` holds them by name.
   function showWithoutEffect(settings) {
     const reasons = { ...withoutEffect };
-    if (settings.guidance_scale === 1) reasons.negative_prompt ??= "it has no effect with guidance 1";
+    if (settings.guidance_scale === 1 && !isCompared("guidance_scale")) reasons.negative_prompt ??= "it has no effect with guidance 1";
     for (const name of ["negative_prompt", "enable_prompt_expansion"]) {
       element(name).disabled = name in reasons;
       element(`${name}-reason`).textContent = name in reasons ? `Off: ${reasons[name]}.` : "";
@@ -120,6 +120,7 @@ export function connectForm({ onChange, withoutEffect }) {
     write,
     mark,
     setLocked,
+    report: changed,
     // Each request gets a new seed, unless the user keeps one.
     readForRequest() {
       if (!locked()) {
