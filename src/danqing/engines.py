@@ -44,9 +44,9 @@ def engine_of(settings: Settings) -> Engine:
 
 def _ray_engine(settings: Settings) -> Engine:
     # Here and not above: its library comes with the extra `ray` alone.
-    from danqing.distributed.application import ReplicaPlan
     from danqing.distributed.cluster import LOCAL
     from danqing.distributed.engine import RayEngine
+    from danqing.distributed.replica_plan import ReplicaPlan
 
     if settings.ray_address != LOCAL:
         return RayEngine(settings.ray_address)

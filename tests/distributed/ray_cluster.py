@@ -11,11 +11,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from acceptance.server import DANQING, Server, eventually, serving
 
 START_SECONDS = 240
 RAY = Path(sys.executable).with_name("ray")
+ENVIRONMENT = {
+    # Otherwise Ray writes a token into the home folder.
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Otherwise Ray starts replicas with a niceness of 15, and whatever else runs here starves them.
+    "RAY_worker_niceness": "0",
+    "OMP_NUM_THREADS": "1",
+}
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,12 @@ class Cluster:
                 found[int(status.parent.name)] = int(parent)
         return found
 
+    def busiest(self) -> int:
+        """The process that draws most from now on."""
+        before = {process: ticks(process) for process in self.engine_processes()}
+        eventually(lambda: max(ticks(process) - then for process, then in before.items()) > 20)
+        return max(before, key=lambda process: ticks(process) - before[process])
+
 
 def ticks(process_id: int) -> int:
     """Processor time of a process, in hundredths of a second."""
@@ -67,10 +82,7 @@ def cluster(checkpoint: Path, *, num_cpus: int) -> Iterator[Cluster]:
     # A short path: a Unix socket's name has at most 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="danqing-ray-"))
     environment = {
-        # Otherwise Ray writes a token into the home folder.
-        "RAY_AUTH_MODE": "disabled",
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "OMP_NUM_THREADS": "1",
+        **ENVIRONMENT,
         "DANQING_MODEL": str(checkpoint),
         "DANQING_RAY_ADDRESS": f"127.0.0.1:{port}",
     }
@@ -90,6 +102,26 @@ def accepts(port: int) -> bool:
     """Tell whether somebody listens on the port."""
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def cluster_of_nodes(checkpoint: Path, *, num_nodes: int) -> Iterator[tuple[Cluster, Any]]:
+    """Start a head that draws nothing and nodes with a CPU each; give Ray's utility too, which removes nodes."""
+    with tempfile.TemporaryDirectory(prefix="danqing-ray-", ignore_cleanup_errors=True) as folder:
+        environment = {**ENVIRONMENT, "DANQING_MODEL": str(checkpoint)}
+        # Nodes inherit them from here.
+        os.environ |= environment
+        import ray.cluster_utils
+
+        head = {"num_cpus": 0, "include_dashboard": False, "temp_dir": folder}
+        nodes = ray.cluster_utils.Cluster(initialize_head=True, head_node_args=head)
+        try:
+            for _ in range(num_nodes):
+                nodes.add_node(num_cpus=1)
+            yield Cluster(nodes.address, checkpoint, {**environment, "DANQING_RAY_ADDRESS": nodes.address}), nodes
+        finally:
+            ray.shutdown()
+            nodes.shutdown()
 
 
 @contextmanager

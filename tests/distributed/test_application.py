@@ -2,6 +2,7 @@
 
 import importlib
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,9 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     from ray.serve.schema import ServeDeploySchema
 
-from danqing.distributed.application import ReplicaPlan, application, build
+from danqing.distributed.application import application
+from danqing.distributed.replica_plan import ReplicaPlan
 from danqing.engine.worker_options import WorkerOptions
-from danqing.errors import InvalidRequest
 
 OPTIONS = WorkerOptions(model=Path("/models/x"), device="cuda")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "ray_serve.yaml"
@@ -54,20 +55,11 @@ def test_the_example_file_deploys_what_it_says():
     bound = getattr(importlib.import_module(module), name)(served.args)._bound_deployment
     assert (served.name, bound.name) == ("danqing", "engine")
     assert bound.init_args == (
-        WorkerOptions(model=Path("/models/HunyuanImage-3.0-Instruct-Distil"), device="cuda", dtype="fp8"),
+        WorkerOptions(model=Path("/models/HunyuanImage-3.0-Instruct-Distil"), device="cuda", precision="fp8"),
     )
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({}, "args: model is missing"),
-        ({"model": "/m", "gpus": 1}, "args: unknown: gpus; known: device, "),
-        ({"model": "/m", "min_replicas": 3}, "replicas: the least is 3 and the most 1"),
-        ({"model": "/m", "jobs_per_replica": 0}, "jobs_per_replica: must be 1 or more"),
-    ],
-)
-def test_wrong_arguments_of_a_configuration_file_are_named(arguments, message):
-    with pytest.raises(InvalidRequest) as raised:
-        build(arguments)
-    assert raised.value.message.startswith(message)
+def test_only_what_a_replica_loads_makes_another_version_of_it():
+    version = deployment_of(ReplicaPlan(options=OPTIONS)).version
+    assert deployment_of(ReplicaPlan(options=OPTIONS, max_replicas=3, jobs_per_replica=2)).version == version
+    assert deployment_of(ReplicaPlan(options=replace(OPTIONS, precision="fp8"))).version != version

@@ -32,14 +32,6 @@ def server(two_replicas: Cluster, tmp_path_factory: pytest.TempPathFactory) -> I
         yield server
 
 
-def begin_long_job(server: Server) -> str:
-    """Start a job that takes a while, and wait for its first step."""
-    response = server.post(headers={"Prefer": "respond-async"}, seed=7, num_images=4, **LONG)
-    job_id: str = response.json()["id"]
-    next(server.events(job_id))
-    return job_id
-
-
 def test_every_replica_draws_the_files_that_a_local_engine_draws(
     server: Server, two_replicas: Cluster, tmp_path: Path
 ) -> None:
@@ -56,7 +48,7 @@ def test_every_replica_draws_the_files_that_a_local_engine_draws(
 
 
 def test_a_cancelled_job_frees_its_replica(server: Server, two_replicas: Cluster) -> None:
-    job_id = begin_long_job(server)
+    job_id = server.begin_long_job(num_images=4, **LONG)
     headers = {"Authorization": f"Bearer {server.key}"}
     server.session.delete(f"{server.url}/v1/images/generations/{job_id}", headers=headers)
     time.sleep(1)  # The step that was running.
@@ -66,13 +58,22 @@ def test_a_cancelled_job_frees_its_replica(server: Server, two_replicas: Cluster
     assert all(ticks(process) - then <= 5 for process, then in before.items())
 
 
+def test_another_number_of_replicas_keeps_those_that_run(two_replicas: Cluster) -> None:
+    both = set(two_replicas.engine_processes())
+    two_replicas.deploy("--replicas", "1")
+    eventually(lambda: len(two_replicas.engine_processes()) == 1)
+    (kept,) = two_replicas.engine_processes()
+    assert kept in both
+    two_replicas.deploy("--replicas", "2")
+    assert len(two_replicas.engine_processes()) == 2
+    assert kept in two_replicas.engine_processes()
+
+
 def test_a_job_outlives_its_replica_and_is_charged_once(server: Server, two_replicas: Cluster) -> None:
     (expected,) = server.pictures(seed=9, **LONG)
     balance = server.balance()
-    job_id = begin_long_job(server)
-    before = {process: ticks(process) for process in two_replicas.engine_processes()}
-    eventually(lambda: max(ticks(process) - then for process, then in before.items()) > 20)
-    busy = max(before, key=lambda process: ticks(process) - before[process])
+    job_id = server.begin_long_job(num_images=4, **LONG)
+    busy = two_replicas.busiest()
     os.kill(two_replicas.engine_processes()[busy], signal.SIGKILL)
     job = server.finished(job_id)
     assert job["status"] == "completed", job

@@ -36,7 +36,7 @@ def deploy(
         fail("give --replicas, or --min and --max", code=ExitCode.BAD_INPUT)
     _require_ray()
     from danqing.distributed import cluster
-    from danqing.distributed.application import ReplicaPlan
+    from danqing.distributed.replica_plan import ReplicaPlan
     from danqing.engines import worker_options
 
     settings = read_settings()

@@ -4,8 +4,9 @@ Ray's own tools deploy it too: `import_path: danqing.distributed.application:bui
 `WorkerOptions` as `args`.
 """
 
+import hashlib
 import os
-from dataclasses import dataclass, fields
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,7 @@ from ray import serve
 from ray.serve import Application
 
 from danqing.distributed.replica import Replica
-from danqing.engine.worker_options import WorkerOptions
-from danqing.errors import InvalidRequest
+from danqing.distributed.replica_plan import ReplicaPlan, read_plan
 
 APPLICATION = "danqing"
 DEPLOYMENT = "engine"
@@ -22,35 +22,6 @@ HEALTH_CHECK_PERIOD_SECONDS = 5.0
 HEALTH_CHECK_TIMEOUT_SECONDS = 30.0
 # Between two looks at whether a replica that stops has anything left to do.
 DRAIN_LOOK_SECONDS = 1.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReplicaPlan:
-    """What to deploy.
-
-    `min_replicas` below `max_replicas` turns autoscaling on. `jobs_per_replica` run interleaved, the others wait.
-    A replica needs `gpus_per_replica` GPUs of one machine; `threads_per_replica` is also the number of CPUs that Ray
-    sets aside for it. It has `drain_seconds` to finish its images when it stops.
-    """
-
-    options: WorkerOptions
-    min_replicas: int = 1
-    max_replicas: int = 1
-    gpus_per_replica: int = 0
-    threads_per_replica: int = 1
-    jobs_per_replica: int = 4
-    drain_seconds: float = 600.0
-
-    def __post_init__(self) -> None:
-        """Raise InvalidRequest for numbers that make no sense."""
-        if not 1 <= self.min_replicas <= self.max_replicas:
-            raise InvalidRequest(
-                f"replicas: the least is {self.min_replicas} and the most {self.max_replicas};"
-                " they must be 1 or more, in this order"
-            )
-        for name, least in (("gpus_per_replica", 0), ("threads_per_replica", 1), ("jobs_per_replica", 1)):
-            if getattr(self, name) < least:
-                raise InvalidRequest(f"{name}: must be {least} or more")
 
 
 def application(plan: ReplicaPlan) -> Application:
@@ -81,23 +52,22 @@ def application(plan: ReplicaPlan) -> Application:
         },
         **options,
     )
-    return deployment.bind(plan.options)
+    # Serve would replace every replica at each deployment, even where only their number changes. Its own word for that
+    # is internal; its public one is a configuration file.
+    return deployment.options(version=_code_version(plan), _internal=True).bind(plan.options)
 
 
 def build(arguments: dict[str, Any]) -> Application:
     """Return the application for a Serve configuration file; `arguments` are fields of the plan and of its options."""
-    of_options = {field.name for field in fields(WorkerOptions)}
-    known = of_options | {field.name for field in fields(ReplicaPlan)} - {"options"}
-    if unknown := sorted(set(arguments) - known):
-        raise InvalidRequest(f"args: unknown: {', '.join(unknown)}; known: {', '.join(sorted(known))}")
-    if "model" not in arguments:
-        raise InvalidRequest("args: model is missing; give the folder of a checkpoint, which every node can read")
-    options = {"device": "cpu"} | {name: value for name, value in arguments.items() if name in of_options}
-    others = {name: value for name, value in arguments.items() if name not in of_options}
-    return application(ReplicaPlan(options=WorkerOptions(**options | {"model": Path(options["model"])}), **others))
+    return application(read_plan(arguments))
 
 
 def _code_path() -> dict[str, str]:
     """The path that this process finds its code on, where a variable names one."""
     path = os.environ.get("PYTHONPATH")
     return {} if not path else {"PYTHONPATH": os.pathsep.join(str(Path(part).absolute()) for part in path.split(":"))}
+
+
+def _code_version(plan: ReplicaPlan) -> str:
+    """What tells replicas apart that cannot stand in for each other: this package's version, and what they load."""
+    return hashlib.sha256(f"{version('danqing')} {plan.options}".encode()).hexdigest()[:16]

@@ -12,7 +12,8 @@ from ray.serve import RunTarget
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ReplicaState
 
-from danqing.distributed.application import APPLICATION, DEPLOYMENT, ReplicaPlan, application
+from danqing.distributed.application import APPLICATION, DEPLOYMENT, application
+from danqing.distributed.replica_plan import ReplicaPlan
 from danqing.errors import OperatorError
 
 # Ray's own name for the cluster that a node of this machine belongs to.

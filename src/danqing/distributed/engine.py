@@ -9,7 +9,7 @@ from ray.exceptions import RayActorError, RayTaskError, WorkerCrashedError
 from ray.serve.exceptions import RayServeException
 
 from danqing.distributed import cluster
-from danqing.distributed.application import ReplicaPlan
+from danqing.distributed.replica_plan import ReplicaPlan
 from danqing.engine.interface import (
     EngineCrashed,
     EngineState,
