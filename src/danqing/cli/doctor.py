@@ -34,6 +34,7 @@ PUBLISHED_EXPERT_PARAMETERS = 77_300_000_000
 # Scales and offsets of int4 take half a bit.
 BYTES_PER_PARAMETER = {"float32": (4, 4), "bfloat16": (2, 2), "fp8": (1, 2), "int8": (1, 2), "int4": (0.5625, 2)}
 LEAST_FREE_BYTES = 2**30
+DRAWN_ELSEWHERE = "DANQING_ENGINE is {engine}: other machines draw, and their devices and model are not judged here."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,23 +128,26 @@ def diagnose(
     problems = [*found, *_folder_problems(data_folder)]
     chosen = _chosen(settings.device, devices)
     device = chosen[0] if chosen else None
-    if device is None:
+    # Other machines draw otherwise, and nothing of this one can keep them from it.
+    draws_here = settings.engine == "local"
+    if device is None and draws_here:
         problems.append(f"DANQING_DEVICE is {settings.device}, and {machine.no_gpu_because()}")
     there = _machine(settings, chosen, devices[-1])
     plans: list[Estimate] = []
     # If the configured device is missing, report the processor's precision.
     precision = settings.precision or (device or devices[-1]).precision
-    if precision == "fp8" and device is not None and not device.fp8:
+    if draws_here and precision == "fp8" and device is not None and not device.fp8:
         problems.append(f"DANQING_PRECISION is fp8, and {device.name} ({device.description}) has no fp8 products")
     fits = [_published(each, devices) for each in dict.fromkeys([precision, "fp8", "int4"])]
-    try:
-        own, plans = _own(settings.model or BUNDLED_CHECKPOINT, precision, there)
-    except ValueError as error:
-        problems.append(str(error))
-    else:
-        fits.insert(0, own)
-        if device is not None and own.why_not:
-            problems.append(f"{own.checkpoint}: {own.why_not}")
+    if draws_here:
+        try:
+            own, plans = _own(settings.model or BUNDLED_CHECKPOINT, precision, there)
+        except ValueError as error:
+            problems.append(str(error))
+        else:
+            fits.insert(0, own)
+            if device is not None and own.why_not:
+                problems.append(f"{own.checkpoint}: {own.why_not}")
     return Diagnosis(
         processor=processor,
         devices=devices,
@@ -152,7 +156,7 @@ def diagnose(
         precision_reason=_precision_reason(settings, precision, (device or devices[-1]).name, processor),
         fits=fits,
         plans=plans,
-        remarks=list(remarks),
+        remarks=[*remarks, *([] if draws_here else [DRAWN_ELSEWHERE.format(engine=settings.engine)])],
         problems=problems,
     )
 

@@ -22,7 +22,7 @@ class LocalJobs:
 
     def __init__(self, *, limits: JobLimits, observer: JobObserver) -> None:
         self.queue = FairQueue(max_jobs=limits.max_queued_jobs, max_jobs_per_account=limits.max_queued_jobs_per_account)
-        self.estimate = WaitEstimate(max_concurrent_jobs=limits.max_concurrent_jobs)
+        self.estimate = WaitEstimate()
         self._observer = observer
         self._being_written: set[str] = set()
         self._jobs: dict[str, Job] = {}
@@ -36,10 +36,10 @@ class LocalJobs:
         """Jobs in the engine."""
         return len(self._runs)
 
-    @property
-    def retry_after_seconds(self) -> int:
-        """When a caller who is turned away now may hope for a slot."""
-        return self.estimate.retry_after_seconds(num_ahead=len(self.queue) + len(self._runs))
+    def retry_after_seconds(self, *, num_at_once: int) -> int:
+        """Return when a caller who is turned away now may hope for a slot."""
+        num_ahead = len(self.queue) + len(self._runs)
+        return self.estimate.retry_after_seconds(num_ahead=num_ahead, num_at_once=num_at_once)
 
     @property
     def ids(self) -> list[str]:

@@ -91,15 +91,14 @@ class FairQueue:
 class WaitEstimate:
     """How long the queue takes, from the durations of the latest jobs."""
 
-    def __init__(self, *, max_concurrent_jobs: int) -> None:
-        self._max_concurrent_jobs = max_concurrent_jobs
+    def __init__(self) -> None:
         self._job_seconds = 1.0
 
     def job_took(self, seconds: float) -> None:
         """Count the time that a job spent in the engine."""
         self._job_seconds += DURATION_WEIGHT * (seconds - self._job_seconds)
 
-    def retry_after_seconds(self, *, num_ahead: int) -> int:
-        """Return when a caller with so many jobs ahead may hope for a slot."""
-        seconds = num_ahead * self._job_seconds / self._max_concurrent_jobs
+    def retry_after_seconds(self, *, num_ahead: int, num_at_once: int) -> int:
+        """Return when a caller with so many jobs ahead may hope for a slot, where `num_at_once` of them run."""
+        seconds = num_ahead * self._job_seconds / num_at_once
         return max(1, min(MAX_RETRY_AFTER_SECONDS, math.ceil(seconds)))

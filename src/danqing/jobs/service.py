@@ -279,7 +279,7 @@ class JobService:
         return submission if warning is None else replace(submission, warnings=(*submission.warnings, warning))
 
     async def _write_and_enqueue(self, submission: Submission, safety: dict[str, object]) -> Job:
-        retry_after_seconds = self._local_jobs.retry_after_seconds
+        retry_after_seconds = self._local_jobs.retry_after_seconds(num_at_once=self._workers.num_at_once)
         if not self._accepting:
             raise Overloaded(retry_after_seconds=retry_after_seconds)
         with (

@@ -67,17 +67,18 @@ class Workers:
             await self._discard(job_id, runner)
 
     @property
-    def _most(self) -> int:
+    def num_at_once(self) -> int:
+        """How many jobs may run at once, with the replicas that there are now."""
         return self._limits.max_concurrent_jobs * max(1, self._parts.engine.status().num_replicas)
 
     def _add_missing(self) -> None:
-        for index in range(self._most):
+        for index in range(self.num_at_once):
             if index not in self._tasks and not self._stopping:
                 self._tasks[index] = asyncio.create_task(self._work(index), name=f"jobs-worker-{index}")
 
     async def _work(self, index: int) -> None:
         """Run one job after the other; the worker of a replica that is gone ends after its present one."""
-        while index < self._most:
+        while index < self.num_at_once:
             while self._parts.engine.status().state in (EngineState.STARTING, EngineState.RESTARTING):
                 await asyncio.sleep(ENGINE_POLL_SECONDS)
             job_id = await self._local_jobs.queue.take()

@@ -122,6 +122,14 @@ def test_a_device_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
     assert diagnosis.fits[0].device is None
 
 
+def test_devices_and_model_are_not_judged_where_other_machines_draw(tmp_path: Path) -> None:
+    elsewhere = {"device": "cuda:3", "precision": "fp8", "model": tmp_path / "of the other machine"}
+    diagnosis = _diagnose(tmp_path, CPU, engine="ray", **elsewhere)
+    assert diagnosis.problems == []
+    assert diagnosis.remarks[0].startswith("DANQING_ENGINE is ray: other machines draw")
+    assert _diagnose(tmp_path, CPU, **elsewhere).problems
+
+
 def test_a_checkpoint_too_large_for_its_device_is_a_problem(tmp_path: Path) -> None:
     tiny = Device(name="cpu", description="Tiny", memory_bytes=10**8, precision="float32", fp8=True)
     (problem,) = _diagnose(tmp_path, tiny).problems

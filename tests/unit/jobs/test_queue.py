@@ -79,13 +79,14 @@ def test_a_slot_is_free_again_whether_or_not_its_job_came():
 
 
 def test_a_refused_caller_waits_longer_the_more_and_the_longer_the_jobs_ahead():
-    estimate = WaitEstimate(max_concurrent_jobs=4)
-    assert estimate.retry_after_seconds(num_ahead=0) == 1
-    assert estimate.retry_after_seconds(num_ahead=40) == 10
+    estimate = WaitEstimate()
+    assert estimate.retry_after_seconds(num_ahead=0, num_at_once=4) == 1
+    assert estimate.retry_after_seconds(num_ahead=40, num_at_once=4) == 10
     for _ in range(50):
         estimate.job_took(3)
-    assert estimate.retry_after_seconds(num_ahead=40) == 30
-    assert estimate.retry_after_seconds(num_ahead=10_000) == MAX_RETRY_AFTER_SECONDS
+    assert estimate.retry_after_seconds(num_ahead=40, num_at_once=4) == 30
+    assert estimate.retry_after_seconds(num_ahead=40, num_at_once=12) == 10
+    assert estimate.retry_after_seconds(num_ahead=10_000, num_at_once=4) == MAX_RETRY_AFTER_SECONDS
 
 
 def test_a_job_can_be_taken_out_once():

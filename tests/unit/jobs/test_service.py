@@ -111,6 +111,21 @@ async def test_a_full_queue_refuses_and_holds_nothing(house):
         assert house.balance("umbrella") == (ALL, 0)
 
 
+async def test_more_replicas_shorten_the_time_that_a_refused_caller_is_told(house):
+    house.engine.gate = asyncio.Event()
+    async with house.running(max_concurrent_jobs=1, max_queued_jobs=11) as service:
+        for _ in range(12):
+            await service.submit(house.submission())
+        await until(lambda: service.num_running == 1)
+        waits = []
+        for house.engine.num_replicas in (1, 4):
+            with pytest.raises(Overloaded) as refusal:
+                await service.submit(house.submission("umbrella"))
+            waits.append(refusal.value.retry_after_seconds)
+        assert waits == [12, 3]
+        house.engine.gate.set()
+
+
 async def test_an_account_with_its_share_of_the_queue_is_told_to_wait(house):
     house.engine.gate = asyncio.Event()
     async with house.running(max_concurrent_jobs=1, max_queued_jobs_per_account=1) as service:
