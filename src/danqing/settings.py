@@ -19,6 +19,8 @@ from danqing.safety.verdict import NO_CHECKER
 
 ENVIRONMENT_PREFIX = "DANQING_"
 MIN_CONNECTIONS = 32
+MAX_WORKERS = 64
+MAX_PORT = 65_535
 # Addresses to listen on that clients cannot connect to.
 ANY_ADDRESS = frozenset({"0.0.0.0", "::"})
 DEFAULT_DATA_DIR = Path("~/.local/share/danqing")
@@ -192,7 +194,14 @@ class Settings(BaseSettings):
 
     # The address
     host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8000, ge=0, le=65_535, description="Port to listen on; 0 picks a free one.")
+    port: int = Field(8000, ge=0, le=MAX_PORT, description="Port to listen on; 0 picks a free one.")
+    workers: int = Field(
+        1,
+        ge=1,
+        le=MAX_WORKERS,
+        description="API processes that share the port; `DANQING_ENGINE` must be `ray` or `upstream` for more than one."
+        " Each also listens on a port of its own, counted from the one above `DANQING_PORT`.",
+    )
     keep_alive_seconds: Seconds = Field(
         75,
         description="How long idle connections stay open. Keep it above the idle time of your proxy and clients, so"
@@ -305,6 +314,24 @@ class Settings(BaseSettings):
     def _upstream_has_a_url(self) -> "Settings":
         if self.engine == "upstream" and self.upstream_url is None:
             raise ValueError("DANQING_ENGINE=upstream needs DANQING_UPSTREAM_URL")
+        return self
+
+    @model_validator(mode="after")
+    def _workers_share_their_engine(self) -> "Settings":
+        if self.workers > 1 and self.engine == "local":
+            raise ValueError(
+                f"DANQING_WORKERS is {self.workers}, and with DANQING_ENGINE=local each of them would load the model"
+                " again; use 1, or let replicas draw with DANQING_ENGINE=ray"
+            )
+        if self.workers > 1 and self.port and self.port + self.workers > MAX_PORT:
+            raise ValueError(
+                f"DANQING_WORKERS is {self.workers}, and there are not so many ports above DANQING_PORT {self.port}"
+            )
+        if self.workers > 1 and self.engine == "ray" and self.ray_address == "local":
+            raise ValueError(
+                f"DANQING_WORKERS is {self.workers}, and with DANQING_RAY_ADDRESS=local each of them would start a"
+                " cluster; start one with ray start --head"
+            )
         return self
 
     @model_validator(mode="after")

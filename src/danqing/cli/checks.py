@@ -42,5 +42,7 @@ def _check_database(settings: Settings) -> None:
 
 
 def _check_port(settings: Settings) -> None:
-    for listener in listen(settings.host, settings.port):
-        listener.close()
+    own_ports = range(settings.port + 1, settings.port + settings.workers + 1) if settings.workers > 1 else ()
+    for port in (settings.port, *own_ports):
+        for listener in listen(settings.host, port):
+            listener.close()
