@@ -7,10 +7,10 @@ charge and pictures in the bucket; and a limit of ten requests a minute is ten i
 
 import argparse
 import contextlib
-import itertools
-import logging
 import random
 import signal
+import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -18,13 +18,12 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import requests
 from acceptance.server import MODEL_ID, Server, eventually
-from moto.server import ThreadedMotoServer
 from sqlalchemy import select
 
 from danqing.accounts import queries
@@ -47,20 +46,31 @@ BODY = {"model": MODEL_ID, "prompt": "slow", "size": "64x64", "num_inference_ste
 @contextlib.contextmanager
 def bucket() -> Iterator[dict[str, str]]:
     """Run an S3 server with an empty bucket; give the variables that lead to it."""
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    requests.put(f"http://{host}:{port}/pictures", timeout=REQUEST_SECONDS).raise_for_status()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # A process of its own: the clients of the proof keep this one busy.
+    command = [sys.executable, "-m", "moto.server", "--host=127.0.0.1", f"--port={port}"]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    eventually(lambda: _make_bucket(url))
     yield {
         "DANQING_STORAGE_URL": "s3://pictures/danqing",
-        "AWS_ENDPOINT": f"http://{host}:{port}",
+        "AWS_ENDPOINT": url,
         "AWS_ALLOW_HTTP": "true",
         "AWS_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "key",
         "AWS_SECRET_ACCESS_KEY": "secret",
     }
-    server.stop()
+    server.terminate()
+    server.wait()
+
+
+def _make_bucket(url: str) -> bool:
+    try:
+        return requests.put(f"{url}/pictures", timeout=REQUEST_SECONDS).ok
+    except requests.ConnectionError:
+        return False
 
 
 class Fleet:
@@ -74,20 +84,28 @@ class Fleet:
         with ThreadPoolExecutor(NUM_PROCESSES) as starters:
             self.servers = [first, *starters.map(self._start, range(1, NUM_PROCESSES))]
 
-    def kill_one_after_the_other(self, until: float) -> None:
-        """Kill a process every few seconds and start it again."""
-        for index in itertools.cycle(range(NUM_PROCESSES)):
-            time.sleep(min(KILL_SECONDS, max(0.0, until - time.monotonic())))
-            if time.monotonic() >= until:
-                return
-            self.servers[index].stop(signal.SIGKILL)
-            self.num_kills += 1
-            self.servers[index] = self._start(index)
+    def kill_again_and_again(self, until: float) -> None:
+        """Kill a process every few seconds and start it again meanwhile; the last one that serves is spared."""
+        starting: dict[int, Future[None]] = {}
+        with ThreadPoolExecutor(NUM_PROCESSES) as starters:
+            while time.monotonic() + KILL_SECONDS < until:
+                time.sleep(KILL_SECONDS)
+                serving = [index for index in range(NUM_PROCESSES) if index not in starting or starting[index].done()]
+                if len(serving) > 1:
+                    index = random.choice(serving)
+                    self.servers[index].stop(signal.SIGKILL)
+                    self.num_kills += 1
+                    starting[index] = starters.submit(self._restart, index)
+        for each in starting.values():
+            each.result()
 
     def stop(self) -> None:
         """End every process."""
         for server in self.servers:
             server.stop()
+
+    def _restart(self, index: int) -> None:
+        self.servers[index] = self._start(index)
 
     def _start(self, index: int) -> Server:
         server = Server(
@@ -135,7 +153,7 @@ def prove_one_answer_each(
 
     with ThreadPoolExecutor(num_clients + 1) as threads:
         users = [threads.submit(use) for _ in range(num_clients)]
-        killing = threads.submit(fleet.kill_one_after_the_other, until)
+        killing = threads.submit(fleet.kill_again_and_again, until)
         for future in (*users, killing):
             future.result()
     fleet.stop()
