@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TEST_PROCESSES ?= 2
 
-.PHONY: setup setup-locked lock serve test clients lint bench crash idempotency processes connections fuzz load train-mini eval-mini clean
+.PHONY: setup setup-locked lock serve test clients lint bench crash idempotency processes ray-replicas connections fuzz load train-mini eval-mini clean
 
 # What serving needs.
 $(VENV)/.serving: pyproject.toml
@@ -70,6 +70,10 @@ idempotency: setup
 
 connections: setup
 	ulimit -n 4096 && PYTHONPATH=tests:. $(BIN)/python proofs/connections.py
+
+# Needs Ray in the environment: .venv/bin/pip install 'ray[serve]>=2.60'. `STAGES=kills` runs one stage.
+ray-replicas: setup
+	PYTHONPATH=tests $(BIN)/python proofs/ray_replicas.py $(STAGES)
 
 processes: setup
 	PYTHONPATH=tests:. $(BIN)/python proofs/processes.py
