@@ -12,7 +12,6 @@ import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
@@ -20,7 +19,7 @@ from danqing.cli.environment import describe_service_variables, service_variable
 from danqing.cli.extras import missing_extras
 from danqing.cli.listeners import listen
 from danqing.cli.session import read_settings
-from danqing.cli.terminal import ExitCode, fail, notes, output, shows_unicode
+from danqing.cli.terminal import ExitCode, fail, literal, notes, output, shows_unicode
 
 if TYPE_CHECKING:
     import socket
@@ -135,10 +134,10 @@ async def _announce_when_ready(engine: Engine) -> None:
     while True:
         status = engine.status()
         if status.state is EngineState.READY:
-            output.print(f"[bold green]Ready[/] to draw with {escape(status.model)}", soft_wrap=True)
+            output.print(f"[bold green]Ready[/] to draw with {literal(status.model)}", soft_wrap=True)
             return
         if status.state is EngineState.FAILED:
-            notes.print(f"[bold red]Cannot draw:[/] {escape(status.detail)}", soft_wrap=True)
+            notes.print(f"[bold red]Cannot draw:[/] {literal(status.detail)}", soft_wrap=True)
             return
         await asyncio.sleep(LOOK_SECONDS)
 
@@ -150,9 +149,9 @@ def _greet(settings: Settings, *, first: FirstStart | None, version: str, model:
     rows.add_column(overflow="fold")
     rows.add_row("URL", url)
     rows.add_row("API", f"{url}/docs")
-    rows.add_row("model", f"{escape(model)} (loading)")
+    rows.add_row("model", f"{literal(model)} (loading)")
     if settings.needs_data_folder:
-        rows.add_row("data", escape(str(settings.data_folder)))
+        rows.add_row("data", literal(str(settings.data_folder)))
     if first is not None:
         rows.add_row("credits", f"{settings.starting_credits:,}")
         rows.add_row("API key", f"[bold green]{first.key.secret}[/] (shown this once)")
