@@ -206,7 +206,7 @@ class Database:
 
     async def check_writable(self) -> None:
         """Raise Overloaded unless the database takes a write now and has taken all of late."""
-        await self.run_write(_rewrite_revision, durable=False)
+        await self.run_write(_touch_revision, durable=False)
         self._writes.require_settled()
 
     def signal_listener(self, channel: str) -> SignalListener | None:
@@ -257,7 +257,7 @@ def _revision(conn: Connection) -> str | None:
     return conn.execute(text(f"SELECT version_num FROM {REVISION_TABLE}")).scalar()
 
 
-def _rewrite_revision(conn: Connection) -> None:
+def _touch_revision(conn: Connection) -> None:
     # A change, though to the same: locks alone are given out by standbys and full disks too.
     conn.execute(text(f"UPDATE {REVISION_TABLE} SET version_num = version_num"))
 
