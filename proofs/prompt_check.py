@@ -1,7 +1,8 @@
 """The prompt check measured on labelled lists: caught, falsely refused and processor time, per language.
 
 `tuned.tsv` was at hand while the word lists were written, `held_out.tsv` was written before them, `fresh.tsv` and
-`last.tsv` after them. Run: python proofs/prompt_check.py [--show] [tuned held_out fresh last]
+`last.tsv` after them; the author of `unseen.tsv` knew none of them.
+Run: python proofs/prompt_check.py [--show] [tuned held_out fresh last unseen]
 """
 
 import argparse
@@ -14,7 +15,7 @@ from pathlib import Path
 from danqing.safety.policy import violated_category
 
 LISTS = Path(__file__).parents[1] / "tests" / "data" / "prompt_check"
-NAMES = ("tuned", "held_out", "fresh", "last")
+NAMES = ("tuned", "held_out", "fresh", "last", "unseen")
 LONGEST_PROMPT_CHARACTERS = 4000
 EXPECTATIONS = ("always", "checked", "pass")
 

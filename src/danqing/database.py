@@ -204,6 +204,11 @@ class Database:
         """
         return await self._writes.run(work, transaction=partial(self.write, durable=durable))
 
+    async def check_writable(self) -> None:
+        """Raise Overloaded unless the database takes a write now and has taken all of late."""
+        await self.run_write(_touch_revision, durable=False)
+        self._writes.require_settled()
+
     def signal_listener(self, channel: str) -> SignalListener | None:
         """Return a listener to the signals of a channel; None on SQLite, which has none."""
         return None if self._is_sqlite else SignalListener(_signal_connect_args(self._url), channel)
@@ -250,6 +255,11 @@ def _revision(conn: Connection) -> str | None:
     if not inspect(conn).has_table(REVISION_TABLE):
         return None
     return conn.execute(text(f"SELECT version_num FROM {REVISION_TABLE}")).scalar()
+
+
+def _touch_revision(conn: Connection) -> None:
+    # A change, though to the same: locks alone are given out by standbys and full disks too.
+    conn.execute(text(f"UPDATE {REVISION_TABLE} SET version_num = version_num"))
 
 
 def _sqlite_revision(path: Path) -> str | None:

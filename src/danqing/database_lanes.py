@@ -122,6 +122,11 @@ class Lane:
             _retrieve(waiting)
             raise
 
+    def require_settled(self) -> None:
+        """Raise Overloaded while an outage is not over."""
+        if self._failing:
+            raise _overloaded()
+
     def close(self) -> None:
         """Finish running transactions."""
         self._threads.shutdown()

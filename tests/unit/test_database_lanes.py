@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import shutil
 import sqlite3
 import threading
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -19,6 +21,11 @@ COUNT = text("SELECT count(*) FROM notes")
 
 def _add(conn):
     conn.execute(text("INSERT INTO notes VALUES (1)"))
+
+
+def _fill(conn):
+    conn.execute(text("PRAGMA max_page_count = 1"))
+    conn.execute(text("CREATE TABLE big AS SELECT zeroblob(100000)"))
 
 
 @pytest.fixture
@@ -71,13 +78,9 @@ async def test_a_full_disk_that_takes_a_small_transaction_now_and_then_is_one_ou
 ):
     monkeypatch.setattr(database_lanes, "SETTLE_SECONDS", 60)
 
-    def fill(conn):
-        conn.execute(text("PRAGMA max_page_count = 1"))
-        conn.execute(text("CREATE TABLE big AS SELECT zeroblob(100000)"))
-
     for _ in range(3):
         with pytest.raises(Overloaded):
-            await sqlite_database.run_write(fill)
+            await sqlite_database.run_write(_fill)
         await sqlite_database.run_write(lambda conn: conn.execute(text("DELETE FROM notes")))
     assert ["disk is full" in record.getMessage() for record in caplog.records] == [True]
 
@@ -107,6 +110,34 @@ async def test_a_standby_that_cannot_write_is_away_and_no_fault_of_ours(postgres
         await standby.run_write(_add)
     assert await standby.run_read(lambda conn: conn.execute(COUNT).scalar()) == 0
     standby.close()
+
+
+async def test_a_standby_is_not_writable(empty_postgresql_url):
+    database = Database(empty_postgresql_url)
+    database.migrate()
+    await database.check_writable()
+    with database.write() as conn:
+        name = conn.execute(text("SELECT current_database()")).scalar()
+        conn.execute(text(f"ALTER DATABASE {name} SET default_transaction_read_only = on"))
+    database.close()
+    standby = Database(empty_postgresql_url)
+    with pytest.raises(Overloaded):
+        await standby.check_writable()
+    standby.close()
+
+
+async def test_a_database_is_not_writable_until_writes_have_worked_for_a_while(
+    migrated_sqlite_file, tmp_path, monkeypatch
+):
+    database = Database(Path(shutil.copy(migrated_sqlite_file, tmp_path)))
+    await database.check_writable()
+    with pytest.raises(Overloaded):
+        await database.run_write(_fill)
+    with pytest.raises(Overloaded):
+        await database.check_writable()
+    monkeypatch.setattr(database_lanes, "SETTLE_SECONDS", 0)
+    await database.check_writable()
+    database.close()
 
 
 async def test_a_caller_who_leaves_waits_for_the_end_of_the_transaction(sqlite_database):

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from danqing.api.errors import error_response
-from danqing.errors import Overloaded, ServiceError
+from danqing.errors import InvalidRequest, Overloaded, ServiceError
 from danqing.jobs.job import sample_job_id
 from danqing.telemetry import Metrics, inference_id_of_request
 
@@ -43,6 +43,8 @@ EXPOSED_HEADERS = (
 # Other methods, which clients can make up, share one label in the metrics.
 KNOWN_METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "PUT")
 LIVENESS_PATH = "/healthz"
+BODY_LENGTHS = {b"content-length", b"transfer-encoding"}
+TWO_LENGTHS = "Content-Length and Transfer-Encoding exclude each other."
 # Logged when a client hung up before its response began. It is never sent.
 CLIENT_CLOSED_STATUS = 499
 
@@ -87,6 +89,10 @@ class RequestContext:
         try:
             if self._num_running > self._max_requests and scope["path"] != LIVENESS_PATH:
                 await send_error(Overloaded("The server has too many requests at once."), Connection="close")
+                return
+            if {name for name, _ in scope["headers"]} >= BODY_LENGTHS:
+                # A proxy may take the other one, and then sees another request begin here.
+                await send_error(InvalidRequest(TWO_LENGTHS), Connection="close")
                 return
             await self._app(scope, receive, send_with_headers)
         except asyncio.CancelledError:

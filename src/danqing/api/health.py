@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Generic, TypeVar
 
 from fastapi import APIRouter, Depends, Request
-from sqlalchemy import Connection, text
 from starlette.responses import JSONResponse, Response
 
 from danqing.api.context import LIVENESS_PATH
@@ -52,7 +51,7 @@ class Health:
     async def _write_obstacles(self) -> list[str]:
         found = []
         try:
-            await self._services.database.run_write(_touch)
+            await self._services.database.check_writable()
         except Exception as error:  # any failure to write makes the server unready
             found.append(f"the database cannot be written ({_reason(error)})")
         try:
@@ -110,8 +109,3 @@ async def read_metrics(request: Request, services: ServicesDep, health: HealthDe
 def _reason(error: Exception) -> str:
     # Other messages may hold addresses and paths.
     return error.message if isinstance(error, ServiceError) else type(error).__name__
-
-
-def _touch(conn: Connection) -> None:
-    # On SQLite the transaction takes the write lock as it begins.
-    conn.execute(text("SELECT 1"))

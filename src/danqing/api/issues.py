@@ -118,8 +118,8 @@ def _issue(detail: Mapping[str, Any], *, schema: Mapping[str, Any], hidden: froz
         return issue("invalid_type", path, "Required", expected=expected, received="undefined")
     if kind in COMPARISONS:
         return _out_of_range(COMPARISONS[kind], path, context)
-    if kind in ("string_too_long", "string_too_short"):
-        return _wrong_length(kind, path, context)
+    if kind in ("string_too_long", "string_too_short", "too_long", "too_short"):
+        return _wrong_length(kind, path, value, context)
     if kind == "string_unicode":
         # Without a path, the name of an unknown field is broken.
         path = path or [echo(value)]
@@ -160,11 +160,11 @@ def _out_of_range(comparison: tuple[str, str, str, str], path: list[str | int], 
     return issue(code, path, message, **{bound_name: bound, "type": "number", "inclusive": True})
 
 
-def _wrong_length(kind: str, path: list[str | int], context: Mapping[str, Any]) -> Issue:
-    if kind == "string_too_long":
-        maximum = context["max_length"]
-        message = f"String must contain at most {maximum} character(s)"
-        return issue("too_big", path, message, maximum=maximum, type="string", inclusive=True)
-    minimum = context["min_length"]
-    message = f"String must contain at least {minimum} character(s)"
-    return issue("too_small", path, message, minimum=minimum, type="string", inclusive=True)
+def _wrong_length(kind: str, path: list[str | int], value: object, context: Mapping[str, Any]) -> Issue:
+    type_name, unit = ("string", "character(s)") if isinstance(value, str) else ("array", "element(s)")
+    if kind.endswith("too_long"):
+        code, bound_name, bound, words = "too_big", "maximum", context["max_length"], "at most"
+    else:
+        code, bound_name, bound, words = "too_small", "minimum", context["min_length"], "at least"
+    message = f"{type_name.capitalize()} must contain {words} {bound} {unit}"
+    return issue(code, path, message, **{bound_name: bound, "type": type_name, "inclusive": True})

@@ -4,6 +4,8 @@ An ASGI layer. It drops double slashes, slashes at the end, what a base URL repe
 path of the public URL, which some proxies leave in. It adds or corrects the version.
 """
 
+import re
+
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -12,6 +14,7 @@ PREFIXES = ("api", *VERSIONS)
 GENERATIONS = ["images", "generations"]
 # The links inside these pages are relative, so their paths stay as they are.
 PAGES = ("docs", "playground")
+_ORIGIN = re.compile(r"\Ahttps?://[^/]*", re.IGNORECASE)
 
 
 class CanonicalPaths:
@@ -35,7 +38,8 @@ class CanonicalPaths:
             scope["route"] = inner.get("route")
 
     def _canonical(self, scope: Scope) -> str:
-        segments = _segments(scope["path"])
+        # As clients write it that take the server for a proxy.
+        segments = _segments(_ORIGIN.sub("", scope["path"]))
         num_public = len(self._public_segments)
         if num_public and segments[:num_public] == self._public_segments:
             segments = segments[num_public:]

@@ -76,7 +76,10 @@ async def read_call(request: Request, services: Services, caller: ApiKey) -> Gen
 
 
 def _idempotency_key(request: Request) -> str | None:
-    header = request.headers.get("idempotency-key")
+    headers = request.headers.getlist("idempotency-key")
+    if len(headers) > 1:
+        raise InvalidRequest("Idempotency-Key: must be given once", param="Idempotency-Key")
+    header = headers[0] if headers else None
     if header is None:
         return None
     key = header.strip()

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from danqing.cli.session import open_database
-from danqing.cli.terminal import AsJson, output, print_json
+from danqing.cli.terminal import AsJson, literal, output, print_json
 
 app = typer.Typer(no_args_is_help=True, help="Accounts own keys, credits and jobs; the first start creates `default`.")
 
@@ -59,7 +59,7 @@ def list_(as_json: AsJson = False) -> None:
     for account, funds in rows:
         table.add_row(
             account.id,
-            account.name,
+            literal(account.name),
             f"{funds.available_credits:,}",
             f"{funds.held_credits:,}",
             f"{account.created_at:%Y-%m-%d}",

@@ -14,10 +14,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
 from danqing.cli.session import read_settings
-from danqing.cli.terminal import accept_any_text, fail, notes, output
+from danqing.cli.terminal import accept_any_text, fail, literal, notes, output
 
 if TYPE_CHECKING:
     from uvicorn import Server
@@ -115,10 +113,10 @@ async def _announce_when_ready(engine: Engine) -> None:
     while True:
         status = engine.status()
         if status.state is EngineState.READY:
-            output.print(f"[bold green]Ready[/] to draw with {escape(status.model)}", soft_wrap=True)
+            output.print(f"[bold green]Ready[/] to draw with {literal(status.model)}", soft_wrap=True)
             return
         if status.state is EngineState.FAILED:
-            notes.print(f"[bold red]Cannot draw:[/] {escape(status.detail)}", soft_wrap=True)
+            notes.print(f"[bold red]Cannot draw:[/] {literal(status.detail)}", soft_wrap=True)
             return
         await asyncio.sleep(LOOK_SECONDS)
 

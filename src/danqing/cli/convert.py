@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from danqing.cli.terminal import AsJson, ExitCode, fail, notes, output, path_argument, print_json
+from danqing.cli.terminal import AsJson, ExitCode, fail, literal, notes, output, path_argument, print_json
 
 if TYPE_CHECKING:
     from danqing.hunyuan_image3.conversion import Progress
@@ -50,10 +49,10 @@ def convert(
         print_json({"folder": target, "precision": precision, **size})
         return
     output.print(
-        f"{escape(str(target))}: {precision}, {summary.size_bytes / 1e9:,.2f} GB, every tensor and checksum is right",
+        f"{literal(str(target))}: {precision}, {summary.size_bytes / 1e9:,.2f} GB, every tensor and checksum is right",
         soft_wrap=True,
     )
-    output.print(f"DANQING_MODEL={escape(str(target))} danqing serve", soft_wrap=True)
+    output.print(f"DANQING_MODEL={literal(str(target))} danqing serve", soft_wrap=True)
 
 
 @contextmanager

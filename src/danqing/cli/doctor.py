@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from danqing.cli.placement import plan_json, plan_rows
 from danqing.cli.session import wrong_settings
-from danqing.cli.terminal import AsJson, ExitCode, output, print_json
+from danqing.cli.terminal import AsJson, ExitCode, literal, output, print_json
 
 if TYPE_CHECKING:
     from danqing.cli.machine import Device, Folder, Processor
@@ -277,10 +276,10 @@ def _show(diagnosis: Diagnosis) -> None:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows.items():
-        table.add_row(escape(name), value)
+        table.add_row(literal(name), value)
     output.print(table)
     for remark in diagnosis.remarks:
-        output.print(escape(remark), soft_wrap=True)
+        output.print(literal(remark), soft_wrap=True)
     _show_problems(diagnosis.problems)
     if not diagnosis.problems:
         output.print("[bold green]This machine can serve.[/] Start with: danqing serve")
@@ -288,17 +287,17 @@ def _show(diagnosis: Diagnosis) -> None:
 
 def _show_problems(problems: list[str]) -> None:
     for problem in problems:
-        output.print(f"[bold red]problem:[/] {escape(problem)}", soft_wrap=True)
+        output.print(f"[bold red]problem:[/] {literal(problem)}", soft_wrap=True)
 
 
 def _described(folder: Folder) -> str:
     free = f"{_size(folder.free_bytes)} free"
-    return f"{escape(str(folder.path))}{'' if folder.exists else ' (not created yet)'}, {free}"
+    return f"{literal(str(folder.path))}{'' if folder.exists else ' (not created yet)'}, {free}"
 
 
 def _verdict(fit: Fit) -> str:
     if fit.device is None:
-        return f"[yellow]no:[/] {escape(fit.why_not)}"
+        return f"[yellow]no:[/] {literal(fit.why_not)}"
     slowly = ", minutes a step" if (fit.checkpoint, fit.device) == (PUBLISHED_NAME, "cpu") else ""
     return f"[green]fits[/] on {fit.device}{slowly} (needs {_size(fit.needed_bytes)})"
 

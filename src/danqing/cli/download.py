@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from danqing.cli.session import read_settings
-from danqing.cli.terminal import AsJson, ExitCode, fail, notes, output, path_argument, print_json
+from danqing.cli.terminal import AsJson, ExitCode, fail, literal, notes, output, path_argument, print_json
 
 if TYPE_CHECKING:
     from danqing.hub import Repository
@@ -50,8 +49,8 @@ def download(
         size = {"num_files": len(repository.files), "size_bytes": repository.size_bytes}
         print_json({**described, "folder": folder, **size})
         return
-    output.print(f"{escape(str(folder))}: all {len(repository.files)} files are there and right", soft_wrap=True)
-    output.print(f"DANQING_MODEL={escape(str(folder))} danqing serve", soft_wrap=True)
+    output.print(f"{literal(str(folder))}: all {len(repository.files)} files are there and right", soft_wrap=True)
+    output.print(f"DANQING_MODEL={literal(str(folder))} danqing serve", soft_wrap=True)
 
 
 def _require_extra() -> None:
@@ -88,12 +87,12 @@ def _repository_id(name: str, published: Mapping[str, str]) -> str:
 
 
 def _introduce(repository: Repository, folder: Path, *, num_missing: int) -> None:
-    notes.print(f"{escape(repository.id)} at {repository.revision[:8]}", soft_wrap=True)
-    notes.print(f"licence: {escape(repository.licence)}", soft_wrap=True)
+    notes.print(f"{literal(repository.id)} at {repository.revision[:8]}", soft_wrap=True)
+    notes.print(f"licence: {literal(repository.licence)}", soft_wrap=True)
     size = f"{_amount(repository.size_bytes)} in {len(repository.files)} files"
     left = "" if num_missing == repository.size_bytes else f", of which {_amount(num_missing)} are missing"
     notes.print(f"size: {size}{left}")
-    notes.print(f"into: {escape(str(folder))}", soft_wrap=True)
+    notes.print(f"into: {literal(str(folder))}", soft_wrap=True)
 
 
 def _ask() -> None:

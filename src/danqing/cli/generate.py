@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from danqing.cli.session import read_settings, warn_of_unknown_variables
-from danqing.cli.terminal import AsJson, ExitCode, fail, notes, output, path_argument, print_json
+from danqing.cli.terminal import AsJson, ExitCode, fail, literal, notes, output, path_argument, print_json
 from danqing.pictures.prompt_text import NotText, clean_text, is_blank
 from danqing.pictures.request import (
     GUIDANCE_SCALE,
@@ -150,7 +149,7 @@ def generate(
         output_format=FORMATS[target.path.suffix.lower()],
     )
     for warning in profile.warnings(request):
-        notes.print(f"[yellow]{escape(warning)}[/]")
+        notes.print(f"[yellow]{literal(warning)}[/]")
     # This command reports the engine's errors itself.
     logging.getLogger("danqing").setLevel(logging.CRITICAL)
     engine = _engine(settings)
@@ -225,7 +224,7 @@ async def _run(engine: LocalEngine, request: ImageRequest, target: Target) -> tu
     try:
         with notes.status("Loading the model") as line:
             await _load(engine, line)
-        notes.print(f"[dim]{escape(engine.status().model)}, seed {request.seed}[/]")
+        notes.print(f"[dim]{literal(engine.status().model)}, seed {request.seed}[/]")
         expanded = ExpandedPrompt(prompt=request.prompt)
         if request.enable_prompt_expansion:
             expanded = await _expanded(engine, request)
@@ -241,7 +240,7 @@ async def _load(engine: LocalEngine, line: Status) -> None:
     while engine.status().state is not EngineState.READY:
         if engine.status().state is EngineState.FAILED:
             fail(engine.status().detail, code=ExitCode.ENGINE_FAILED)
-        line.update(f"Loading the model: {escape(engine.status().detail)}")
+        line.update(f"Loading the model: {literal(engine.status().detail)}")
         await asyncio.sleep(POLL_SECONDS)
 
 
@@ -251,9 +250,9 @@ async def _expanded(engine: LocalEngine, request: ImageRequest) -> ExpandedPromp
     with notes.status("Expanding the prompt"):
         expanded = await prompt_expander(read_settings(), engine).expand(request)
     if expanded.warning is not None:
-        notes.print(f"[yellow]{escape(expanded.warning)}[/]")
+        notes.print(f"[yellow]{literal(expanded.warning)}[/]")
     elif expanded.caption != request.prompt:
-        notes.print(f"Expanded to: {escape(expanded.caption)}", soft_wrap=True)
+        notes.print(f"Expanded to: {literal(expanded.caption)}", soft_wrap=True)
     return expanded
 
 

@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 
 from danqing.cli.session import open_database
-from danqing.cli.terminal import AsJson, notes, output, print_json
+from danqing.cli.terminal import AsJson, literal, notes, output, print_json
 
 app = typer.Typer(no_args_is_help=True, help="API keys draw; management keys administer keys and money over HTTP.")
 
@@ -63,7 +63,7 @@ def list_(account: Account = "default", as_json: AsJson = False) -> None:
     for key in keys:
         table.add_row(
             key.prefix,
-            key.name,
+            literal(key.name),
             key.kind.value,
             "disabled" if key.disabled else "active",
             f"${key.limit.threshold_usd} ({key.limit.retention})" if key.limit else "none",

@@ -14,7 +14,7 @@ from danqing.cli.convert import convert
 from danqing.cli.download import download
 from danqing.cli.placement import plan_json, plan_rows, supposed_machine
 from danqing.cli.session import read_settings
-from danqing.cli.terminal import AsJson, ExitCode, fail, notes, output, path_argument, print_json
+from danqing.cli.terminal import AsJson, ExitCode, fail, literal, notes, output, path_argument, print_json
 from danqing.memory_size import memory_size
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _table(folder: Path, summary: CheckpointSummary, profile: CheckpointProfile)
     config, generation = summary.config, summary.generation
     sizes = ", ".join(f"{bucket.width_px}x{bucket.height_px}" for bucket in summary.buckets)
     rows = {
-        "checkpoint": str(folder),
+        "checkpoint": literal(str(folder)),
         "architecture": _architecture(config),
         "parameters": f"{summary.num_parameters:,} ({summary.num_active_parameters:,} act on a token)",
         "stored as": ", ".join(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
+from danqing.cli.terminal import literal
 
 if TYPE_CHECKING:
     from danqing.hunyuan_image3.placement.estimate import Estimate
@@ -23,7 +23,7 @@ def supposed_machine(device: str, *, device_memory: int, host_memory: int) -> Ma
 def plan_rows(estimates: list[Estimate]) -> dict[str, str]:
     """A line of text for each precision, by its name."""
     return {f"plan, {each.precision.value}": _described(each) for each in estimates} | {
-        "rates": escape(estimates[0].rates.source)
+        "rates": literal(estimates[0].rates.source)
     }
 
 
@@ -39,7 +39,7 @@ def _described(estimate: Estimate) -> str:
 
     plan = estimate.plan
     if plan is None:
-        return f"[yellow]no:[/] {escape(estimate.why_not)}"
+        return f"[yellow]no:[/] {literal(estimate.why_not)}"
     stores = {Store.DEVICE: "on the device", Store.HOST: "in host memory", Store.DISK: "on disk"}
     layers = ", ".join(f"{plan.count(store)} {where}" for store, where in stores.items() if plan.count(store))
     devices = ", ".join(
@@ -50,6 +50,6 @@ def _described(estimate: Estimate) -> str:
     moving = f"moves {moved} a step" if plan.host_bytes_moved + plan.disk_bytes_moved else "moves nothing"
     converted = " (from a folder of this precision)" if plan.count(Store.DISK) else ""
     return (
-        f"{escape(devices)}; experts of {layers}{converted}; {moving}, about {seconds:.3g} s, bound by"
+        f"{literal(devices)}; experts of {layers}{converted}; {moving}, about {seconds:.3g} s, bound by"
         f" {estimate.bound_by}"
     )

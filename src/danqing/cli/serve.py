@@ -11,7 +11,6 @@ import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
@@ -22,7 +21,7 @@ from danqing.cli.extras import missing_extras
 from danqing.cli.listeners import listen
 from danqing.cli.session import read_settings
 from danqing.cli.supervisor import ProcessStart, Supervisor
-from danqing.cli.terminal import ExitCode, fail, output, shows_unicode
+from danqing.cli.terminal import ExitCode, fail, literal, output, shows_unicode
 
 if TYPE_CHECKING:
     import socket
@@ -119,11 +118,11 @@ def _greet(settings: Settings, *, first: FirstStart | None, own_ports: list[int]
     rows.add_column(overflow="fold")
     rows.add_row("URL", url)
     rows.add_row("API", f"{url}/docs")
-    rows.add_row("model", f"{escape(engine_of(settings).status().model)} (loading)")
+    rows.add_row("model", f"{literal(engine_of(settings).status().model)} (loading)")
     if own_ports:
         rows.add_row("processes", f"{settings.workers}, also each at port {', '.join(map(str, own_ports))}")
     if settings.needs_data_folder:
-        rows.add_row("data", escape(str(settings.data_folder)))
+        rows.add_row("data", literal(str(settings.data_folder)))
     if first is not None:
         rows.add_row("credits", f"{settings.starting_credits:,}")
         rows.add_row("API key", f"[bold green]{first.key.secret}[/] (shown this once)")

@@ -4,6 +4,7 @@ import codecs
 import json
 import os
 import sys
+import unicodedata
 from datetime import datetime
 from enum import IntEnum
 from pathlib import Path
@@ -17,6 +18,8 @@ from rich.markup import escape
 PLAIN_CHARACTERS = {"…": "...", "–": "-", "—": "-", "×": "x", "²": "2", "’": "'", "“": '"', "”": '"'}
 PLAIN_CHARACTERS |= {chr(pattern): "." for pattern in range(0x2800, 0x2900)}
 PLAINLY = "danqing.plainly"
+# Line ends, tabs, and the joiners of emoji and of Indian scripts.
+HARMLESS_CONTROLS = "\n\t\u200c\u200d"
 
 
 class Terminal(Console):
@@ -90,12 +93,21 @@ def _as_text(value: object) -> str:
     return str(value)
 
 
+def literal(text: str) -> str:
+    """Return markup that shows a text as it is; characters that would steer the terminal are written as escapes."""
+    return escape("".join(char.encode("unicode_escape").decode() if _steers(char) else char for char in text))
+
+
+def _steers(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cf") and char not in HARMLESS_CONTROLS
+
+
 def warn(message: str) -> None:
     """Print a warning in one line."""
-    notes.print(f"[bold yellow]warning:[/] {escape(message)}", soft_wrap=True)
+    notes.print(f"[bold yellow]warning:[/] {literal(message)}", soft_wrap=True)
 
 
 def fail(message: str, *, code: ExitCode = ExitCode.FAILED) -> NoReturn:
     """Print an error in one line and end the command."""
-    notes.print(f"[bold red]error:[/] {escape(' '.join(message.split()))}", soft_wrap=True)
+    notes.print(f"[bold red]error:[/] {literal(' '.join(message.split()))}", soft_wrap=True)
     raise typer.Exit(code)

@@ -171,7 +171,9 @@ def _refused_while_checked(reading: Reading) -> str | None:
         return None
     people, nudity = reading.of("person", "girl_or_boy"), reading.of("nudity")
     nude_people = chain(followed_by(people, nudity, MAX_NUDE_PERSON), followed_by(nudity, people, MAX_NUDE_PERSON))
-    return NUDITY if any(nude_people) else None
+    # A wording may hold its person: "topless woman".
+    named_together = (hit.start <= person.start < hit.end for hit in nudity for person in people)
+    return NUDITY if any(nude_people) or any(named_together) else None
 
 
 def _refused_with_negative(reading: Reading, negative: Reading) -> str | None:

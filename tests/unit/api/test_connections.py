@@ -138,6 +138,17 @@ async def test_a_chunk_that_breaks_is_one_warning_and_a_400(connect, key, caplog
     assert [(record.levelno, record.exc_info) for record in warnings] == [(logging.WARNING, None)]
 
 
+async def test_a_body_with_two_lengths_is_refused_and_what_follows_is_no_request(connect):
+    reader, writer = await connect()
+    hidden = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    lengths = f"Content-Length: {5 + len(hidden)}\r\nTransfer-Encoding: chunked\r\n"
+    writer.write(f"POST {PATH} HTTP/1.1\r\nHost: x\r\n{lengths}\r\n0\r\n\r\n".encode() + hidden)
+    response = await whole_response(reader)
+    assert response.startswith(b"HTTP/1.1 400 ")
+    assert response.count(b"HTTP/1.1 ") == 1
+    assert b"exclude each other" in response
+
+
 async def test_bytes_that_are_no_http_get_the_error_body(connect):
     for content in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"HELO mail.example\r\n\r\n"):
         reader, writer = await connect()

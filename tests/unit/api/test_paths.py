@@ -51,6 +51,27 @@ async def test_health_and_files_take_double_slashes_too(client, body):
     assert (await client.get(url.replace("/files/", "//files//"))).status_code == 200
 
 
+async def test_a_whole_url_as_the_path_is_served_as_its_path(app):
+    status = None
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message):
+        nonlocal status
+        status = message.get("status", status)
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "http://any.example:80/healthz",
+        "query_string": b"",
+        "headers": [],
+    }
+    await app(scope, receive, send)
+    assert status == 200
+
+
 async def test_what_is_no_endpoint_stays_unknown(client):
     for path in ("/v1", "/v1/v1", "/v3/models", "/v1/images", "/v1/../models/x", "/docs/", "/v1/docs"):
         response = await client.get(f"http://danqing.test{path}", follow_redirects=False)

@@ -52,3 +52,8 @@ async def test_a_bad_idempotency_key_is_a_400_that_names_it(client):
     for key in ("", '""', "x" * 256, "a b", "ä"):
         response = await client.post(PATH, json=VALID, headers=[(b"Idempotency-Key", key.encode())])
         assert (response.status_code, response.json()["error"]["param"]) == (400, "Idempotency-Key"), key
+
+
+async def test_an_idempotency_key_is_given_once(client):
+    response = await client.post(PATH, json=VALID, headers=[("Idempotency-Key", "a"), ("Idempotency-Key", "b")])
+    assert (response.status_code, response.json()["error"]["param"]) == (400, "Idempotency-Key")

@@ -94,3 +94,23 @@ def test_a_path_on_the_command_line_may_be_in_the_home_folder(monkeypatch: pytes
 def test_a_path_that_leads_nowhere_is_bad_input(homeless: None, text: str, said: str) -> None:
     with pytest.raises(typer.BadParameter, match=said):
         path_argument(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("[/bold] [red]x", "[/bold] [red]x"),
+        ("\x1b[2J\x07", "\\x1b[2J\\x07"),
+        ("\u202eevil", "\\u202eevil"),
+        ("\\[x] \\", "\\[x] \\"),
+        ("丹青", "丹青"),
+    ],
+)
+def test_names_are_listed_as_they_are_and_cannot_steer_the_terminal(run: Run, name: str, shown: str) -> None:
+    assert run("accounts", "create", "design", "--name", name).exit_code == 0
+    assert run("keys", "create", "--account", "design", "--name", name).exit_code == 0
+    for command in (("accounts", "list"), ("keys", "list", "--account", "design")):
+        listed = run(*command)
+        assert listed.exit_code == 0, listed.output
+        assert all(word in listed.stdout for word in shown.split())
+        assert not {"\x1b", "\x07", "\u202e"} & set(listed.stdout)
