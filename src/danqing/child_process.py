@@ -28,9 +28,9 @@ _LENGTH = struct.Struct(">I")
 _PR_SET_PDEATHSIG = 1
 _OOM_SCORE_ADJUSTMENT = 500
 
-# How a child's threads wait for each other between two parallel operations of a numeric library. By OpenMP's default they
-# spin for milliseconds, on a busy machine against the very thread they wait for; after this many turns, some ten
-# microseconds, they sleep. Measured by benchmarks/threads.py.
+# How a child's threads wait for each other between two parallel operations of a numeric library. By OpenMP's default
+# they spin for milliseconds, on a busy machine against the very thread they wait for; after this many turns, some
+# ten microseconds, they sleep. Measured by benchmarks/threads.py.
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 _SPINS = "1000"
 

@@ -1,0 +1,42 @@
+"""Memory of the engine's process: kept while a task runs, given back when it ends."""
+
+import subprocess
+import sys
+
+import pytest
+
+from danqing.engine.memory import KERNELS_SETTING, limit_kernels
+
+# In a process of its own: the heap's settings hold for good. Prints what is resident, in MiB.
+PROGRAM = """
+import sys
+from danqing.engine.memory import Heap
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096 >> 20
+
+heap = Heap()
+blocks = [bytearray(1 << 20) for _ in range(200)]
+last = bytearray(1 << 20)
+blocks.clear()
+print(resident())
+heap.give_back()
+print(resident())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_freed_memory_stays_until_it_is_given_back() -> None:
+    child = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=60)
+    freed, given_back = map(int, child.stdout.split())
+    assert freed > 200
+    assert given_back < 100
+
+
+def test_the_environment_comes_before_our_limit_of_kernels() -> None:
+    ours: dict[str, str] = {}
+    limit_kernels(ours)
+    assert int(ours[KERNELS_SETTING]) > 0
+    theirs = {KERNELS_SETTING: "7"}
+    limit_kernels(theirs)
+    assert theirs == {KERNELS_SETTING: "7"}
