@@ -13,15 +13,16 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _MMAP_THRESHOLD_BYTES = 32 << 20
 _TRIM_THRESHOLD_BYTES = 1 << 30
 
-# oneDNN keeps this many compiled kernels. Each shape has its own, and each prompt length brings new shapes; a step of
-# `mini` needs about fifty.
-KERNELS_SETTING = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
-MAX_KERNELS = "128"
+# oneDNN and PyTorch's layer above it keep compiled kernels with their buffers, 1,024 of a kind by default. Each shape
+# has its own, and each prompt length brings new ones; a step of `mini` needs a dozen. See
+# results/2026-11-28-memory.md.
+MAX_KERNELS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128", "LRU_CACHE_CAPACITY": "32"}
 
 
 def limit_kernels(environment: MutableMapping[str, str]) -> None:
-    """Limit oneDNN's kernels, unless the environment does. It is read once, when torch is imported."""
-    environment.setdefault(KERNELS_SETTING, MAX_KERNELS)
+    """Limit the kernels kept, unless the environment does. It is read once, when torch is imported."""
+    for name, number in MAX_KERNELS.items():
+        environment.setdefault(name, number)
 
 
 class Heap:

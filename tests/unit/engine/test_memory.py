@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from danqing.engine.memory import KERNELS_SETTING, limit_kernels
+from danqing.engine.memory import MAX_KERNELS, limit_kernels
 
 # In a process of its own: the heap's settings hold for good. Prints what is resident, in MiB.
 PROGRAM = """
@@ -33,10 +33,8 @@ def test_freed_memory_stays_until_it_is_given_back() -> None:
     assert given_back < 100
 
 
-def test_the_environment_comes_before_our_limit_of_kernels() -> None:
-    ours: dict[str, str] = {}
-    limit_kernels(ours)
-    assert int(ours[KERNELS_SETTING]) > 0
-    theirs = {KERNELS_SETTING: "7"}
-    limit_kernels(theirs)
-    assert theirs == {KERNELS_SETTING: "7"}
+@pytest.mark.parametrize("name", MAX_KERNELS)
+def test_the_environment_comes_before_our_limits_of_kernels(name: str) -> None:
+    environment = {name: "7"}
+    limit_kernels(environment)
+    assert environment == {**MAX_KERNELS, name: "7"}
