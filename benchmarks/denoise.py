@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -19,7 +20,7 @@ import torch
 from danqing.hunyuan_image3.config import LayerConfig, ModelConfig, VaeConfig
 from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.hunyuan_image3.precision import Precision
-from danqing.hunyuan_image3.sampler import denoise, schedule, start_noise
+from danqing.hunyuan_image3.sampler import DenoiseStep, denoise, schedule, start_noise
 from danqing.hunyuan_image3.weights import empty_model
 
 PRECISIONS = (Precision.FLOAT32, Precision.BFLOAT16)
@@ -106,19 +107,24 @@ def best_rate(dtype: torch.dtype) -> float:
 
 
 @torch.inference_mode()
-def measure(config: ModelConfig, precision: Precision, num_steps: int) -> Result:
-    rate = best_rate(precision.dtype)
+def steps(config: ModelConfig, precision: Precision, *, num_steps: int) -> Iterator[DenoiseStep]:
+    """Steps of one image."""
     model = random_model(config, precision)
     side = config.base_size_px // config.pixels_per_token
     branches = [model.branch(list(range(NUM_PREFIX_TOKENS)), height=side, width=side) for _ in range(NUM_BRANCHES)]
     noise = start_noise(1, channels=config.vae.latent_channels, height=side, width=side)
-    times, start = [], time.perf_counter()
-    for _ in denoise(
+    yield from denoise(
         lambda latent, conditions: model.velocity(latent, conditions, branches),
         noise,
-        sigmas=schedule(num_steps + 1, shift=3.0),
+        sigmas=schedule(num_steps, shift=3.0),
         guidance_scale=7.5,
-    ):
+    )
+
+
+def measure(config: ModelConfig, precision: Precision, num_steps: int) -> Result:
+    rate = best_rate(precision.dtype)
+    times, start = [], time.perf_counter()
+    for _ in steps(config, precision, num_steps=num_steps + 1):
         times.append(time.perf_counter() - start)
         start = time.perf_counter()
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

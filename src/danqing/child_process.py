@@ -28,6 +28,12 @@ _LENGTH = struct.Struct(">I")
 _PR_SET_PDEATHSIG = 1
 _OOM_SCORE_ADJUSTMENT = 500
 
+# How a child's threads wait for each other between two parallel operations of a numeric library. By OpenMP's default
+# they spin for milliseconds, on a busy machine against the very thread they wait for; after this many turns, some
+# ten microseconds, they sleep. Measured by benchmarks/threads.py.
+_WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+_SPINS = "1000"
+
 Message = TypeVar("Message")
 
 
@@ -104,8 +110,13 @@ async def start_child(command: Sequence[str]) -> asyncio.subprocess.Process:
 
 
 def become_child() -> BinaryIO:
-    """Make this process a child that ends with its parent; returns the stream for its reports."""
+    """Make this process a child that ends with its parent; returns the stream for its reports.
+
+    Comes before the import of a numeric library, which reads the environment once.
+    """
     _end_with_parent()
+    if not any(name in os.environ for name in _WAITING):
+        os.environ["GOMP_SPINCOUNT"] = _SPINS
     # Text that a library prints goes to stderr instead of into a frame.
     reports = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 import struct
 import subprocess
 import sys
@@ -21,6 +22,7 @@ class Pixels(msgspec.Struct, frozen=True, tag=True):
 
 
 FRAMES: Frames[Word | Pixels] = Frames(Word | Pixels)
+WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 MESSAGES: list[Word | Pixels] = [Word("丹青 🦖"), Pixels(bytes(range(256)) * 1000), Word("")]
 
 
@@ -85,3 +87,19 @@ def _stream(data: bytes) -> asyncio.StreamReader:
     stream.feed_data(data)
     stream.feed_eof()
     return stream
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [({}, "None 1000"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "PASSIVE None"), ({"GOMP_SPINCOUNT": "7"}, "None 7")],
+)
+def test_threads_of_a_child_spin_briefly_unless_told_how_to_wait(setting: dict[str, str], expected: str) -> None:
+    program = (
+        "import os; from danqing.child_process import become_child; become_child(); "
+        "print(os.environ.get('OMP_WAIT_POLICY'), os.environ.get('GOMP_SPINCOUNT'))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in WAITING} | setting
+    child = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert child.stderr.strip() == expected

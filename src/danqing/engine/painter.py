@@ -3,6 +3,7 @@
 The only module of the engine that imports torch; the worker imports it when it loads the model.
 """
 
+import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -22,6 +23,7 @@ from danqing.hunyuan_image3.errors import (
     UnsupportedDevice,
 )
 from danqing.hunyuan_image3.generation_config import TextTask
+from danqing.hunyuan_image3.model import num_parameters
 from danqing.hunyuan_image3.pipeline import Pipeline, Prefix, TextToImage
 from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.prompt_reading import PromptSettings
@@ -29,6 +31,9 @@ from danqing.hunyuan_image3.sampler import DenoiseStep
 from danqing.pictures.raster import Raster
 from danqing.pictures.request import Expansion, ImageRequest
 
+# The operations of smaller networks are so short that on a CPU a second thread saves a sixth of the time on a quiet
+# machine and costs a third on a busy one; see results/2026-11-28-threads.md.
+MIN_PARAMETERS_FOR_THREADS = 100_000_000
 # What operators call the fields of `PromptSettings` that a checkpoint may be unable to follow.
 PROMPT_SETTINGS = {"system_prompt": "DANQING_SYSTEM_PROMPT", "text_task": "DANQING_EXPANSION_TASK"}
 
@@ -70,6 +75,8 @@ class PipelinePainter:
             raise UnsupportedDevice(f"DANQING_PRECISION is {options.precision}: {error}") from None
         except UnsuitableSetting as error:
             raise CheckpointError(f"{PROMPT_SETTINGS[error.setting]} is {error.value}: {error}") from None
+        if num_parameters(pipeline.config) < MIN_PARAMETERS_FOR_THREADS and "OMP_NUM_THREADS" not in os.environ:
+            torch.set_num_threads(1)
         return cls(pipeline)
 
     @property

@@ -14,6 +14,7 @@ from typing import BinaryIO, Protocol
 
 from danqing.child_process import ProtocolError, become_child
 from danqing.engine.interleaver import Interleaver, Painter
+from danqing.engine.memory import Heap, limit_kernels
 from danqing.engine.messages import (
     COMMANDS,
     REPORTS,
@@ -25,6 +26,7 @@ from danqing.engine.messages import (
     Loading,
     Ready,
     Report,
+    TaskEnded,
 )
 from danqing.engine.worker_options import WorkerOptions, read_options
 from danqing.hunyuan_image3.errors import CheckpointError, PlacementError, UnsupportedDevice
@@ -51,11 +53,15 @@ def main(load_painter: LoadPainter = load_pipeline) -> None:
     options = read_options()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO)
     reports = become_child()
+    limit_kernels(os.environ)
+    heap = Heap()
     commands: queue.Queue[Command] = queue.Queue(MAX_PENDING_COMMANDS)
     threading.Thread(target=_read_commands, args=(sys.stdin.buffer, commands), daemon=True).start()
 
     def send(report: Report) -> None:
         REPORTS.send(report, reports)
+        if isinstance(report, Ready | TaskEnded):
+            heap.give_back()
 
     def load(on_progress: Callable[[int, int], None]) -> Painter:
         return load_painter(options, on_progress=on_progress)

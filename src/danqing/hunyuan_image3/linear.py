@@ -1,7 +1,10 @@
-"""Matrix products x @ weight^T by the fastest kernel at hand.
+"""Matrix products x @ weight^T by the fastest kernel at hand, with the same result for any number of threads.
 
 In float32 on a CPU, PyTorch's own product goes to a BLAS that on some processors reaches half the speed of oneDNN,
-which PyTorch brings along too; measured by benchmarks/denoise.py.
+which PyTorch brings along too; measured by benchmarks/denoise.py. Pointwise convolutions are such products as well:
+oneDNN's own kernel for them sums in an order that depends on the number of threads.
+
+Letters: B pictures, I input and O output channels, S points of the grid.
 """
 
 import torch
@@ -30,3 +33,31 @@ class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         # Held in bfloat16 and used in float32 where a device only emulates bfloat16.
         return linear(x, self.weight.to(x.dtype))
+
+
+def _pointwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A convolution of size 1, [B, I, ...] -> [B, O, ...]."""
+    assert bias is not None
+    out_BSO = linear(x.flatten(2).transpose(1, 2), weight.flatten(1)) + bias
+    # Contiguous: the kernels of the layers that follow are chosen by the order of axes in memory.
+    return out_BSO.transpose(1, 2).contiguous().unflatten(2, x.shape[2:])
+
+
+class PointwiseConv2d(nn.Conv2d):
+    """A convolution of size 1 over two dimensions."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _pointwise(x, self.weight, self.bias) if x.device.type == "cpu" else super().forward(x)
+
+
+class PointwiseConv3d(nn.Conv3d):
+    """A convolution of size 1 over three dimensions."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _pointwise(x, self.weight, self.bias) if x.device.type == "cpu" else super().forward(x)

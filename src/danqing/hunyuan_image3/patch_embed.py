@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from danqing.hunyuan_image3.config import ModelConfig
+from danqing.hunyuan_image3.linear import PointwiseConv2d
 
 SINUSOID_SIZE = 256
 MAX_PERIOD = 10000.0
@@ -56,7 +57,7 @@ class ResidualBlock(nn.Module):
             nn.Conv2d(out_channels, out_channels, 3, padding=1),
         )
         same = in_channels == out_channels
-        self.skip_connection = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 1)
+        self.skip_connection = nn.Identity() if same else PointwiseConv2d(in_channels, out_channels)
 
     def forward(self, x: Tensor, time_BD: Tensor) -> Tensor:
         norm, activation, conv = self.in_layers

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from danqing.hunyuan_image3.config import VaeConfig
+from danqing.hunyuan_image3.linear import PointwiseConv2d, PointwiseConv3d
 
 NUM_GROUPS = 32
 EPS = 1e-6
@@ -19,6 +20,8 @@ EPS = 1e-6
 
 def convolution(c_in: int, c_out: int, *, size: int, num_dims: int) -> nn.Module:
     """A same-size convolution over 2 or 3 dimensions."""
+    if size == 1:
+        return (PointwiseConv3d if num_dims == 3 else PointwiseConv2d)(c_in, c_out)
     kind = nn.Conv3d if num_dims == 3 else nn.Conv2d
     return kind(c_in, c_out, size, padding=size // 2)
 

@@ -69,6 +69,22 @@ def pictures(
     return drawn
 
 
+@pytest.mark.parametrize(("setting", "num_threads"), [(None, 1), ("3", 3)])
+def test_a_small_network_computes_on_one_thread_unless_told_how_many(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, setting: str | None, num_threads: int
+) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if setting is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", setting)
+    torch.set_num_threads(3)
+    try:
+        load(tiny_checkpoint)
+        assert torch.get_num_threads() == num_threads
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_it_says_which_checkpoint_draws(painter: PipelinePainter) -> None:
     assert painter.description.startswith("tiny (")
     assert painter.description.endswith(", cpu)")
