@@ -3,7 +3,7 @@
 Letters: B branches, T text tokens, C condition tokens, N image tokens, D hidden size.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from danqing.hunyuan_image3.attention import Attention, RmsNorm
 from danqing.hunyuan_image3.config import LayerConfig, ModelConfig
 from danqing.hunyuan_image3.kv_cache import KvCache
+from danqing.hunyuan_image3.linear import Linear
 from danqing.hunyuan_image3.moe import feed_forward
 from danqing.hunyuan_image3.rope import Rotation
 
@@ -29,8 +30,21 @@ class Layer(nn.Module):
     def device(self) -> torch.device:
         return self.input_layernorm.weight.device
 
-    def feed(self, x_BTD: Tensor) -> Tensor:
-        """The second half of the layer, the same for text and image."""
+    def matrices(self) -> Iterator[tuple[str, Linear]]:
+        """Its linear layers by name, without the router: what a plan may stream beside routed experts."""
+        for name, module in self.named_modules():
+            if isinstance(module, Linear):
+                yield name, module
+
+    def text(self, x_1TD: Tensor, rotation: Rotation, cache: KvCache, index: int) -> Tensor:
+        """Text tokens after what `cache` holds for the layer of this index."""
+        return self._feed(x_1TD + self.self_attn.text(self.input_layernorm(x_1TD), rotation, cache, index))
+
+    def image(self, x_BTD: Tensor, rotation: Rotation, caches: Sequence[KvCache], index: int) -> Tensor:
+        """Condition and image tokens of each branch over its prefix."""
+        return self._feed(x_BTD + self.self_attn.image(self.input_layernorm(x_BTD), rotation, caches, index))
+
+    def _feed(self, x_BTD: Tensor) -> Tensor:
         normed = self.post_attention_layernorm(x_BTD)
         return x_BTD + self.mlp(normed.flatten(0, 1)).view_as(x_BTD)
 
@@ -53,8 +67,7 @@ class Transformer(nn.Module):
         x = self.wte(token_ids_T)[None].to(self.ln_f.weight.dtype)
         for i, layer in enumerate(self.layers):
             x, rotation = x.to(layer.device), rotation.to(layer.device)
-            x = x + layer.self_attn.text(layer.input_layernorm(x), rotation, cache, i)
-            x = layer.feed(x)
+            x = layer.text(x, rotation, cache, i)
         cache.keep(len(token_ids_T))
         return x.to(self.ln_f.weight.device)
 
@@ -64,6 +77,5 @@ class Transformer(nn.Module):
         x = x_BTD
         for i, layer in enumerate(self.layers):
             x, rotation = x.to(layer.device), rotation.to(layer.device)
-            x = x + layer.self_attn.image(layer.input_layernorm(x), rotation, caches, i)
-            x = layer.feed(x)
+            x = layer.image(x, rotation, caches, i)
         return x[:, self.num_condition_tokens :].to(self.ln_f.weight.device)

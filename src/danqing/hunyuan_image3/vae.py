@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from danqing.hunyuan_image3.config import VaeConfig
 from danqing.hunyuan_image3.linear import PointwiseConv2d, PointwiseConv3d
+from danqing.hunyuan_image3.slabs import HEIGHT, add_convolved, convolve, convolved_slabs
 
 NUM_GROUPS = 32
 EPS = 1e-6
@@ -65,10 +66,9 @@ class ResidualBlock(nn.Module):
             self.nin_shortcut = convolution(c_in, c_out, size=1, num_dims=num_dims)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.conv1(F.silu(self.norm1(x)))
-        h = self.conv2(F.silu(self.norm2(h)))
+        h = convolve(self.conv1, x, norm=self.norm1)
         around: Tensor = self.nin_shortcut(x) if hasattr(self, "nin_shortcut") else x
-        return around + h
+        return add_convolved(around, self.conv2, h, norm=self.norm2)
 
 
 class AttentionBlock(nn.Module):
@@ -119,8 +119,16 @@ class Upsample(nn.Module):
         self.conv = convolution(c_in, c_out * math.prod(self.factors), size=3, num_dims=num_dims)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.conv(x)
-        return unfold(h + match_channels(x, h.shape[1]), factors=self.factors)
+        rows, out = self.factors[-2], None
+        for start, stop, h in convolved_slabs(self.conv, x):
+            part = unfold(h + match_channels(x[..., start:stop, :], h.shape[1]), factors=self.factors)
+            if stop - start == x.shape[HEIGHT]:
+                return part
+            if out is None:
+                out = part.new_empty((*part.shape[:-2], rows * x.shape[HEIGHT], part.shape[-1]))
+            out[..., rows * start : rows * stop, :] = part
+        assert out is not None
+        return out
 
 
 class Middle(nn.Module):
@@ -214,7 +222,7 @@ class Decoder(nn.Module):
         h = self.mid(h + match_channels(z, h.shape[1]))
         for level in self.up:
             h = level(h)
-        return self.conv_out(F.silu(self.norm_out(h)))
+        return convolve(self.conv_out, h, norm=self.norm_out)
 
 
 class Vae(nn.Module):

@@ -21,12 +21,13 @@ from danqing.hunyuan_image3.json_fields import read_json
 from danqing.hunyuan_image3.linear import Linear
 from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.hunyuan_image3.placement.plan import Plan, resident_plan
-from danqing.hunyuan_image3.placement.residence import allocate, stream_experts
+from danqing.hunyuan_image3.placement.residence import allocate, stream_weights
 from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.quantization_config import WAY_OUT, converted_precision
 from danqing.hunyuan_image3.stored_tensors import DTYPES, SCALE, StoredTensor, stored_tensors
 
 CPU = torch.device("cpu")
+LAYER = re.compile(r"model\.layers\.\d+\.")
 ROUTER = re.compile(r"model\.layers\.\d+\.mlp\.gate\.wg\.weight")
 ROUNDED_EXPERTS: Mapping[Precision, type[RoutedExperts]] = {
     Precision.FP8: Fp8Experts,
@@ -73,12 +74,16 @@ class Places:
 
     def __init__(self, model: nn.Module) -> None:
         self._places: dict[str, Tensor | ExpertTarget] = {}
+        # Those that a plan may leave on disk, beside routed experts.
+        self._matrices = set[str]()
         for name, module in model.named_modules():
             if isinstance(module, RoutedExperts):
                 self._add_experts(name, module)
             else:
                 for kind, parameter in module.named_parameters(recurse=False):
                     self._places[f"{name}.{kind}"] = parameter.data
+                    if isinstance(module, Linear) and LAYER.match(name):
+                        self._matrices.add(f"{name}.{kind}")
 
     def _add_experts(self, name: str, experts: RoutedExperts) -> None:
         for part, tensor in experts.parts():
@@ -116,18 +121,27 @@ class Places:
             target.copy_(_shaped(key, value, target))
 
     def is_stored_as_used(self, stored: StoredTensor) -> bool:
-        """Whether files hold a routed expert's matrix in the form held here; true of every other key."""
+        """Whether files hold a layer's matrix in the form held here; true of every key that is none."""
         target = self._places.get(stored.key)
-        return not isinstance(target, ExpertTarget) or target.is_stored_as_used(stored)
+        if isinstance(target, ExpertTarget):
+            return target.is_stored_as_used(stored)
+        if target is None or stored.key not in self._matrices:
+            return True
+        return not stored.parts and stored.dtype == target.dtype and tuple(stored.shape) == tuple(target.shape)
+
+    def stays_on_disk(self, key: str) -> bool:
+        """Whether the place of this key has no memory."""
+        target = self._places.get(key)
+        return target is not None and (target.parts[""] if isinstance(target, ExpertTarget) else target).is_meta
 
     def leave_on_disk(self, stored: StoredTensor) -> Mapping[str, StoredTensor]:
-        """Count a routed expert's matrix as filled without reading it; its stored parts by suffix.
+        """Count a layer's matrix as filled without reading it; its stored parts by suffix.
 
         Raises CheckpointError where it is not stored in the form held here.
         """
-        target = self._places.pop(stored.key, None)
-        assert isinstance(target, ExpertTarget)
-        if not target.is_stored_as_used(stored):
+        as_used = self.is_stored_as_used(stored)
+        del self._places[stored.key]
+        if not as_used:
             raise CheckpointError(
                 f"key {stored.key!r} is stored in another form than it is used in, so it cannot stay on disk; {WAY_OUT}"
             )
@@ -201,20 +215,19 @@ def load_placed(
     total = len(places)
     on_disk: dict[str, Mapping[str, StoredTensor]] = {}
     for done, stored in enumerate(stored_tensors(folder), start=1):
-        parts = places.expert_parts(stored.key)
-        if parts and parts[""].is_meta:
+        if places.stays_on_disk(stored.key):
             on_disk[stored.key] = places.leave_on_disk(stored)
         else:
             places.fill(stored.key, stored.read(), parts={suffix: part.read() for suffix, part in stored.parts.items()})
         if on_progress:
             on_progress(done, total)
     places.finish()
-    stream_experts(model, plan, on_disk)
+    stream_weights(model, plan, on_disk)
     return model
 
 
-def are_experts_stored_as_used(folder: Path, config: ModelConfig, precision: Precision) -> bool:
-    """Whether routed experts could be used from the folder's files as they are, told from the headers."""
+def are_weights_stored_as_used(folder: Path, config: ModelConfig, precision: Precision) -> bool:
+    """Whether the matrices of layers could be used from the folder's files as they are, told from the headers."""
     places = Places(meta_model(config, precision=precision, activations=precision.dtype))
     return all(places.is_stored_as_used(stored) for stored in stored_tensors(folder))
 

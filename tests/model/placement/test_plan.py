@@ -16,7 +16,7 @@ from danqing.hunyuan_image3.placement.plan import (
 
 GB = 10**9
 # 8 layers of 10 GB of experts and 1 GB beside, ends of 4 GB, 2 GB of working memory: 94 GB in all.
-SIZE = ModelSize(layers=[LayerSize(expert_bytes=10 * GB, other_bytes=GB)] * 8, end_bytes=4 * GB, working_bytes=2 * GB)
+SIZE = ModelSize(layers=[LayerSize(expert_bytes=10 * GB, matrix_bytes=0, other_bytes=GB)] * 8, end_bytes=4 * GB, working_bytes=2 * GB)
 
 
 def plan(*devices_gb: int, host_gb: int = 0, name: str = "cuda", reads_disk: bool = True) -> Plan:
@@ -69,7 +69,7 @@ def test_a_cap_below_one_layer_is_refused_with_both_numbers_and_the_setting() ->
 
 
 def test_a_folder_in_another_form_cannot_stay_on_disk() -> None:
-    with pytest.raises(PlacementError, match=r"80\.0 GB of experts.*host 0\.0.*danqing model convert"):
+    with pytest.raises(PlacementError, match=r"80\.0 GB of weights.*host 0\.0.*danqing model convert"):
         plan(34, host_gb=0, reads_disk=False)
 
 
@@ -92,3 +92,35 @@ def test_more_devices_than_layers_leave_some_without() -> None:
         sum(len(part) for part in split(SIZE, [DeviceMemory(name=f"cuda:{d}", memory_bytes=GB) for d in range(20)]))
         == 8
     )
+
+
+# 8 layers of 10 GB of experts, 2 GB of other matrices and 1 GB beside; 6 GB for the ends and to work in.
+LARGE = ModelSize(
+    layers=[LayerSize(expert_bytes=10 * GB, matrix_bytes=2 * GB, other_bytes=GB)] * 8,
+    end_bytes=4 * GB,
+    working_bytes=2 * GB,
+)
+
+
+def large_plan(device_gb: int, *, host_gb: int) -> Plan:
+    devices = [DeviceMemory(name="cuda:0", memory_bytes=device_gb * GB)]
+    return make_plan(LARGE, Machine(devices=devices, host_bytes=host_gb * GB), reads_disk=True)
+
+
+def test_other_matrices_stay_while_two_buffers_of_experts_fit_beside_them() -> None:
+    made = large_plan(50, host_gb=100)
+    assert {layer.matrices for layer in made.layers} == {Store.DEVICE}
+    assert (made.devices[0].used_bytes, made.host_bytes_moved) == (50 * GB, 80 * GB)
+
+
+def test_below_that_every_matrix_is_streamed_and_host_memory_takes_other_matrices_first() -> None:
+    made = large_plan(49, host_gb=36)
+    assert {layer.matrices for layer in made.layers} == {Store.HOST}
+    # 14 GB that stay, buffers of 20 and 4 GB, and one layer's experts in what is left; two layers' with 16 GB in the host.
+    assert (made.devices[0].used_bytes, counts(made)) == (48 * GB, (1, 2, 5))
+    assert (made.host_bytes_moved, made.disk_bytes_moved) == (36 * GB, 50 * GB)
+
+
+def test_the_least_that_is_asked_for_is_what_whole_layers_need() -> None:
+    with pytest.raises(PlacementError, match=r"38\.0 GB on cuda:0.*may use 37\.0 GB"):
+        large_plan(37, host_gb=1000)

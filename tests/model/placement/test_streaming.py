@@ -32,6 +32,8 @@ WHERE = {
     "disk": (["disk"] * 5, ["cpu"] * 5),
     "one streamed layer": (["device", "device", "disk", "device", "device"], ["cpu"] * 5),
     "mixed": (["disk", "device", "host", "disk", "host"], ["cpu"] * 5),
+    "whole layers on disk": (["DISK"] * 5, ["cpu"] * 5),
+    "whole layers mixed": (["DISK", "device", "HOST", "HOST", "disk"], ["cpu"] * 5),
     # Names of two devices that are one: the code of a split without a second device.
     "split": (["device"] * 5, ["cpu:0", "cpu:0", "cpu:1", "cpu:1", "cpu:1"]),
     "split and streamed": (["disk"] * 5, ["cpu:0", "cpu:0", "cpu:1", "cpu:1", "cpu:1"]),
@@ -40,7 +42,11 @@ WHERE = {
 
 def placed(where: str, num_layers: int) -> Plan:
     stores, devices = WHERE[where]
-    homes = [LayerHome(device=d, experts=Store(s)) for s, d in zip(stores, devices, strict=True)]
+    # Capitals: the layer's other matrices are kept there too.
+    homes = [
+        LayerHome(device=d, experts=Store(s.lower()), matrices=Store(s.lower()) if s.isupper() else Store.DEVICE)
+        for s, d in zip(stores, devices, strict=True)
+    ]
     return Plan(layers=homes[:num_layers], devices=[], host_bytes_used=0, host_bytes_moved=0, disk_bytes_moved=0)
 
 
@@ -48,7 +54,11 @@ def placed(where: str, num_layers: int) -> Plan:
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     root = tmp_path_factory.mktemp("placement")
     values = config_values(num_hidden_layers=5)
-    base = write_checkpoint(root / "base", values, stored_tensors(random_model(values)))
+    tensors = stored_tensors(random_model(values))
+    base = write_checkpoint(root / "base", values, tensors)
+    # As published: everything in bfloat16 but the router.
+    published = {key: value if ".gate.wg." in key else value.bfloat16() for key, value in tensors.items()}
+    source = write_checkpoint(root / "published", values, published)
     made = {
         "base": base,
         "instruct": write_instruct(root / "instruct"),
@@ -56,7 +66,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     }
     for precision in (Precision.INT4, Precision.FP8):
         made[precision.value] = root / precision.value
-        Conversion(base, made[precision.value], precision, lambda progress: None).run()
+        Conversion(source, made[precision.value], precision, lambda progress: None).run()
     return made
 
 
@@ -106,6 +116,8 @@ def outcome(pipeline: Pipeline, name: str) -> bytes:
         ("instruct", "mixed"),
         ("distil", "mixed"),
         ("distil", "split and streamed"),
+        ("distil", "whole layers mixed"),
+        ("int4", "whole layers on disk"),
         ("int4", "mixed"),
         ("fp8", "mixed"),
     ],

@@ -1,22 +1,24 @@
-"""The placement plan: on which device each layer runs, and where its routed experts wait for their turn.
+"""The placement plan: on which device each layer runs, and where its weights wait for their turn.
 
-A plan is made from sizes alone, before anything is loaded. The same rules hold for GPUs and CPUs: a GPU's experts
-wait in host memory, then on disk; a CPU's device memory is the host's, so its experts wait on disk.
+A plan is made from sizes alone, before anything is loaded. Routed experts leave a device first, then all matrices of
+its layers. The same rules hold for GPUs and CPUs: a GPU's weights wait in host memory, then on disk; a CPU's device
+memory is the host's, so its weights wait on disk.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from danqing.hunyuan_image3.errors import PlacementError
 
-# Experts arrive in two buffers by turns: one is read while the other fills.
+# Weights arrive in two buffers by turns: one is read while the other fills.
 NUM_BUFFERS = 2
 CONVERT = "`danqing model convert` makes a folder whose experts can be read from disk as they are"
 
 
 class Store(StrEnum):
-    """Where a layer's routed experts are kept between their turns."""
+    """Where weights of a layer are kept between their turns."""
 
     DEVICE = "device"
     HOST = "host"
@@ -25,9 +27,10 @@ class Store(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class LayerSize:
-    """Bytes of one layer: its routed experts, and the rest, which always stays on the device."""
+    """Bytes of one layer: its routed experts, its other matrices, and the rest, which always stays on the device."""
 
     expert_bytes: int
+    matrix_bytes: int
     other_bytes: int
 
 
@@ -66,10 +69,11 @@ class Machine:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerHome:
-    """The device a layer runs on, and the store of its routed experts."""
+    """The device a layer runs on, and the stores of its routed experts and of its other matrices."""
 
     device: str
     experts: Store
+    matrices: Store = Store.DEVICE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,46 +105,65 @@ class Plan:
 
 
 def make_plan(size: ModelSize, machine: Machine, *, reads_disk: bool) -> Plan:
-    """Place a model. `reads_disk`: its folder stores experts in the form in which they are used.
+    """Place a model. `reads_disk`: its folder stores weights in the form in which they are used.
 
     Raises PlacementError with the setting at fault, the bytes needed and the bytes there.
     """
     if not machine.devices:
         raise PlacementError("DANQING_DEVICE names no device")
-    parts = split(size, machine.devices)
-    host_left = machine.host_bytes
+    host = _Host(machine.host_bytes)
     homes: list[LayerHome] = []
     devices: list[DevicePlan] = []
-    for d, (device, indexes) in enumerate(zip(machine.devices, parts, strict=True)):
+    for d, (device, indexes) in enumerate(zip(machine.devices, split(size, machine.devices), strict=True)):
         layers = [size.layers[i] for i in indexes]
         fixed_bytes = size.working_bytes + sum(layer.other_bytes for layer in layers) + (0 if d else size.end_bytes)
-        streamed, used_bytes = _streamed(layers, device, fixed_bytes)
-        for i, layer in enumerate(layers):
-            store = Store.DEVICE
-            if i in streamed:
-                store = Store.DISK
-                if not device.is_cpu and layer.expert_bytes <= host_left:
-                    store = Store.HOST
-                    host_left -= layer.expert_bytes
-            homes.append(LayerHome(device=device.name, experts=store))
+        streamed = _streamed(layers, device, fixed_bytes)
+        # Host memory takes other matrices first: text needs all of them for every token, and of the experts a few.
+        matrices = [
+            host.store_for(layer.matrix_bytes, device) if streamed.matrices else Store.DEVICE for layer in layers
+        ]
+        experts = [
+            host.store_for(layer.expert_bytes, device) if i in streamed.experts else Store.DEVICE
+            for i, layer in enumerate(layers)
+        ]
+        homes += [
+            LayerHome(device=device.name, experts=a, matrices=b) for a, b in zip(experts, matrices, strict=True)
+        ]
         devices.append(
             DevicePlan(
-                name=device.name, num_layers=len(layers), used_bytes=used_bytes, memory_bytes=device.memory_bytes
+                name=device.name,
+                num_layers=len(layers),
+                used_bytes=streamed.used_bytes,
+                memory_bytes=device.memory_bytes,
             )
         )
-    moved = {
-        store: sum(layer.expert_bytes for layer, home in zip(size.layers, homes, strict=True) if home.experts is store)
-        for store in Store
-    }
+    moved = dict.fromkeys(Store, 0)
+    for layer, home in zip(size.layers, homes, strict=True):
+        moved[home.experts] += layer.expert_bytes
+        moved[home.matrices] += layer.matrix_bytes
     if moved[Store.DISK] and not reads_disk:
         raise PlacementError(_no_disk(machine, moved[Store.DISK]))
     return Plan(
         layers=homes,
         devices=devices,
-        host_bytes_used=machine.host_bytes - host_left,
+        host_bytes_used=machine.host_bytes - host.left_bytes,
         host_bytes_moved=moved[Store.HOST],
         disk_bytes_moved=moved[Store.DISK],
     )
+
+
+@dataclass
+class _Host:
+    """Host memory that is not given away yet."""
+
+    left_bytes: int
+
+    def store_for(self, num_bytes: int, device: DeviceMemory) -> Store:
+        """Where weights of a device go that cannot stay on it."""
+        if device.is_cpu or num_bytes > self.left_bytes:
+            return Store.DISK
+        self.left_bytes -= num_bytes
+        return Store.HOST
 
 
 def resident_plan(num_layers: int, device: str) -> Plan:
@@ -156,15 +179,14 @@ def resident_plan(num_layers: int, device: str) -> Plan:
 
 def split(size: ModelSize, devices: Sequence[DeviceMemory]) -> list[range]:
     """Contiguous layers for each device, in proportion to its memory; the ends of the model count for the first."""
-    total = size.end_bytes + sum(layer.expert_bytes + layer.other_bytes for layer in size.layers)
+    total = size.end_bytes + sum(map(_layer_bytes, size.layers))
     memory = sum(device.memory_bytes for device in devices)
     parts, start, done, share = [], 0, size.end_bytes, 0
     for d, device in enumerate(devices):
         share += device.memory_bytes
         end = start
         while end < len(size.layers):
-            layer = size.layers[end]
-            num_bytes = layer.expert_bytes + layer.other_bytes
+            num_bytes = _layer_bytes(size.layers[end])
             # A layer belongs to the device in whose share its middle falls.
             if d < len(devices) - 1 and (done + num_bytes / 2) * memory > total * share:
                 break
@@ -175,33 +197,61 @@ def split(size: ModelSize, devices: Sequence[DeviceMemory]) -> list[range]:
     return parts
 
 
-def _streamed(layers: Sequence[LayerSize], device: DeviceMemory, fixed_bytes: int) -> tuple[set[int], int]:
-    """Which layers' experts do not stay on the device, evenly spread; and the bytes used there."""
-    expert_bytes = sum(layer.expert_bytes for layer in layers)
-    if fixed_bytes + expert_bytes <= device.memory_bytes:
-        return set(), fixed_bytes + expert_bytes
-    largest = max((layer.expert_bytes for layer in layers), default=0)
-    needed = fixed_bytes + NUM_BUFFERS * largest
+def _layer_bytes(layer: LayerSize) -> int:
+    return layer.expert_bytes + layer.matrix_bytes + layer.other_bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Streamed:
+    """Which layers' experts do not stay on a device, whether any layer's matrices do, and the bytes used there."""
+
+    experts: set[int]
+    matrices: bool
+    used_bytes: int
+
+
+def _streamed(layers: Sequence[LayerSize], device: DeviceMemory, fixed_bytes: int) -> _Streamed:
+    expert_bytes = _sum_and_largest([layer.expert_bytes for layer in layers])
+    matrix_bytes = _sum_and_largest([layer.matrix_bytes for layer in layers])
+    whole = fixed_bytes + matrix_bytes.sum + expert_bytes.sum
+    if whole <= device.memory_bytes:
+        return _Streamed(experts=set(), matrices=False, used_bytes=whole)
+    buffers = NUM_BUFFERS * expert_bytes.largest
+    streams_matrices = fixed_bytes + matrix_bytes.sum + buffers > device.memory_bytes
+    needed = fixed_bytes + buffers + (NUM_BUFFERS * matrix_bytes.largest if streams_matrices else matrix_bytes.sum)
     if needed > device.memory_bytes:
-        setting = "DANQING_DEVICE_MEMORY or DANQING_HOST_MEMORY" if device.is_cpu else "DANQING_DEVICE_MEMORY"
-        raise PlacementError(
-            f"the model needs at least {gigabytes(needed)} on {device.name}, with one layer's experts in use and the"
-            f" next one's arriving, and may use {gigabytes(device.memory_bytes)} of it, as {setting} says or 90 % of"
-            " what there is; choose a smaller precision or another device"
-        )
+        raise PlacementError(_too_small(device, needed))
     with_experts = [i for i, layer in enumerate(layers) if layer.expert_bytes]
-    num_resident = int((device.memory_bytes - needed) // largest)
+    num_resident = int((device.memory_bytes - needed) // expert_bytes.largest) if with_experts else 0
     num_streamed = len(with_experts) - num_resident
     # Evenly spread, so that transfers overlap with the layers that stay.
     streamed = {with_experts[i * len(with_experts) // num_streamed] for i in range(num_streamed)}
     resident_bytes = sum(layer.expert_bytes for i, layer in enumerate(layers) if i not in streamed)
-    return streamed, needed + resident_bytes
+    return _Streamed(experts=streamed, matrices=streams_matrices, used_bytes=needed + resident_bytes)
+
+
+class _Bytes(NamedTuple):
+    sum: int
+    largest: int
+
+
+def _sum_and_largest(sizes: Sequence[int]) -> _Bytes:
+    return _Bytes(sum(sizes), max(sizes, default=0))
+
+
+def _too_small(device: DeviceMemory, needed: int) -> str:
+    setting = "DANQING_DEVICE_MEMORY or DANQING_HOST_MEMORY" if device.is_cpu else "DANQING_DEVICE_MEMORY"
+    return (
+        f"the model needs at least {gigabytes(needed)} on {device.name}, with one layer's weights in use and the next"
+        f" one's arriving, and may use {gigabytes(device.memory_bytes)} of it, as {setting} says or 90 % of what there"
+        " is; choose a smaller precision or another device"
+    )
 
 
 def _no_disk(machine: Machine, disk_bytes: int) -> str:
     where = "memory" if machine.devices[0].is_cpu else "device and host memory"
     return (
-        f"{gigabytes(disk_bytes)} of experts find no room in {where} (DANQING_DEVICE_MEMORY, DANQING_HOST_MEMORY:"
+        f"{gigabytes(disk_bytes)} of weights find no room in {where} (DANQING_DEVICE_MEMORY, DANQING_HOST_MEMORY:"
         f" {', '.join(f'{device.name} {gigabytes(device.memory_bytes)}' for device in machine.devices)}, host"
         f" {gigabytes(machine.host_bytes)}), and this folder stores them in another form than they are used in;"
         f" {CONVERT}"

@@ -1,88 +1,128 @@
 """The plan put into effect on a network: memory for every module where it belongs, then streams for the rest."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
+from torch import Tensor, nn
 
 from danqing.hunyuan_image3.experts import RoutedExperts, stored_name
 from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.hunyuan_image3.placement.plan import LayerHome, Plan, Store
 from danqing.hunyuan_image3.placement.streaming import (
     DiskSource,
-    ExpertSource,
-    ExpertStream,
     HostSource,
+    Parts,
     StreamedExperts,
+    StreamedLayer,
+    WeightSource,
+    WeightStream,
     hold,
 )
 from danqing.hunyuan_image3.stored_tensors import FileRange, StoredTensor, file_ranges
+from danqing.hunyuan_image3.transformer import Layer
 
 
 def allocate(model: HunyuanImage3, plan: Plan) -> None:
-    """Give a network of the meta device unset memory; experts that stay on disk stay on the meta device."""
+    """Give a network of the meta device unset memory; what stays on disk stays on the meta device."""
     layers = model.model.layers
     # Moved one by one below; in place on the meta device meanwhile.
-    model.model._modules["layers"] = torch.nn.ModuleList()
+    model.model._modules["layers"] = nn.ModuleList()
     model.to_empty(device=torch.device(plan.layers[0].device))
     model.model._modules["layers"] = layers  # type: ignore[assignment]
     for layer, home in zip(layers, plan.layers, strict=True):
-        experts = getattr(layer.mlp, "experts", None)
-        if experts is None or home.experts is Store.DEVICE:
-            layer.to_empty(device=torch.device(home.device))
-            continue
-        layer.mlp._modules["experts"] = None
-        layer.to_empty(device=torch.device(home.device))
-        layer.mlp.experts = experts
-        if home.experts is Store.HOST:
-            _to_host(experts, pinned=home.device.startswith("cuda"))
+        _allocate_layer(layer, home)
 
 
-def _to_host(experts: RoutedExperts, *, pinned: bool) -> None:
-    for name, part in list(experts.parts()):
-        hold(experts, name, torch.empty(part.shape, dtype=part.dtype, pin_memory=pinned))
+def _allocate_layer(layer: Layer, home: LayerHome) -> None:
+    aside = [
+        (module, name, tensor, store)
+        for store, modules in _streamed_modules(layer, home)
+        for module in modules
+        for name, tensor in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+    ]
+    for module, name, _, _ in aside:
+        setattr(module, name, None)
+    layer.to_empty(device=torch.device(home.device))
+    for module, name, tensor, store in aside:
+        if store is Store.HOST:
+            tensor = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=home.device.startswith("cuda"))  # noqa: PLW2901
+        hold(module, name, tensor)
 
 
-def stream_experts(model: HunyuanImage3, plan: Plan, on_disk: Mapping[str, Mapping[str, StoredTensor]]) -> None:
-    """Put streams in the place of experts that are not on their device. `on_disk`: stored parts by key and suffix."""
-    ranges = _Ranges(on_disk)
-    for device, indexes in _streamed_layers(plan):
-        sources: list[tuple[RoutedExperts, ExpertSource]] = []
+def _streamed_modules(layer: Layer, home: LayerHome) -> Iterator[tuple[Store, Sequence[nn.Module]]]:
+    if home.experts is not Store.DEVICE and (experts := _experts(layer)):
+        yield home.experts, [experts]
+    if home.matrices is not Store.DEVICE:
+        yield home.matrices, [module for _, module in layer.matrices()]
+
+
+def _experts(layer: Layer) -> RoutedExperts | None:
+    experts = getattr(layer.mlp, "experts", None)
+    assert experts is None or isinstance(experts, RoutedExperts)
+    return experts
+
+
+def stream_weights(model: HunyuanImage3, plan: Plan, on_disk: Mapping[str, Mapping[str, StoredTensor]]) -> None:
+    """Put streams in the place of weights that are not on their device. `on_disk`: stored parts by key and suffix."""
+    ranges, layers = _Ranges(on_disk), model.model.layers
+    for device, indexes in _streamed_layers(plan, lambda home: home.matrices):
+        turns: list[tuple[Parts, WeightSource]] = []
         for i in indexes:
-            experts = model.model.layers[i].mlp.experts
-            assert isinstance(experts, RoutedExperts)
+            # A first axis of one: a matrix is fetched whole.
+            parts = {name: module.weight.data[None] for name, module in layers[i].matrices()}
+            from_host = plan.layers[i].matrices is Store.HOST
+            turns.append((parts, HostSource(parts) if from_host else DiskSource(ranges.of_matrices(i, parts))))
+        stream = WeightStream(torch.device(device), turns)
+        for turn, i in enumerate(indexes):
+            layers[i] = StreamedLayer(layers[i], dict(layers[i].matrices()), stream, turn)  # type: ignore[index, call-overload]
+    for device, indexes in _streamed_layers(plan, lambda home: home.experts):
+        owners = [_bare(layers[i]).mlp for i in indexes]
+        turns = []
+        for i, owner in zip(indexes, owners, strict=True):
+            parts = {name: part.data for name, part in owner.experts.parts()}
             from_host = plan.layers[i].experts is Store.HOST
-            source: ExpertSource = HostSource(experts) if from_host else DiskSource(ranges.of_layer(i, experts))
-            sources.append((experts, source))
-        stream = ExpertStream(torch.device(device), sources)
-        for position, i in enumerate(indexes):
-            model.model.layers[i].mlp.experts = StreamedExperts(stream, position)
+            turns.append((parts, HostSource(parts) if from_host else DiskSource(ranges.of_experts(i, owner.experts))))
+        stream = WeightStream(torch.device(device), turns)
+        for turn, owner in enumerate(owners):
+            owner.experts = StreamedExperts(owner.experts, stream, turn)
 
 
-def _streamed_layers(plan: Plan) -> Iterator[tuple[str, Sequence[int]]]:
-    def streamed(home: LayerHome) -> bool:
-        return home.experts is not Store.DEVICE
+def _bare(layer: nn.Module) -> Layer:
+    bare = layer.layer if isinstance(layer, StreamedLayer) else layer
+    assert isinstance(bare, Layer)
+    return bare
 
-    for device in dict.fromkeys(home.device for home in plan.layers if streamed(home)):
-        yield device, [i for i, home in enumerate(plan.layers) if streamed(home) and home.device == device]
+
+def _streamed_layers(plan: Plan, store: Callable[[LayerHome], Store]) -> Iterator[tuple[str, Sequence[int]]]:
+    streamed = [i for i, home in enumerate(plan.layers) if store(home) is not Store.DEVICE]
+    for device in dict.fromkeys(plan.layers[i].device for i in streamed):
+        yield device, [i for i in streamed if plan.layers[i].device == device]
 
 
 class _Ranges:
-    """Where in its file each expert's share of a part is."""
+    """Where in its file each streamed tensor is."""
 
     def __init__(self, on_disk: Mapping[str, Mapping[str, StoredTensor]]) -> None:
         self._on_disk = on_disk
         self._files: dict[str, Mapping[str, FileRange]] = {}
 
-    def of_layer(self, layer: int, experts: RoutedExperts) -> Mapping[str, Sequence[FileRange]]:
+    def of_experts(self, layer: int, experts: RoutedExperts) -> Mapping[str, Sequence[FileRange]]:
+        name = f"model.layers.{layer}.mlp.experts"
         return {
-            part: [self._range(f"model.layers.{layer}.mlp.experts", part, e) for e in range(experts.num_experts)]
+            part: [self._range(f"{name}.{end}", suffix) for end, suffix in _stored_names(part, experts.num_experts)]
             for part, _ in experts.parts()
         }
 
-    def _range(self, name: str, part: str, expert: int) -> FileRange:
-        end, suffix = stored_name(part, expert)
-        stored = self._on_disk[f"{name}.{end}"][suffix]
+    def of_matrices(self, layer: int, parts: Mapping[str, Tensor]) -> Mapping[str, Sequence[FileRange]]:
+        return {part: [self._range(f"model.layers.{layer}.{part}.weight", "")] for part in parts}
+
+    def _range(self, key: str, suffix: str) -> FileRange:
+        stored = self._on_disk[key][suffix]
         path = str(stored.path)
         if path not in self._files:
             self._files[path] = file_ranges(stored.path)
         return self._files[path][stored.key]
+
+
+def _stored_names(part: str, num_experts: int) -> Sequence[tuple[str, str]]:
+    return [stored_name(part, e) for e in range(num_experts)]

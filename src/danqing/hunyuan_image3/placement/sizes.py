@@ -13,14 +13,15 @@ from danqing.hunyuan_image3.experts import RoutedExperts
 from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.hunyuan_image3.placement.plan import LayerSize, ModelSize
 from danqing.hunyuan_image3.precision import Precision
+from danqing.hunyuan_image3.transformer import Layer
 from danqing.hunyuan_image3.weights import meta_model
 
 # PyTorch itself and its libraries, on a CPU or beside a GPU's context.
 PROCESS_BYTES = 800_000_000
 # Text before the image that keys and values get room for: a prompt and a caption of usual length.
 PREFIX_TOKENS = 1024
-# Of the decoder's level at full resolution: 7.5 GB at the published size in bfloat16, as measured on a GPU.
-DECODER_COPIES = 7
+# Of the decoder's level at full resolution, convolved slab by slab (slabs.py): 3.3 were measured in float32 on a CPU.
+DECODER_COPIES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,18 +36,20 @@ def model_size(config: ModelConfig, precision: Precision, *, activations: torch.
     """Bytes of the weights as they are held, and of working memory for one image at the base size."""
     model = meta_model(config, precision=precision, activations=activations)
     layers = [layer_size(layer) for layer in model.model.layers]
-    layer_bytes = sum(layer.expert_bytes + layer.other_bytes for layer in layers)
     return ModelSize(
         layers=layers,
-        end_bytes=num_bytes(model) - layer_bytes,
+        end_bytes=num_bytes(model) - sum(map(num_bytes, model.model.layers)),
         working_bytes=_working_bytes(model, precision, on_cpu=on_cpu),
     )
 
 
-def layer_size(layer: nn.Module) -> LayerSize:
+def layer_size(layer: Layer) -> LayerSize:
     """Bytes of a layer on any device, the meta device too."""
     experts = sum(num_bytes(module) for module in layer.modules() if isinstance(module, RoutedExperts))
-    return LayerSize(expert_bytes=experts, other_bytes=num_bytes(layer) - experts)
+    in_matrices = sum(num_bytes(module) for _, module in layer.matrices())
+    return LayerSize(
+        expert_bytes=experts, matrix_bytes=in_matrices, other_bytes=num_bytes(layer) - experts - in_matrices
+    )
 
 
 def num_bytes(module: nn.Module) -> int:
