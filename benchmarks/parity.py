@@ -30,6 +30,7 @@ from danqing.hunyuan_image3.resolution import Bucket, Buckets, all_buckets
 from danqing.hunyuan_image3.rope import image_positions, rotation, text_positions
 from danqing.hunyuan_image3.sampler import Conditions, denoise, guide, schedule, start_noise
 from danqing.hunyuan_image3.text import TextWriter
+from danqing.hunyuan_image3.weights import load_model
 
 LIMIT = 1e-4
 
@@ -38,6 +39,7 @@ class Case:
     """One recorded request, replayed; every method named like a recorded tensor computes ours."""
 
     def __init__(self, folder: Path, *, precision: Precision = Precision.FLOAT32) -> None:
+        self.folder, self.precision = folder, precision
         self.expected = load_file(folder / "expected.safetensors")
         self.case: dict[str, Any] = json.loads((folder / "case.json").read_text())
         settings = PromptSettings(system_prompt="custom", system_prompt_text=self.case.get("system_prompt"))
@@ -213,7 +215,9 @@ class Case:
         return torch.tensor([buckets.nearest(width_px=width, height_px=height).ratio_index for height, width in asked])
 
     def vae_encode_mean(self) -> Tensor:
-        return self.model.vae.encode(self.expected["vae_encode_input"])
+        # Drawing loads no encoder.
+        model = load_model(self.folder, self.config, precision=self.precision, device=torch.device("cpu"))
+        return model.vae.encode(self.expected["vae_encode_input"])
 
 
 # Inputs of the case, which nothing of ours computes.

@@ -47,9 +47,7 @@ def test_the_sum_of_a_large_grid_is_written_over_the_first_part(
 
 @pytest.mark.parametrize("changes", [{}, {"ffactor_temporal": 4, "kernel_dims": 3}])
 @torch.inference_mode()
-def test_a_picture_decoded_in_slabs_is_the_same(
-    changes: dict[str, object], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_picture_decoded_in_slabs_is_the_same(changes: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     vae = Vae(parse_model_config(config_values(vae=vae_values(**changes))).vae).requires_grad_(False).eval()
     latent = torch.randn(1, 16, 3, 2)

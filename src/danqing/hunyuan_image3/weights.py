@@ -28,6 +28,7 @@ from danqing.hunyuan_image3.stored_tensors import DTYPES, SCALE, StoredTensor, s
 
 CPU = torch.device("cpu")
 LAYER = re.compile(r"model\.layers\.\d+\.")
+ENCODER = "vae.encoder."
 ROUTER = re.compile(r"model\.layers\.\d+\.mlp\.gate\.wg\.weight")
 ROUNDED_EXPERTS: Mapping[Precision, type[RoutedExperts]] = {
     Precision.FP8: Fp8Experts,
@@ -191,9 +192,9 @@ def load_model(
     device: torch.device,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> HunyuanImage3:
-    """Load a checkpoint onto one device; see `load_placed`."""
+    """Load a whole checkpoint onto one device, the autoencoder's encoder too; see `load_placed`."""
     plan = resident_plan(len(config.layers), str(device))
-    return load_placed(folder, config, precision=precision, plan=plan, on_progress=on_progress)
+    return load_placed(folder, config, precision=precision, plan=plan, with_encoder=True, on_progress=on_progress)
 
 
 def load_placed(
@@ -202,19 +203,25 @@ def load_placed(
     *,
     precision: Precision,
     plan: Plan,
+    with_encoder: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> HunyuanImage3:
     """Load a checkpoint as planned, tensor by tensor. `on_progress(done, total)` counts parameters' places.
+
+    Drawing needs no encoder of pictures, so without `with_encoder` the network has none.
 
     Raises CheckpointError naming the key or file.
     """
     first = torch.device(plan.layers[0].device)
     model = meta_model(config, precision=precision, activations=precision.activations(first))
+    if not with_encoder:
+        del model.vae.encoder
     allocate(model, plan)
     places = Places(model)
     total = len(places)
     on_disk: dict[str, Mapping[str, StoredTensor]] = {}
-    for done, stored in enumerate(stored_tensors(folder), start=1):
+    wanted = (each for each in stored_tensors(folder) if with_encoder or not each.key.startswith(ENCODER))
+    for done, stored in enumerate(wanted, start=1):
         if places.stays_on_disk(stored.key):
             on_disk[stored.key] = places.leave_on_disk(stored)
         else:

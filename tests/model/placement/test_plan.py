@@ -16,7 +16,9 @@ from danqing.hunyuan_image3.placement.plan import (
 
 GB = 10**9
 # 8 layers of 10 GB of experts and 1 GB beside, ends of 4 GB, 2 GB of working memory: 94 GB in all.
-SIZE = ModelSize(layers=[LayerSize(expert_bytes=10 * GB, matrix_bytes=0, other_bytes=GB)] * 8, end_bytes=4 * GB, working_bytes=2 * GB)
+SIZE = ModelSize(
+    layers=[LayerSize(expert_bytes=10 * GB, matrix_bytes=0, other_bytes=GB)] * 8, end_bytes=4 * GB, working_bytes=2 * GB
+)
 
 
 def plan(*devices_gb: int, host_gb: int = 0, name: str = "cuda", reads_disk: bool = True) -> Plan:
@@ -116,7 +118,7 @@ def test_other_matrices_stay_while_two_buffers_of_experts_fit_beside_them() -> N
 def test_below_that_every_matrix_is_streamed_and_host_memory_takes_other_matrices_first() -> None:
     made = large_plan(49, host_gb=36)
     assert {layer.matrices for layer in made.layers} == {Store.HOST}
-    # 14 GB that stay, buffers of 20 and 4 GB, and one layer's experts in what is left; two layers' with 16 GB in the host.
+    # 14 GB stay, buffers take 20 and 4 GB, and one layer's experts fit beside; the host has room for two layers' more.
     assert (made.devices[0].used_bytes, counts(made)) == (48 * GB, (1, 2, 5))
     assert (made.host_bytes_moved, made.disk_bytes_moved) == (36 * GB, 50 * GB)
 

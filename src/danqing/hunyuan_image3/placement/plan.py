@@ -126,9 +126,7 @@ def make_plan(size: ModelSize, machine: Machine, *, reads_disk: bool) -> Plan:
             host.store_for(layer.expert_bytes, device) if i in streamed.experts else Store.DEVICE
             for i, layer in enumerate(layers)
         ]
-        homes += [
-            LayerHome(device=device.name, experts=a, matrices=b) for a, b in zip(experts, matrices, strict=True)
-        ]
+        homes += [LayerHome(device=device.name, experts=a, matrices=b) for a, b in zip(experts, matrices, strict=True)]
         devices.append(
             DevicePlan(
                 name=device.name,

@@ -45,7 +45,7 @@ def _allocate_layer(layer: Layer, home: LayerHome) -> None:
     layer.to_empty(device=torch.device(home.device))
     for module, name, tensor, store in aside:
         if store is Store.HOST:
-            tensor = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=home.device.startswith("cuda"))  # noqa: PLW2901
+            tensor = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=home.device.startswith("cuda"))
         hold(module, name, tensor)
 
 

@@ -33,8 +33,9 @@ class StepWork:
 
 
 def model_size(config: ModelConfig, precision: Precision, *, activations: torch.dtype, on_cpu: bool) -> ModelSize:
-    """Bytes of the weights as they are held, and of working memory for one image at the base size."""
+    """Bytes of the weights as they are held for drawing, and of working memory for one image at the base size."""
     model = meta_model(config, precision=precision, activations=activations)
+    del model.vae.encoder
     layers = [layer_size(layer) for layer in model.model.layers]
     return ModelSize(
         layers=layers,
