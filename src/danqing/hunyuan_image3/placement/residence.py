@@ -64,7 +64,25 @@ def _experts(layer: Layer) -> RoutedExperts | None:
 
 def stream_weights(model: HunyuanImage3, plan: Plan, on_disk: Mapping[str, Mapping[str, StoredTensor]]) -> None:
     """Put streams in the place of weights that are not on their device. `on_disk`: stored parts by key and suffix."""
-    ranges, layers = _Ranges(on_disk), model.model.layers
+    ranges = _Ranges(on_disk)
+    _stream_experts(model.model.layers, plan, ranges)
+    _stream_matrices(model.model.layers, plan, ranges)
+
+
+def _stream_experts(layers: Sequence[Layer], plan: Plan, ranges: "_Ranges") -> None:
+    for device, indexes in _streamed_layers(plan, lambda home: home.experts):
+        modules = {i: experts for i in indexes if (experts := _experts(layers[i]))}
+        turns: list[tuple[Parts, WeightSource]] = []
+        for i, experts in modules.items():
+            parts = {name: part.data for name, part in experts.parts()}
+            from_host = plan.layers[i].experts is Store.HOST
+            turns.append((parts, HostSource(parts) if from_host else DiskSource(ranges.of_experts(i, experts))))
+        stream = WeightStream(torch.device(device), turns)
+        for turn, (i, experts) in enumerate(modules.items()):
+            layers[i].mlp.experts = StreamedExperts(experts, stream, turn)
+
+
+def _stream_matrices(layers: Sequence[Layer], plan: Plan, ranges: "_Ranges") -> None:
     for device, indexes in _streamed_layers(plan, lambda home: home.matrices):
         turns: list[tuple[Parts, WeightSource]] = []
         for i in indexes:
@@ -74,23 +92,7 @@ def stream_weights(model: HunyuanImage3, plan: Plan, on_disk: Mapping[str, Mappi
             turns.append((parts, HostSource(parts) if from_host else DiskSource(ranges.of_matrices(i, parts))))
         stream = WeightStream(torch.device(device), turns)
         for turn, i in enumerate(indexes):
-            layers[i] = StreamedLayer(layers[i], dict(layers[i].matrices()), stream, turn)  # type: ignore[index, call-overload]
-    for device, indexes in _streamed_layers(plan, lambda home: home.experts):
-        owners = [_bare(layers[i]).mlp for i in indexes]
-        turns = []
-        for i, owner in zip(indexes, owners, strict=True):
-            parts = {name: part.data for name, part in owner.experts.parts()}
-            from_host = plan.layers[i].experts is Store.HOST
-            turns.append((parts, HostSource(parts) if from_host else DiskSource(ranges.of_experts(i, owner.experts))))
-        stream = WeightStream(torch.device(device), turns)
-        for turn, owner in enumerate(owners):
-            owner.experts = StreamedExperts(owner.experts, stream, turn)
-
-
-def _bare(layer: nn.Module) -> Layer:
-    bare = layer.layer if isinstance(layer, StreamedLayer) else layer
-    assert isinstance(bare, Layer)
-    return bare
+            layers[i] = StreamedLayer(layers[i], dict(layers[i].matrices()), stream, turn)  # type: ignore[index]
 
 
 def _streamed_layers(plan: Plan, store: Callable[[LayerHome], Store]) -> Iterator[tuple[str, Sequence[int]]]:
