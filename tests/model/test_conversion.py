@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from tiny_checkpoints import PARITY, config_values, random_model, stored_tensors, write_checkpoint, write_sharded
 from torch import Tensor
 
-from danqing.hunyuan_image3 import conversion
+from danqing.hunyuan_image3 import conversion, converted_files
 from danqing.hunyuan_image3.checksums import verify
 from danqing.hunyuan_image3.conversion import Conversion, Progress
 from danqing.hunyuan_image3.errors import CheckpointError, ConversionError
@@ -60,7 +60,7 @@ def source(tmp_path: Path, tiny_model: HunyuanImage3) -> Path:
 @pytest.fixture
 def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many files of weights, as of a large checkpoint."""
-    monkeypatch.setattr(conversion, "SHARD_BYTES", 40_000)
+    monkeypatch.setattr(converted_files, "SHARD_BYTES", 40_000)
 
 
 def state(folder: Path, precision: Precision | None = None) -> dict[str, Tensor]:

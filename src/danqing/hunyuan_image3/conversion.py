@@ -5,62 +5,28 @@ What is written is what loading would make of the source, bit for bit. Memory ho
 conversion goes on after the last complete file of weights.
 """
 
-import json
-import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from danqing.hunyuan_image3.checkpoint_folder import CONFIG_FILE, CONVERSION_FILE, check_folder
 from danqing.hunyuan_image3.checksums import CHECKSUMS_FILE, checksum, verify, write_checksums
 from danqing.hunyuan_image3.config import parse_model_config
+from danqing.hunyuan_image3.converted_files import Shard, index_of, plan_shards, write_json, write_shard
 from danqing.hunyuan_image3.errors import CheckpointError, ConversionError
 from danqing.hunyuan_image3.json_fields import read_json
 from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.quantization_config import own_quantization_config
-from danqing.hunyuan_image3.safetensors_writer import PARTIAL_SUFFIX, Header, SafetensorsWriter, file_header
-from danqing.hunyuan_image3.stored_tensors import INDEX_FILE, StoredTensor, shards, stored_tensors
+from danqing.hunyuan_image3.safetensors_writer import PARTIAL_SUFFIX
+from danqing.hunyuan_image3.stored_tensors import INDEX_FILE, shards, stored_tensors
 from danqing.hunyuan_image3.summary import check_headers
-from danqing.hunyuan_image3.weights import ROUNDED_EXPERTS, ExpertTarget, Places, meant, meta_model
+from danqing.hunyuan_image3.weights import ROUNDED_EXPERTS
 
-SHARD_BYTES = 10**9
 WEIGHT_SUFFIXES = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf"}
 # What is written anew, or describes the source alone.
 OWN_FILES = {CONFIG_FILE, INDEX_FILE, CHECKSUMS_FILE, CONVERSION_FILE}
-
-
-@dataclass(frozen=True)
-class Item:
-    """One stored tensor and what it becomes, by suffix; an expert's matrix has parts, all else is its numbers."""
-
-    stored: StoredTensor
-    results: Mapping[str, Header]
-    is_expert: bool
-
-    @property
-    def num_bytes(self) -> int:
-        return sum(header.num_bytes for header in self.results.values())
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One file to write."""
-
-    name: str
-    items: Sequence[Item]
-
-    @property
-    def headers(self) -> list[Header]:
-        return [header for item in self.items for header in item.results.values()]
-
-    @property
-    def num_bytes(self) -> int:
-        return len(file_header(self.headers)) + sum(item.num_bytes for item in self.items)
 
 
 @dataclass(frozen=True)
@@ -85,7 +51,8 @@ class Conversion:
     def run(self) -> None:
         """Convert, or go on where an earlier run stopped, and check the result."""
         self._check_source()
-        plan = plan_shards(self.source, self.precision)
+        config = parse_model_config(read_json(self.source / CONFIG_FILE))
+        plan = plan_shards(stored_tensors(self.source, with_skipped=True), config, self.precision)
         others = other_files(self.source)
         self._begin(plan, others)
         for name in others:
@@ -93,11 +60,7 @@ class Conversion:
             shutil.copyfile(self.source / name, self.target / name)
         self._write_shards(plan)
         self._write_config()
-        index = {
-            "metadata": {"total_size": sum(header.num_bytes for shard in plan for header in shard.headers)},
-            "weight_map": {header.key: shard.name for shard in plan for header in shard.headers},
-        }
-        _write_json(self.target / INDEX_FILE, index)
+        write_json(self.target / INDEX_FILE, index_of(plan))
         written = [*others, CONFIG_FILE, INDEX_FILE]
         write_checksums(self.target, self._done | {name: checksum(self.target / name) for name in written})
         self._check_result()
@@ -151,7 +114,7 @@ class Conversion:
             raise ConversionError(f"{self.target}: {needed / 1e9:,.2f} GB are needed and {free / 1e9:,.2f} GB are free")
 
     def _save_state(self) -> None:
-        _write_json(self.target / CONVERSION_FILE, {**self._identity, "done": self._done})
+        write_json(self.target / CONVERSION_FILE, {**self._identity, "done": self._done})
 
     def _write_shards(self, plan: Sequence[Shard]) -> None:
         total = sum(item.num_bytes for shard in plan for item in shard.items)
@@ -160,19 +123,19 @@ class Conversion:
             if shard.name in self._done:
                 done += sum(item.num_bytes for item in shard.items)
                 continue
-            with SafetensorsWriter(self.target / shard.name, shard.headers) as writer:
-                for item in shard.items:
-                    for suffix, value in converted(item, self.precision).items():
-                        writer.add(item.results[suffix].key, value)
-                    done += item.num_bytes
-                    self.on_progress(Progress(checking=False, done_bytes=done, total_bytes=total))
-                self._done[shard.name] = writer.finish()
+            start = done
+
+            def on_written(num_bytes: int, start: int = start) -> None:
+                self.on_progress(Progress(checking=False, done_bytes=start + num_bytes, total_bytes=total))
+
+            self._done[shard.name] = write_shard(self.target, shard, self.precision, on_written=on_written)
+            done += sum(item.num_bytes for item in shard.items)
             self._save_state()
 
     def _write_config(self) -> None:
         values: dict[str, Any] = read_json(self.source / CONFIG_FILE)
         values["quantization_config"] = own_quantization_config(self.precision)
-        _write_json(self.target / CONFIG_FILE, values)
+        write_json(self.target / CONFIG_FILE, values)
 
     def _check_result(self) -> None:
         """Every tensor is there in its form, and what is on the disk is what was meant to be written."""
@@ -186,46 +149,6 @@ class Conversion:
             self.on_progress(Progress(checking=True, done_bytes=done, total_bytes=total))
 
         verify(self.target, on_read=on_read)
-
-
-def plan_shards(source: Path, precision: Precision) -> list[Shard]:
-    """What each file will hold, in the order of layers and experts, from headers alone."""
-    config = parse_model_config(read_json(source / CONFIG_FILE))
-    places = Places(meta_model(config, precision=precision, activations=torch.bfloat16))
-    items = [_item(stored, places) for stored in stored_tensors(source, with_skipped=True)]
-    items.sort(key=lambda item: _natural(item.stored.key))
-    files: list[list[Item]] = []
-    room = 0
-    for item in items:
-        if not files or item.num_bytes > room:
-            files.append([])
-            room = SHARD_BYTES
-        files[-1].append(item)
-        room -= item.num_bytes
-    names = (f"model-{i:05}-of-{len(files):05}.safetensors" for i in range(1, len(files) + 1))
-    return [Shard(name, file) for name, file in zip(names, files, strict=True)]
-
-
-def _item(stored: StoredTensor, places: Places) -> Item:
-    parts = places.expert_parts(stored.key)
-    if parts is not None:
-        headers = {suffix: Header(stored.key + suffix, part.dtype, part.shape) for suffix, part in parts.items()}
-        return Item(stored, headers, is_expert=True)
-    # Others' fp8, outside of experts, is widened.
-    dtype = torch.bfloat16 if stored.parts else stored.dtype
-    return Item(stored, {"": Header(stored.key, dtype, stored.shape)}, is_expert=False)
-
-
-def converted(item: Item, precision: Precision) -> Mapping[str, Tensor]:
-    """Read a tensor and give it its new form, by suffix."""
-    stored = item.stored
-    value, parts = stored.read(), {suffix: part.read() for suffix, part in stored.parts.items()}
-    if not item.is_expert:
-        return {"": meant(stored.key, value, parts).to(item.results[""].dtype) if parts else value}
-    filled = ExpertTarget(ROUNDED_EXPERTS[precision])
-    filled.parts = {suffix: torch.empty(header.shape, dtype=header.dtype) for suffix, header in item.results.items()}
-    filled.fill(stored.key, value, parts)
-    return filled.parts
 
 
 def other_files(folder: Path) -> list[str]:
@@ -249,15 +172,3 @@ def _complete_shards(target: Path, plan: Sequence[Shard], done: Any) -> dict[str
         for name, digest in done.items()
         if (target / name).is_file() and (target / name).stat().st_size == sizes.get(name)
     }
-
-
-def _natural(key: str) -> list[str | tuple[int, str]]:
-    """Sorts numbers in names by their value."""
-    return [part.zfill(8) if part.isdigit() else part for part in re.split(r"(\d+)", key)]
-
-
-def _write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Replace the file as a whole."""
-    partial = path.with_name(path.name + PARTIAL_SUFFIX)
-    partial.write_text(json.dumps(values, indent=2, ensure_ascii=False), encoding="utf-8")
-    partial.replace(path)
