@@ -18,6 +18,7 @@ from danqing.hunyuan_image3.checksums import checksum, write_checksums
 from danqing.hunyuan_image3.config import ModelConfig, parse_model_config
 from danqing.hunyuan_image3.converted_files import index_of, plan_shards, write_json, write_shard
 from danqing.hunyuan_image3.precision import Precision
+from danqing.hunyuan_image3.published import PUBLISHED
 from danqing.hunyuan_image3.quantization_config import own_quantization_config
 from danqing.hunyuan_image3.safetensors_writer import TYPE_NAMES
 from danqing.hunyuan_image3.stored_tensors import INDEX_FILE, StoredTensor
@@ -26,42 +27,8 @@ from danqing.hunyuan_image3.weights import ROUNDED_EXPERTS, Places, meta_model
 DISTILLED = {"cfg_distilled": True, "use_meanflow": True}
 # Instruct has the shape of the base checkpoint.
 CHECKPOINTS: Mapping[str, Mapping[str, Any]] = {"distil": DISTILLED, "instruct": {}, "base": {}}
-FULL: Mapping[str, Any] = {
-    "vocab_size": 133_120,
-    "hidden_size": 4096,
-    "intermediate_size": 3072,
-    "moe_intermediate_size": 3072,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "attention_head_dim": 128,
-    "max_position_embeddings": 22_800,
-    "rms_norm_eps": 1e-5,
-    "rope_theta": 10_000.0,
-    "use_qk_norm": True,
-    "num_experts": 64,
-    "use_mixed_mlp_moe": True,
-    "num_shared_expert": 1,
-    "moe_topk": 8,
-    "vae_downsample_factor": [16, 16],
-    "img_proj_type": "unet",
-    "patch_size": 1,
-    "patch_embed_hidden_dim": 1024,
-    "image_base_size": 1024,
-    "vae": {
-        "in_channels": 3,
-        "latent_channels": 32,
-        "block_out_channels": [128, 256, 512, 1024, 1024],
-        "layers_per_block": 2,
-        "ffactor_spatial": 16,
-        "ffactor_temporal": 4,
-        "scaling_factor": 0.562679178327931,
-        "downsample_match_channel": True,
-        "upsample_match_channel": True,
-    },
-}
 TINY: Mapping[str, Any] = {
-    **FULL,
+    **PUBLISHED,
     "vocab_size": 512,
     "hidden_size": 64,
     "moe_intermediate_size": 32,
@@ -75,7 +42,7 @@ TINY: Mapping[str, Any] = {
     "image_base_size": 128,
     # One frame: a processor that emulates bfloat16 takes minutes for the published four.
     "vae": {
-        **FULL["vae"],
+        **PUBLISHED["vae"],
         "block_out_channels": [32] * 5,
         "layers_per_block": 0,
         "ffactor_temporal": 1,
@@ -86,7 +53,7 @@ TINY: Mapping[str, Any] = {
 
 def config_values(checkpoint: str, precision: Precision, *, tiny: bool, num_layers: int | None) -> dict[str, Any]:
     """`config.json` of a random checkpoint; `num_layers` instead of all."""
-    values: dict[str, Any] = {**(TINY if tiny else FULL), **CHECKPOINTS[checkpoint]}
+    values: dict[str, Any] = {**(TINY if tiny else PUBLISHED), **CHECKPOINTS[checkpoint]}
     if num_layers:
         values["num_hidden_layers"] = num_layers
     if precision in ROUNDED_EXPERTS:

@@ -18,35 +18,26 @@ from danqing.cli.terminal import AsJson, ExitCode, literal, output, print_json
 if TYPE_CHECKING:
     from danqing.cli.machine import Device, Folder, Processor
     from danqing.hunyuan_image3.placement.estimate import Estimate
-    from danqing.hunyuan_image3.placement.plan import Machine
+    from danqing.hunyuan_image3.placement.plan import Machine, Plan
     from danqing.settings import Settings
 
-# A generous allowance beside the weights: PyTorch itself, and the latents, keys, values and activations of an image. At
-# the published size we measured 9 % of the weights (benchmarks/full_size.py).
-PROCESS_BYTES = 1_000_000_000
-ACTIVATIONS_SHARE = 0.1
-# The published weights without those for image understanding, which are never loaded.
 PUBLISHED_NAME = "HunyuanImage-3.0 (80 B)"
-PUBLISHED_PARAMETERS = 82_600_000_000
-PUBLISHED_EXPERT_PARAMETERS = 77_300_000_000
-# For a parameter of a routed expert, and for any other parameter.
-# Scales and offsets of int4 take half a bit.
-BYTES_PER_PARAMETER = {"float32": (4, 4), "bfloat16": (2, 2), "fp8": (1, 2), "int8": (1, 2), "int4": (0.5625, 2)}
 LEAST_FREE_BYTES = 2**30
+NO_DEVICE = "its device is missing"
 DRAWN_ELSEWHERE = "DANQING_ENGINE is {engine}: other machines draw, and their devices and model are not judged here."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """Whether a checkpoint fits at a precision, and on which device; `why_not` is empty if it fits.
+    """Whether a plan places a checkpoint at a precision, and on which devices; `why_not` is empty if one does.
 
-    The configured checkpoint may be spread over memory and disk by a plan; the published weights are judged as a whole
-    on one device.
+    `needed_bytes` is what the devices hold; `moved_bytes` come from host memory and disk in each step.
     """
 
     checkpoint: str
     precision: str
     needed_bytes: int
+    moved_bytes: int
     device: str | None
     why_not: str
 
@@ -137,8 +128,9 @@ def diagnose(
     precision = settings.precision or (device or devices[-1]).precision
     if draws_here and precision == "fp8" and device is not None and not device.fp8:
         problems.append(f"DANQING_PRECISION is fp8, and {device.name} ({device.description}) has no fp8 products")
-    fits = [_published(each, devices) for each in dict.fromkeys([precision, "fp8", "int4"])]
+    fits: list[Fit] = []
     if draws_here:
+        fits += [_published(each, chosen, there) for each in dict.fromkeys([precision, "fp8", "int4"])]
         try:
             own, plans = _own(settings.model or BUNDLED_CHECKPOINT, precision, there)
         except ValueError as error:
@@ -210,40 +202,45 @@ def _own(checkpoint: Path, precision: str, there: Machine) -> tuple[Fit, list[Es
     # A converted checkpoint is drawn as it is stored.
     precision = summary.converted_to or precision
     if not there.devices:
-        weights_bytes = _weights_bytes(summary.num_parameters, summary.num_expert_parameters, precision)
-        return _fit(name, precision, weights_bytes, [], why_never="its device is missing"), []
+        return _unfit(name, precision, NO_DEVICE), []
     plans = list(estimates(summary.config, there))
     try:
         plan = plan_folder(checkpoint, summary.config, Precision(precision), there)
     except PlacementError as error:
-        return Fit(checkpoint=name, precision=precision, needed_bytes=0, device=None, why_not=str(error)), plans
-    needed_bytes = sum(device.used_bytes for device in plan.devices)
-    devices = ", ".join(device.name for device in plan.devices)
-    return Fit(checkpoint=name, precision=precision, needed_bytes=needed_bytes, device=devices, why_not=""), plans
+        return _unfit(name, precision, str(error)), plans
+    return _fit(name, precision, plan), plans
 
 
-def _published(precision: str, devices: list[Device]) -> Fit:
-    weights_bytes = _weights_bytes(PUBLISHED_PARAMETERS, PUBLISHED_EXPERT_PARAMETERS, precision)
-    able = [device for device in devices if device.fp8 or precision != "fp8"]
-    return _fit(PUBLISHED_NAME, precision, weights_bytes, able)
+def _published(precision: str, chosen: list[Device], there: Machine) -> Fit:
+    from danqing.hunyuan_image3.config import parse_model_config
+    from danqing.hunyuan_image3.placement.estimate import estimate
+    from danqing.hunyuan_image3.precision import Precision
+    from danqing.hunyuan_image3.published import PUBLISHED
+
+    if not chosen:
+        return _unfit(PUBLISHED_NAME, precision, NO_DEVICE)
+    unable = [device.name for device in chosen if precision == "fp8" and not device.fp8]
+    if unable:
+        return _unfit(PUBLISHED_NAME, precision, f"{unable[0]} has no fp8 products")
+    planned = estimate(parse_model_config(PUBLISHED), Precision(precision), there)
+    if planned.plan is None:
+        return _unfit(PUBLISHED_NAME, precision, planned.why_not)
+    return _fit(PUBLISHED_NAME, precision, planned.plan)
 
 
-def _weights_bytes(num_parameters: int, num_expert_parameters: int, precision: str) -> int:
-    expert, other = BYTES_PER_PARAMETER[precision]
-    return int(expert * num_expert_parameters + other * (num_parameters - num_expert_parameters))
+def _fit(checkpoint: str, precision: str, plan: Plan) -> Fit:
+    return Fit(
+        checkpoint=checkpoint,
+        precision=precision,
+        needed_bytes=sum(device.used_bytes for device in plan.devices),
+        moved_bytes=plan.host_bytes_moved + plan.disk_bytes_moved,
+        device=", ".join(device.name for device in plan.devices),
+        why_not="",
+    )
 
 
-def _fit(
-    checkpoint: str, precision: str, weights_bytes: int, devices: list[Device], *, why_never: str | None = None
-) -> Fit:
-    needed_bytes = PROCESS_BYTES + int(weights_bytes * (1 + ACTIVATIONS_SHARE))
-    fitting = next((device for device in devices if device.memory_bytes >= needed_bytes), None)
-    why_not = why_never or ""
-    if fitting is None and not why_not:
-        largest = max(devices, key=lambda device: device.memory_bytes)
-        why_not = f"needs {_size(needed_bytes)} on one device, {largest.name} has {_size(largest.memory_bytes)}"
-    name = None if fitting is None or why_not else fitting.name
-    return Fit(checkpoint=checkpoint, precision=precision, needed_bytes=needed_bytes, device=name, why_not=why_not)
+def _unfit(checkpoint: str, precision: str, why_not: str) -> Fit:
+    return Fit(checkpoint=checkpoint, precision=precision, needed_bytes=0, moved_bytes=0, device=None, why_not=why_not)
 
 
 def _precision_reason(settings: Settings, precision: str, device: str, processor: Processor) -> str:
@@ -299,7 +296,8 @@ def _verdict(fit: Fit) -> str:
     if fit.device is None:
         return f"[yellow]no:[/] {literal(fit.why_not)}"
     slowly = ", minutes a step" if (fit.checkpoint, fit.device) == (PUBLISHED_NAME, "cpu") else ""
-    return f"[green]fits[/] on {fit.device}{slowly} (needs {_size(fit.needed_bytes)})"
+    moved = f" and moves {_size(fit.moved_bytes)} a step" if fit.moved_bytes else ""
+    return f"[green]fits[/] on {fit.device}{slowly} (needs {_size(fit.needed_bytes)}{moved})"
 
 
 def _size(num_bytes: int) -> str:

@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,30 +65,40 @@ def test_a_checkpoint_that_cannot_be_loaded_is_a_problem_and_exit_code_1(
     assert "can serve" not in result.stdout
 
 
-def test_the_published_weights_do_not_fit_a_small_machine(tmp_path: Path) -> None:
+def test_the_published_weights_fit_a_machine_that_streams_them(tmp_path: Path) -> None:
     own, published, *rounded = _diagnose(tmp_path, CPU).fits
     assert own.device == "cpu"
-    # Four bytes a number, because this processor has no native bfloat16.
-    assert (published.precision, published.device) == ("float32", None)
-    assert "cpu has 64 GB" in published.why_not
-    assert [(fit.precision, fit.device) for fit in rounded] == [("fp8", None), ("int4", "cpu")]
+    # Four bytes a number, because this processor has no native bfloat16: 82.6 billion of them, most of them on disk.
+    assert (published.precision, published.device) == ("float32", "cpu")
+    assert published.needed_bytes < 0.9 * 64e9
+    assert 250e9 < published.moved_bytes < 330e9
+    # On the device, or moved in each step: in fp8, 77 of 83 billion parameters take one byte, the others two or more.
+    assert [(fit.precision, fit.device) for fit in rounded] == [("fp8", "cpu"), ("int4", "cpu")]
+    assert rounded[1].moved_bytes < rounded[0].moved_bytes < published.moved_bytes
 
 
-def test_they_fit_the_first_device_with_room_for_all_of_them(tmp_path: Path) -> None:
-    published = _diagnose(tmp_path, H200, B300, CPU, device="cuda").fits[1]
-    assert (published.precision, published.device) == ("bfloat16", "cuda:1")
+def test_they_do_not_fit_where_no_plan_does(tmp_path: Path) -> None:
+    small = replace(CPU, memory_bytes=8 * 10**9)
+    _, *published = _diagnose(tmp_path, small).fits
+    assert all(fit.device is None and "may use 7.2 GB" in fit.why_not for fit in published)
+
+
+def test_they_are_planned_for_the_devices_of_the_settings(tmp_path: Path) -> None:
+    whole = _diagnose(tmp_path, H200, B300, CPU, device="cuda:1").fits[1]
+    assert (whole.precision, whole.device, whole.moved_bytes) == ("bfloat16", "cuda:1", 0)
     smaller = _diagnose(tmp_path, H200, CPU, device="cuda").fits[1]
-    assert smaller.device is None
-    assert "cuda:0 has 150 GB" in smaller.why_not
+    assert smaller.device == "cuda:0"
+    assert smaller.needed_bytes < 0.9 * H200.memory_bytes
+    assert smaller.moved_bytes > 0
 
 
 def test_in_fp8_they_fit_a_gpu_that_multiplies_it(tmp_path: Path) -> None:
-    quantised = _diagnose(tmp_path, H200, CPU, device="cuda").fits[2]
-    assert (quantised.precision, quantised.device) == ("fp8", "cuda:0")
-    # 77 of 83 billion parameters take one byte, the others two, and a tenth is for drawing.
-    assert quantised.needed_bytes == pytest.approx(98e9, rel=0.01)
+    rounded = _diagnose(tmp_path, H200, CPU, device="cuda").fits[2]
+    assert (rounded.precision, rounded.device, rounded.moved_bytes) == ("fp8", "cuda:0", 0)
+    # 95.5 GB were measured while decoding, and each of two branches holds half a gigabyte of keys and values.
+    assert rounded.needed_bytes == pytest.approx(95e9, rel=0.05)
     older = _diagnose(tmp_path, A100, CPU, device="cuda")
-    assert older.fits[2].device is None
+    assert older.fits[2].why_not == "cuda:0 has no fp8 products"
     assert older.problems == []
 
 
@@ -125,7 +136,7 @@ def test_a_device_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
 def test_devices_and_model_are_not_judged_where_other_machines_draw(tmp_path: Path) -> None:
     elsewhere = {"device": "cuda:3", "precision": "fp8", "model": tmp_path / "of the other machine"}
     diagnosis = _diagnose(tmp_path, CPU, engine="ray", **elsewhere)
-    assert diagnosis.problems == []
+    assert (diagnosis.problems, diagnosis.fits) == ([], [])
     assert diagnosis.remarks[0].startswith("DANQING_ENGINE is ray: other machines draw")
     assert _diagnose(tmp_path, CPU, **elsewhere).problems
 

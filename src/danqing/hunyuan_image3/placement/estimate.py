@@ -54,29 +54,28 @@ class Estimate:
 
 
 def estimates(config: ModelConfig, machine: Machine) -> Iterator[Estimate]:
-    """An estimate for every precision, from the configuration alone.
+    """`estimate` for every precision."""
+    return (estimate(config, precision, machine) for precision in Precision)
 
-    Experts on disk suppose a folder that was converted to the precision, or that stores it already.
-    """
+
+def estimate(config: ModelConfig, precision: Precision, machine: Machine) -> Estimate:
+    """From the configuration alone. What stays on disk supposes a folder that stores the precision."""
     on_cpu = machine.devices[0].is_cpu
     rates = CPU_RATES if on_cpu else GPU_RATES
-    arithmetic_seconds = step_work(config).flop / rates.flop
-    for precision in Precision:
-        activations = precision.activations(torch.device("cpu")) if on_cpu else precision.dtype
-        plan, why_not, transfer_seconds = None, "", 0.0
-        try:
-            plan = make_plan(
-                model_size(config, precision, activations=activations, on_cpu=on_cpu), machine, reads_disk=True
-            )
-        except PlacementError as error:
-            why_not = str(error)
-        else:
-            transfer_seconds = plan.host_bytes_moved / rates.host_bytes + plan.disk_bytes_moved / rates.disk_bytes
-        yield Estimate(
-            precision=precision,
-            plan=plan,
-            why_not=why_not,
-            transfer_seconds=transfer_seconds,
-            arithmetic_seconds=arithmetic_seconds,
-            rates=rates,
-        )
+    activations = precision.activations(torch.device("cpu")) if on_cpu else precision.dtype
+    plan, why_not, transfer_seconds = None, "", 0.0
+    try:
+        size = model_size(config, precision, activations=activations, on_cpu=on_cpu)
+        plan = make_plan(size, machine, reads_disk=True)
+    except PlacementError as error:
+        why_not = str(error)
+    else:
+        transfer_seconds = plan.host_bytes_moved / rates.host_bytes + plan.disk_bytes_moved / rates.disk_bytes
+    return Estimate(
+        precision=precision,
+        plan=plan,
+        why_not=why_not,
+        transfer_seconds=transfer_seconds,
+        arithmetic_seconds=step_work(config).flop / rates.flop,
+        rates=rates,
+    )
