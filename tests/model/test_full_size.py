@@ -1,6 +1,7 @@
 """The benchmark of the full size, at a tiny size."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -89,3 +90,38 @@ def test_weights_in_memory_are_measured_without_a_folder(tmp_path: Path) -> None
     figures = measure(tmp_path, "--precision", "fp8", "--checkpoint", "base", "--layers", "1")
     assert figures["num_layers"] == 1
     assert float(figures["step_over_larger_floor"]) > 0  # type: ignore[arg-type]
+
+
+def test_the_script_for_gpus_measures_every_case_and_leaves_no_weights(tmp_path: Path) -> None:
+    done = run_gpu_script(tmp_path, budget_seconds="200")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for case, precision in (("int4", "int4"), ("int4-24gb", "int4"), ("int4-16gb", "int4"), ("fp8", "fp8")):
+        figures = json.loads((tmp_path / case / "full_size.json").read_text())
+        assert (figures["failed"], figures["precision"]) == ([], precision)
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_the_script_for_gpus_begins_nothing_after_its_time_and_fails(tmp_path: Path) -> None:
+    done = run_gpu_script(tmp_path, budget_seconds="0")
+    assert done.returncode == 1
+    assert "failed: 4" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def run_gpu_script(out: Path, *, budget_seconds: str) -> subprocess.CompletedProcess[str]:
+    """The script as it is, at a tiny size on the CPU."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHON": sys.executable,
+        "OMP_NUM_THREADS": "1",
+        "OPTIONS": "--tiny --device cpu --layers 1 --steps 1",
+        "BUDGET_SECONDS": budget_seconds,
+    }
+    return subprocess.run(
+        ["sh", "benchmarks/full_size_gpu.sh", str(out)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=220,
+        env=environment,
+    )
