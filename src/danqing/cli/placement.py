@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from danqing.cli.terminal import literal
@@ -41,15 +42,17 @@ def _described(estimate: Estimate) -> str:
     if plan is None:
         return f"[yellow]no:[/] {literal(estimate.why_not)}"
     stores = {Store.DEVICE: "on the device", Store.HOST: "in host memory", Store.DISK: "on disk"}
-    layers = ", ".join(f"{plan.count(store)} {where}" for store, where in stores.items() if plan.count(store))
+    experts = ", ".join(f"{plan.count(store)} {where}" for store, where in stores.items() if plan.count(store))
+    matrices = Counter(layer.matrices for layer in plan.layers if layer.matrices is not Store.DEVICE)
+    others = "".join(f"; other matrices of {count} {stores[store]}" for store, count in matrices.items())
     devices = ", ".join(
         f"{device.name} {gigabytes(device.used_bytes)} of {gigabytes(device.memory_bytes)}" for device in plan.devices
     )
     moved = gigabytes(plan.host_bytes_moved + plan.disk_bytes_moved)
     seconds = max(estimate.transfer_seconds, estimate.arithmetic_seconds)
     moving = f"moves {moved} a step" if plan.host_bytes_moved + plan.disk_bytes_moved else "moves nothing"
-    converted = " (from a folder of this precision)" if plan.count(Store.DISK) else ""
+    converted = " (from a folder of this precision)" if plan.disk_bytes_moved else ""
     return (
-        f"{literal(devices)}; experts of {layers}{converted}; {moving}, about {seconds:.3g} s, bound by"
+        f"{literal(devices)}; experts of {experts}{others}{converted}; {moving}, about {seconds:.3g} s, bound by"
         f" {estimate.bound_by}"
     )

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
+from danqing.hunyuan_image3.published import PUBLISHED
+
 Run = Callable[..., Result]
 
 CHECKPOINTS = Path(__file__).parents[2] / "data" / "parity"
@@ -170,13 +172,7 @@ def test_a_conversion_names_what_keeps_it_from_starting(run: Run, checkpoint: Pa
 def test_a_plan_for_a_machine_one_does_not_have_needs_the_configuration_alone(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "published"
     folder.mkdir()
-    values = json.loads((CHECKPOINTS / "distil" / "config.json").read_text())
-    shape = {
-        "vocab_size": 133_120, "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32,
-        "num_key_value_heads": 8, "attention_head_dim": 128, "num_experts": 64, "moe_topk": 8, "num_shared_expert": 1,
-        "moe_intermediate_size": 3072, "image_base_size": 1024,
-    }  # fmt: skip
-    (folder / "config.json").write_text(json.dumps(values | shape))
+    (folder / "config.json").write_text(json.dumps(PUBLISHED))
     machine = ("--device", "cuda", "--device-memory", "24GB", "--host-memory", "64GB")
     plans = json.loads(run("model", "info", str(folder), "--plan", *machine, "--json").stdout)["plans"]
     found = {each["precision"]: each for each in plans}
@@ -188,6 +184,14 @@ def test_a_plan_for_a_machine_one_does_not_have_needs_the_configuration_alone(ru
     assert 0 < layers.count("host") < 32
     shown = run("model", "info", str(folder), "--plan", *machine).stdout
     assert "in host memory" in shown
+    assert "other matrices" not in shown.split("plan, int4")[1]
+
+
+def test_a_plan_tells_of_a_layers_other_matrices_where_they_leave_the_device_too(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(PUBLISHED))
+    machine = ("--device", "cuda", "--device-memory", "17GB", "--host-memory", "64GB")
+    shown = run("model", "info", str(tmp_path), "--plan", *machine).stdout
+    assert "other matrices of 32 in host memory" in " ".join(shown.split("plan, int4")[1].split())
 
 
 @pytest.mark.parametrize(
