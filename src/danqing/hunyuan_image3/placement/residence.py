@@ -72,27 +72,27 @@ def stream_weights(model: HunyuanImage3, plan: Plan, on_disk: Mapping[str, Mappi
 def _stream_experts(layers: Sequence[Layer], plan: Plan, ranges: "_Ranges") -> None:
     for device, indexes in _streamed_layers(plan, lambda home: home.experts):
         modules = {i: experts for i in indexes if (experts := _experts(layers[i]))}
-        turns: list[tuple[Parts, WeightSource]] = []
+        streamed: list[tuple[Parts, WeightSource]] = []
         for i, experts in modules.items():
             parts = {name: part.data for name, part in experts.parts()}
             from_host = plan.layers[i].experts is Store.HOST
-            turns.append((parts, HostSource(parts) if from_host else DiskSource(ranges.of_experts(i, experts))))
-        stream = WeightStream(torch.device(device), turns)
-        for turn, (i, experts) in enumerate(modules.items()):
-            layers[i].mlp.experts = StreamedExperts(experts, stream, turn)
+            streamed.append((parts, HostSource(parts) if from_host else DiskSource(ranges.of_experts(i, experts))))
+        stream = WeightStream(torch.device(device), streamed)
+        for position, (i, experts) in enumerate(modules.items()):
+            layers[i].mlp.experts = StreamedExperts(experts, stream, position)
 
 
 def _stream_matrices(layers: Sequence[Layer], plan: Plan, ranges: "_Ranges") -> None:
     for device, indexes in _streamed_layers(plan, lambda home: home.matrices):
-        turns: list[tuple[Parts, WeightSource]] = []
+        streamed: list[tuple[Parts, WeightSource]] = []
         for i in indexes:
             # A first axis of one: a matrix is fetched whole.
             parts = {name: module.weight.data[None] for name, module in layers[i].matrices()}
             from_host = plan.layers[i].matrices is Store.HOST
-            turns.append((parts, HostSource(parts) if from_host else DiskSource(ranges.of_matrices(i, parts))))
-        stream = WeightStream(torch.device(device), turns)
-        for turn, i in enumerate(indexes):
-            layers[i] = StreamedLayer(layers[i], dict(layers[i].matrices()), stream, turn)  # type: ignore[index]
+            streamed.append((parts, HostSource(parts) if from_host else DiskSource(ranges.of_matrices(i, parts))))
+        stream = WeightStream(torch.device(device), streamed)
+        for position, i in enumerate(indexes):
+            layers[i] = StreamedLayer(layers[i], dict(layers[i].matrices()), stream, position)  # type: ignore[index]
 
 
 def _streamed_layers(plan: Plan, store: Callable[[LayerHome], Store]) -> Iterator[tuple[str, Sequence[int]]]:

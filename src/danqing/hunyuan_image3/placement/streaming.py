@@ -195,17 +195,17 @@ class WeightStream:
 class StreamedExperts(nn.Module):
     """The routed experts of one streamed layer, in place of a `RoutedExperts`; holds no weight of its own."""
 
-    def __init__(self, experts: RoutedExperts, stream: WeightStream, turn: int) -> None:
+    def __init__(self, experts: RoutedExperts, stream: WeightStream, position: int) -> None:
         super().__init__()
         # In a list, which PyTorch does not search for weights.
         self._experts = [experts]
-        self._stream, self._turn = stream, turn
+        self._stream, self._position = stream, position
 
     def forward(self, x_TD: Tensor, weight_TK: Tensor, expert_TK: Tensor) -> Tensor:
         """The weighted sum of each token's experts, [T, D]."""
         [experts] = self._experts
         few = expert_TK.numel() < experts.num_experts
-        with self._stream.ready(self._turn, (lambda: expert_TK.unique().tolist()) if few else None) as parts:
+        with self._stream.ready(self._position, (lambda: expert_TK.unique().tolist()) if few else None) as parts:
             for name, part in parts.items():
                 hold(experts, name, part)
             return experts(x_TD, weight_TK, expert_TK)
@@ -214,10 +214,10 @@ class StreamedExperts(nn.Module):
 class StreamedLayer(nn.Module):
     """A layer whose matrices arrive for its turn; its norms and its router stay on the device."""
 
-    def __init__(self, layer: Layer, matrices: Mapping[str, nn.Module], stream: WeightStream, turn: int) -> None:
+    def __init__(self, layer: Layer, matrices: Mapping[str, nn.Module], stream: WeightStream, position: int) -> None:
         super().__init__()
         self.layer, self._matrices = layer, dict(matrices)
-        self._stream, self._turn = stream, turn
+        self._stream, self._position = stream, position
 
     @property
     def device(self) -> torch.device:
@@ -235,7 +235,7 @@ class StreamedLayer(nn.Module):
 
     @contextmanager
     def _arrived(self) -> Iterator[None]:
-        with self._stream.ready(self._turn) as parts:
+        with self._stream.ready(self._position) as parts:
             for name, part in parts.items():
                 hold(self._matrices[name], "weight", part[0])
             yield
