@@ -77,8 +77,11 @@ def test_avoiding_adults_beside_nudity_is_refused(negative):
 
 @pytest.mark.parametrize("name", long_prompts())
 def test_the_longest_prompts_are_judged_within_milliseconds(name):
-    prompt = long_prompts()[name]
-    start = time.process_time()
-    violated_category(prompt, essential_only=False)
+    prompt, seconds = long_prompts()[name], []
+    # The first of all reads the word lists, and any may meet a collection of garbage.
+    for _ in range(3):
+        start = time.process_time()
+        violated_category(prompt, essential_only=False)
+        seconds.append(time.process_time() - start)
     # A busy machine takes a few times longer than the 50 ms of the results file; a quadratic look-up takes seconds.
-    assert time.process_time() - start < 0.5
+    assert min(seconds) < 0.5
