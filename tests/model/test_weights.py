@@ -60,6 +60,11 @@ def assert_same(a: HunyuanImage3, b: HunyuanImage3) -> None:
         assert torch.equal(value, theirs[name]), name
 
 
+def test_drawing_loads_no_encoder_and_training_does(tiny_folder: Path) -> None:
+    assert not hasattr(Pipeline.load(tiny_folder, precision=Precision.FLOAT32).model.vae, "encoder")
+    assert hasattr(load(tiny_folder).vae, "encoder")
+
+
 def test_a_single_file_fills_every_parameter_with_its_own_tensor(
     tmp_path: Path, tiny_model: HunyuanImage3, tensors: dict[str, Tensor]
 ) -> None:
