@@ -1,11 +1,12 @@
 """The detector: perfect maps decode to the things they were made for."""
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from mini.judge.collages import COLOUR_LABELS, LABELS, SIZE_PX, Thing
 from mini.judge.detector import CELL_PX, Detector, Maps, decode
-from mini.judge.detector_training import NOTHING, labels_of, loss_of
+from mini.judge.detector_training import MUON_RATE, NOTHING, Muon, labels_of, loss_of
 
 COLUMNS, ROWS = (side // CELL_PX for side in SIZE_PX)
 DOG = Thing("dog", "own", 60.0, 100.0, 90.0)
@@ -60,3 +61,19 @@ def test_any_size_gives_cells_of_sixteen_pixels() -> None:
     maps = Detector(("a", "b"), ("own",))(torch.zeros(1, 3, 96, 160))
     assert maps.middle_Bhw.shape == (1, 6, 10)
     assert maps.noun_BNhw.shape == (1, 2, 6, 10)
+
+
+def test_muon_moves_matrices_as_pytorchs_own_does() -> None:
+    torch.manual_seed(0)
+    starts = [torch.randn(shape) for shape in ((8, 24), (24, 8))]
+    ours, theirs = ([nn.Parameter(start.clone()) for start in starts] for _ in range(2))
+    optimisers = Muon(ours, lr=MUON_RATE), torch.optim.Muon(theirs, lr=MUON_RATE, weight_decay=0.0)
+    for _ in range(3):
+        for one, other in zip(ours, theirs, strict=True):
+            one.grad = torch.randn_like(one)
+            other.grad = one.grad.clone()
+        for optimiser in optimisers:
+            optimiser.step()
+    for start, one, other in zip(starts, ours, theirs, strict=True):
+        # PyTorch's own rounds to bfloat16 on the way.
+        assert (one - other).norm() < 0.03 * (other - start).norm()
