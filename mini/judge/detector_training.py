@@ -93,7 +93,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(matrices, {"lr": lr})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
+    def step(self, closure: None = None) -> None:  # noqa: ARG002 - as the base class has it
         """Move every matrix by its orthogonalised Nesterov momentum."""
         (group,) = self.param_groups
         for matrix in group["params"]:
