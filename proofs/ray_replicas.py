@@ -149,6 +149,18 @@ def prove_scaling(place: Place) -> None:
     print(f"1 -> 2 in {up:.0f} s, 2 -> 1 in {down:.0f} s; {len(statuses)} requests, none lost", flush=True)
 
 
+def prove_autoscaling(place: Place) -> None:
+    """Between one and two, and clients bring the second. Ray takes it away after ten minutes without work."""
+    place.scale(1)
+    place.cluster.deploy("--min", "1", "--max", "2")
+    place.wait_for(1)
+    with clients(place.server) as statuses:
+        began = time.monotonic()
+        place.wait_for(2)
+        seconds = time.monotonic() - began
+    print(f"{NUM_CLIENTS} clients brought the second replica in {seconds:.0f} s; {len(statuses)} requests", flush=True)
+
+
 def prove_kills(place: Place) -> None:
     """SIGKILL for one of two replicas at random, again and again."""
     place.scale(2)
@@ -208,6 +220,7 @@ STAGES = {
     "files": prove_files,
     "throughput": prove_throughput,
     "scaling": prove_scaling,
+    "autoscaling": prove_autoscaling,
     "kills": prove_kills,
     "node": prove_node,
     "cancelling": prove_cancelling,

@@ -4,6 +4,7 @@ Letters: T tokens of a step, K experts per token.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,8 @@ class StepWork:
     flop: float
 
 
+# The doctor asks for every precision several times.
+@lru_cache(maxsize=32)
 def model_size(config: ModelConfig, precision: Precision, *, activations: torch.dtype, on_cpu: bool) -> ModelSize:
     """Bytes of the weights as they are held for drawing, and of working memory for one image at the base size."""
     model = meta_model(config, precision=precision, activations=activations)
