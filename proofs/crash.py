@@ -208,7 +208,8 @@ def _compare_jobs(finished: dict[str, Job], told: Told, *, available_credits: in
 
 
 def _files(folder: Path) -> list[Path]:
-    return [path for path in (folder / "data" / "images").rglob("*") if path.is_file()]
+    # The clean-up removes folders meanwhile: walk() goes on, where rglob() raises.
+    return [Path(root, name) for root, _, names in os.walk(folder / "data" / "images") for name in names]
 
 
 def _orphans_after_clean_up(folder: Path, environment: dict[str, str]) -> int:
