@@ -2,10 +2,11 @@
 
 Schemathesis makes them, good ones and bad ones, against a real server whose engine answers at once; first with an API
 key, which draws, then with a management key, which administers keys. Every check is on; schemathesis.toml says
-where one of them cannot apply, and why.
+where one of them cannot apply, and why; `fuzz_hooks.py` what it may not count.
 """
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from acceptance.server import Server, serving
 
 LAUNCHER = Path(__file__).parents[1] / "tests" / "acceptance" / "serve_scripted.py"
 CONFIG = Path(__file__).with_name("schemathesis.toml")
+HOOKS = Path(__file__).with_name("fuzz_hooks.py")
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 MAX_EXAMPLES = 300  # of an operation, before the next one has its turn
 # A busy machine may take its time; an answer that never comes is found all the same.
@@ -39,7 +41,8 @@ def fuzz(
         *("--request-timeout", str(REQUEST_TIMEOUT_SECONDS)),
         *options,
     ]
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    environment = os.environ | {"SCHEMATHESIS_HOOKS": str(HOOKS)}
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
     assert result.returncode == 0, result.stdout + result.stderr
     generated = re.search(r"(\d+) generated", result.stdout)
     assert generated, result.stdout

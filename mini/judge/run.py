@@ -10,6 +10,7 @@ from rich.console import Console
 from tqdm import tqdm
 
 from danqing.hunyuan_image3.pipeline import Pipeline
+from danqing.hunyuan_image3.precision import Precision
 from mini.judge import report, sheets
 from mini.judge.detector_training import NUM_PICTURES, DetectorTraining, load_detector
 from mini.judge.drawing import draw
@@ -54,11 +55,19 @@ def evaluate(
     workdir: Workdir,
     checkpoint: Checkpoint,
     num_prompts: Annotated[int, typer.Option(help="Prompts in each category.")] = NUM_PER_CATEGORY,
+    precision: Annotated[
+        Precision | None, typer.Option(help="Precision to draw in, as for `danqing generate`.")
+    ] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Judge the plain prompts alone, and write nothing.")] = False,
 ) -> None:
     """Draw the evaluation set with a checkpoint, judge it, and write `judge/evaluation.json`."""
-    detector, pipeline = load_detector(workdir / FOLDER), Pipeline.load(checkpoint)
+    detector, pipeline = load_detector(workdir / FOLDER), Pipeline.load(checkpoint, precision=precision)
     prompts = evaluation_prompts(num_prompts)
     verdicts = {"plain": judged(detector, pipeline, prompts, expand=False)}
+    if plain:
+        Console().print(pipeline.description)
+        report.print_scores(Console(), verdicts)
+        return
     if pipeline.generation.expands:
         verdicts["expanded"] = judged(detector, pipeline, prompts, expand=True)
     common = evaluation_prompts(num_prompts, among=COMMON_NOUNS)

@@ -51,7 +51,7 @@ def unify(body: dict[str, Any], *, aliases: ModelAliases) -> Spelled:
         _move(spelled, "output_format", "response_format")
     spelled.names_format = "response_format" in values
     values.setdefault("response_format", aliases.response_format_of(values.get("model")))
-    if values.get("model") in aliases.names:
+    if isinstance(values.get("model"), str) and values["model"] in aliases.names:
         spelled.warnings.append(f"model: '{echo(values['model'])}' stands for {MODEL_ID} here")
         values["model"] = MODEL_ID
     return spelled

@@ -82,6 +82,15 @@ def test_an_alias_stands_for_the_model_and_is_named():
     assert valid.warnings == (f"model: 'dall-e-3' stands for {MODEL_ID} here",)
 
 
+@pytest.mark.parametrize("model", [{}, [], {"dall-e-3": 1}, ["dall-e-3"], 7, True])
+def test_a_model_that_is_no_string_is_refused_by_name(model):
+    aliases = ModelAliases(names={"dall-e-3"})
+    with pytest.raises(InvalidRequest) as caught:
+        validate({**SHORT, "model": model}, aliases=aliases)
+    (issue,) = caught.value.issues
+    assert (issue["path"], issue["code"]) == (["model"], "invalid_type")
+
+
 @pytest.mark.parametrize("name", ["gpt-image-1", "gpt-image-1.5-mini", "openai/gpt-image-2", "chatgpt-image-latest"])
 def test_a_client_that_reads_bytes_alone_gets_bytes(name):
     aliases = ModelAliases(names={name})
