@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import NamedTuple, Never
@@ -93,8 +93,9 @@ class Muon(torch.optim.Optimizer):
         super().__init__(matrices, {"lr": lr})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # noqa: ARG002 - as the base class has it
-        """Move every matrix by its orthogonalised Nesterov momentum."""
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Move every matrix by its orthogonalised Nesterov momentum; the gradients are there already."""
+        assert closure is None
         (group,) = self.param_groups
         for matrix in group["params"]:
             momentum = self.state[matrix].setdefault("momentum", torch.zeros_like(matrix))
