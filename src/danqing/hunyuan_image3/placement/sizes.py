@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from danqing.hunyuan_image3.config import ModelConfig
-from danqing.hunyuan_image3.experts import RoutedExperts
+from danqing.hunyuan_image3.experts import RoutedExperts, outputs_at_once
 from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.hunyuan_image3.placement.plan import LayerSize, ModelSize
 from danqing.hunyuan_image3.precision import Precision
@@ -84,18 +84,22 @@ def _working_bytes(model: HunyuanImage3, precision: Precision, *, on_cpu: bool) 
         # Each chosen expert's input, both halves of its first product, their product, and its output.
         chosen = tokens * branches * max(1, layer.num_experts_per_token)
         rows = max(rows, chosen * (3 * config.hidden_size + 3 * layer.width) * item)
-    widened = max(
-        (_widened(each, on_cpu=on_cpu) for each in model.modules() if isinstance(each, RoutedExperts)), default=0
-    )
+    experts = [each for each in model.modules() if isinstance(each, RoutedExperts)]
+    widening = max((_widening_bytes(each, model.dtype, on_cpu=on_cpu) for each in experts), default=0)
     decoder = config.base_size_px**2 * config.vae.temporal_factor * config.vae.block_channels[0] * item * DECODER_COPIES
     # The decoder runs when no layer does.
-    return PROCESS_BYTES + cache + max(rows + (widened * item if precision.rounds_experts else 0), decoder)
+    return PROCESS_BYTES + cache + max(rows + (widening if precision.widens_experts else 0), decoder)
 
 
-def _widened(experts: RoutedExperts, *, on_cpu: bool) -> int:
-    """Numbers that are widened at once: a matrix of one expert, or on a GPU that of all of a layer."""
-    _, hidden_size, width = experts.down_proj.shape[0], experts.down_proj.shape[1], experts.gate_and_up_proj.shape[1]
-    return width * hidden_size * (1 if on_cpu else experts.num_experts)
+def _widening_bytes(experts: RoutedExperts, dtype: torch.dtype, *, on_cpu: bool) -> int:
+    """What is widened at once: a matrix of one expert, or on a GPU some outputs of all experts of a layer.
+
+    Looking a pair of numbers up in a table takes an int32 beside them.
+    """
+    hidden_size, num_outputs = experts.down_proj.shape[1], experts.gate_and_up_proj.shape[1]
+    if not on_cpu:
+        num_outputs = min(num_outputs, outputs_at_once(experts.num_experts, hidden_size, dtype)) * experts.num_experts
+    return num_outputs * hidden_size * (dtype.itemsize + 2)
 
 
 def _image_tokens(config: ModelConfig) -> int:
