@@ -93,7 +93,9 @@ class RoutedExperts(nn.Module, ABC):
     def _looped_product(self, matrix: str, x_R: Tensor, ends_E: Tensor) -> Tensor:
         sizes = ends_E.diff(prepend=ends_E.new_zeros(1)).tolist()
         rows = x_R[: sum(sizes)].split(sizes)
-        return torch.cat([linear(x, self.widened(matrix, e, slice(None), x.dtype)) for e, x in enumerate(rows) if len(x)])
+        return torch.cat(
+            [linear(x, self.widened(matrix, e, slice(None), x.dtype)) for e, x in enumerate(rows) if len(x)]
+        )
 
 
 class Experts(RoutedExperts):

@@ -40,10 +40,14 @@ def model_size(config: ModelConfig, precision: Precision, *, activations: torch.
     model = meta_model(config, precision=precision, activations=activations)
     del model.vae.encoder
     layers = [layer_size(layer) for layer in model.model.layers]
+    decoder_bytes = num_bytes(model.vae.decoder)
+    all_the_time = PROCESS_BYTES + _cache_bytes(model)
     return ModelSize(
         layers=layers,
-        end_bytes=num_bytes(model) - sum(map(num_bytes, model.model.layers)),
-        working_bytes=_working_bytes(model, precision, on_cpu=on_cpu),
+        end_bytes=num_bytes(model) - decoder_bytes - sum(map(num_bytes, model.model.layers)),
+        decoder_bytes=decoder_bytes,
+        denoising_bytes=all_the_time + _layer_working_bytes(model, precision, on_cpu=on_cpu),
+        decoding_bytes=all_the_time + _decoder_working_bytes(model),
     )
 
 
@@ -74,21 +78,28 @@ def step_work(config: ModelConfig) -> StepWork:
     return StepWork(num_tokens=tokens, flop=2.0 * per_token * tokens)
 
 
-def _working_bytes(model: HunyuanImage3, precision: Precision, *, on_cpu: bool) -> int:
-    config, item = model.config, model.dtype.itemsize
-    tokens, branches = _image_tokens(config), _num_branches(config)
-    keys = 2 * len(config.layers) * config.num_kv_heads * config.head_size * item
-    cache = keys * (tokens + PREFIX_TOKENS) * branches
-    rows = 0
+def _cache_bytes(model: HunyuanImage3) -> int:
+    """Keys and values of one image, with all branches of guidance."""
+    config = model.config
+    num_tokens = (_image_tokens(config) + PREFIX_TOKENS) * _num_branches(config)
+    return 2 * len(config.layers) * config.num_kv_heads * config.head_size * num_tokens * model.dtype.itemsize
+
+
+def _layer_working_bytes(model: HunyuanImage3, precision: Precision, *, on_cpu: bool) -> int:
+    config, item, rows = model.config, model.dtype.itemsize, 0
     for layer in config.layers:
         # Each chosen expert's input, both halves of its first product, their product, and its output.
-        chosen = tokens * branches * max(1, layer.num_experts_per_token)
+        chosen = _image_tokens(config) * _num_branches(config) * max(1, layer.num_experts_per_token)
         rows = max(rows, chosen * (3 * config.hidden_size + 3 * layer.width) * item)
+    if not precision.widens_experts:
+        return rows
     experts = [each for each in model.modules() if isinstance(each, RoutedExperts)]
-    widening = max((_widening_bytes(each, model.dtype, on_cpu=on_cpu) for each in experts), default=0)
-    decoder = config.base_size_px**2 * config.vae.temporal_factor * config.vae.block_channels[0] * item * DECODER_COPIES
-    # The decoder runs when no layer does.
-    return PROCESS_BYTES + cache + max(rows + (widening if precision.widens_experts else 0), decoder)
+    return rows + max((_widening_bytes(each, model.dtype, on_cpu=on_cpu) for each in experts), default=0)
+
+
+def _decoder_working_bytes(model: HunyuanImage3) -> int:
+    config, vae = model.config, model.config.vae
+    return config.base_size_px**2 * vae.temporal_factor * vae.block_channels[0] * model.dtype.itemsize * DECODER_COPIES
 
 
 def _widening_bytes(experts: RoutedExperts, dtype: torch.dtype, *, on_cpu: bool) -> int:
