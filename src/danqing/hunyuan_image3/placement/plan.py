@@ -133,6 +133,7 @@ def make_plan(size: ModelSize, machine: Machine, *, reads_disk: bool) -> Plan:
     for d, (device, indexes) in enumerate(zip(machine.devices, split(size, machine.devices), strict=True)):
         layers = [size.layers[i] for i in indexes]
         fit = _fit(size, layers, device, decodes=d == 0)
+        host.make_room_for_landing(size, layers, fit, device)
         if fit.decoder_leaves:
             decoder = host.store_for(size.decoder_bytes, device)
         # Host memory takes other matrices first: text needs all of them for every token, and of the experts a few.
@@ -172,6 +173,16 @@ class _Host:
     """Host memory that is not given away yet."""
 
     left_bytes: int
+
+    def make_room_for_landing(
+        self, size: ModelSize, layers: Sequence[LayerSize], fit: "_Fit", device: DeviceMemory
+    ) -> None:
+        """Where not all that leaves a GPU fits here, some of it comes from disk: by way of two buffers here."""
+        experts = _sum_and_largest([layer.expert_bytes for i, layer in enumerate(layers) if i in fit.experts])
+        matrices = _sum_and_largest([layer.matrix_bytes for layer in layers if fit.matrices])
+        leaving = experts.sum + matrices.sum + (size.decoder_bytes if fit.decoder_leaves else 0)
+        if leaving > self.left_bytes and not device.is_cpu:
+            self.left_bytes = max(0, self.left_bytes - NUM_BUFFERS * (experts.largest + matrices.largest))
 
     def store_for(self, num_bytes: int, device: DeviceMemory) -> Store:
         """Where weights of a device go that cannot stay on it."""

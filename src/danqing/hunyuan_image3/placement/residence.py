@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from danqing.hunyuan_image3.experts import RoutedExperts, stored_name
 from danqing.hunyuan_image3.model import HunyuanImage3
+from danqing.hunyuan_image3.placement import host_memory
 from danqing.hunyuan_image3.placement.decoder import VisitingDecoder
 from danqing.hunyuan_image3.placement.plan import LayerHome, Plan, Store
 from danqing.hunyuan_image3.placement.streaming import (
@@ -52,7 +53,7 @@ def _allocate(whole: nn.Module, device: str, aside_by_store: Iterable[tuple[Stor
     whole.to_empty(device=torch.device(device))
     for module, name, tensor, store in aside:
         if store is Store.HOST:
-            tensor = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=device.startswith("cuda"))
+            tensor = host_memory.empty(tensor.shape, tensor.dtype, pinned=device.startswith("cuda"))
         hold(module, name, tensor)
 
 

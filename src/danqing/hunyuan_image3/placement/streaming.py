@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from danqing.hunyuan_image3.errors import CheckpointError
 from danqing.hunyuan_image3.experts import RoutedExperts
 from danqing.hunyuan_image3.kv_cache import KvCache
+from danqing.hunyuan_image3.placement import host_memory
 from danqing.hunyuan_image3.placement.plan import NUM_BUFFERS
 from danqing.hunyuan_image3.rope import Rotation
 from danqing.hunyuan_image3.stored_tensors import FileRange
@@ -136,7 +137,7 @@ class WeightStream:
         memory = torch.empty(num_bytes, dtype=torch.uint8, device=self.device)
         landing = memory
         if self._copies and any(not source.in_host_memory for source in self._sources):
-            landing = torch.empty(num_bytes, dtype=torch.uint8, pin_memory=True)
+            landing = host_memory.empty([num_bytes], torch.uint8, pinned=True)
         on_device = [_views(parts, memory) for parts in self._shapes]
         on_landing = on_device if landing is memory else [_views(parts, landing) for parts in self._shapes]
         buffer = _Buffer(memory, landing, on_device, on_landing)
