@@ -53,8 +53,9 @@ class Int4Experts(RoutedExperts):
 
     def widened(self, matrix: str, experts: int | slice, outputs: slice, dtype: torch.dtype) -> Tensor:
         """Each group times its scale plus its offset."""
-        parts = [getattr(self, f"{matrix}{suffix}")[experts, outputs] for suffix in ("", "_scale", "_offset")]
-        return integers.widen_int4(*parts, dtype)
+        suffixes = "", "_scale", "_offset"
+        pairs, scale, offset = (getattr(self, f"{matrix}{suffix}")[experts, outputs] for suffix in suffixes)
+        return integers.widen_int4(pairs, scale, offset, dtype)
 
 
 def _shapes(hidden_size: int, width: int) -> tuple[tuple[str, int, int], ...]:
