@@ -1,8 +1,8 @@
 #!/bin/sh
 # All measurements of the full size on one GPU, in at most eight minutes: `sh benchmarks/full_size_gpu.sh OUT`.
 #
-# Distil with random weights in int4: resident, then within 24 GB and 16 GB of the card with the rest in pinned host
-# memory (12 GB is less than the plan needs); base in fp8, resident, where the card has room. Each case writes
+# Distil with random weights in int4: resident, then within 24 GB and 12 GB of the card with the rest in pinned host
+# memory; base in fp8, resident, where the card has room. Each case writes
 # OUT/CASE/full_size.json. The folder in int4 takes 50 GB of disk and is deleted. Needs PyTorch and safetensors alone.
 # Environment: PYTHON, BUDGET_SECONDS, and OPTIONS for more options of every case, such as `--tiny --device cpu`.
 #
@@ -36,7 +36,7 @@ sys.exit(gpu and torch.cuda.get_device_properties(0).total_memory < 105e9)'
 
 measure int4 --folder "$folder"
 measure int4-24gb --folder "$folder" --device-memory 24
-measure int4-16gb --folder "$folder" --device-memory 16
+measure int4-12gb --folder "$folder" --device-memory 12
 rm -rf "$folder"
 if fits_fp8; then
     measure fp8 --checkpoint base --precision fp8

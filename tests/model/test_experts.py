@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from danqing.hunyuan_image3 import experts as experts_module
 from danqing.hunyuan_image3.experts import GROUP_ROWS, Experts, RoutedExperts, gated, group, stored_name
 from danqing.hunyuan_image3.fp8_experts import Fp8Experts
 from danqing.hunyuan_image3.integer_experts import Int4Experts, Int8Experts
@@ -44,8 +45,8 @@ def test_each_token_gets_the_weighted_sum_of_its_experts(form: type[RoutedExpert
     x_TD = activations(form, 9)
     expert_TK = torch.stack([torch.randperm(E)[:2] for _ in range(9)])
     weight_TK = torch.rand(9, 2).to(x_TD.dtype).float()
-    gate_and_up = experts.widened("gate_and_up_proj", slice(None), torch.float32)
-    down = experts.widened("down_proj", slice(None), torch.float32)
+    gate_and_up = experts.widened("gate_and_up_proj", slice(None), slice(None), torch.float32)
+    down = experts.widened("down_proj", slice(None), slice(None), torch.float32)
     expected = torch.stack(
         [
             sum(w * (down[e] @ gated(gate_and_up[e] @ x)) for w, e in zip(weights, chosen, strict=True))
@@ -79,6 +80,28 @@ def test_one_grouped_product_computes_what_the_loop_computes(form: type[RoutedEx
         row_TK, ends_E, token_R = group(expert_TK, num_experts=E, multiple=multiple)
         products.append(product("gate_and_up_proj", x_TD.index_select(0, token_R), ends_E)[row_TK])
     torch.testing.assert_close(*products)
+
+
+@pytest.mark.parametrize("form", [Int8Experts, Int4Experts])
+def test_a_grouped_product_widens_few_outputs_at_a_time(
+    form: type[RoutedExperts], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experts, x_TD = filled(form), torch.randn(48, D).bfloat16()
+    ends_E = torch.tensor([16, 16, 32, 48, 48], dtype=torch.int32)
+    whole = experts._grouped_product("gate_and_up_proj", x_TD, ends_E)
+    # Room for 48 of 64 outputs: the last piece is a smaller one.
+    monkeypatch.setattr(experts_module, "WIDENED_BYTES", 48 * E * D * 2)
+    seen: list[tuple[int, ...]] = []
+    widened = form.widened
+
+    def recorded(self: RoutedExperts, matrix: str, experts: slice, outputs: slice, dtype: torch.dtype) -> torch.Tensor:
+        wide = widened(self, matrix, experts, outputs, dtype)
+        seen.append(tuple(wide.shape))
+        return wide
+
+    monkeypatch.setattr(form, "widened", recorded)
+    torch.testing.assert_close(experts._grouped_product("gate_and_up_proj", x_TD, ends_E), whole)
+    assert seen == [(E, 48, D), (E, 16, D)]
 
 
 def test_experts_begin_where_kernels_want_and_every_row_is_its_tokens() -> None:

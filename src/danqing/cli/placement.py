@@ -9,7 +9,7 @@ from danqing.cli.terminal import literal
 
 if TYPE_CHECKING:
     from danqing.hunyuan_image3.placement.estimate import Estimate
-    from danqing.hunyuan_image3.placement.plan import Machine
+    from danqing.hunyuan_image3.placement.plan import DevicePlan, Machine
 
 
 def supposed_machine(device: str, *, device_memory: int, host_memory: int) -> Machine:
@@ -45,14 +45,22 @@ def _described(estimate: Estimate) -> str:
     experts = ", ".join(f"{plan.count(store)} {where}" for store, where in stores.items() if plan.count(store))
     matrices = Counter(layer.matrices for layer in plan.layers if layer.matrices is not Store.DEVICE)
     others = "".join(f"; other matrices of {count} {stores[store]}" for store, count in matrices.items())
-    devices = ", ".join(
-        f"{device.name} {gigabytes(device.used_bytes)} of {gigabytes(device.memory_bytes)}" for device in plan.devices
-    )
+    devices = ", ".join(map(_device, plan.devices))
+    decoder = "" if plan.decoder is Store.DEVICE else f"; decoder {stores[plan.decoder]}"
     moved = gigabytes(plan.host_bytes_moved + plan.disk_bytes_moved)
     seconds = max(estimate.transfer_seconds, estimate.arithmetic_seconds)
     moving = f"moves {moved} a step" if plan.host_bytes_moved + plan.disk_bytes_moved else "moves nothing"
     converted = " (from a folder of this precision)" if plan.disk_bytes_moved else ""
     return (
-        f"{literal(devices)}; experts of {experts}{others}{converted}; {moving}, about {seconds:.3g} s, bound by"
-        f" {estimate.bound_by}"
+        f"{literal(devices)}; experts of {experts}{others}{decoder}{converted}; {moving}, about {seconds:.3g} s,"
+        f" bound by {estimate.bound_by}"
     )
+
+
+def _device(device: DevicePlan) -> str:
+    from danqing.hunyuan_image3.placement.plan import gigabytes
+
+    denoising, decoding, there = map(gigabytes, (device.denoising_bytes, device.decoding_bytes, device.memory_bytes))
+    if not device.decoding_bytes:
+        return f"{device.name} {denoising} of {there}"
+    return f"{device.name} {denoising} to denoise and {decoding} to decode of {there}"

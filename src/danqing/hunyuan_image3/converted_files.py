@@ -13,8 +13,9 @@ from torch import Tensor
 from danqing.hunyuan_image3.config import ModelConfig
 from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.safetensors_writer import PARTIAL_SUFFIX, Header, SafetensorsWriter, file_header
+from danqing.hunyuan_image3.stored_numbers import meant
 from danqing.hunyuan_image3.stored_tensors import StoredTensor
-from danqing.hunyuan_image3.weights import ROUNDED_EXPERTS, ExpertTarget, Places, meant, meta_model
+from danqing.hunyuan_image3.weights import ROUNDED_EXPERTS, ExpertTarget, Places, meta_model
 
 SHARD_BYTES = 10**9
 

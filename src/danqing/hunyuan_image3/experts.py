@@ -26,6 +26,8 @@ from danqing.hunyuan_image3.linear import linear
 MATRICES = ("gate_and_up_proj", "down_proj")
 # Grouped kernels read experts' rows and scales 16 bytes at a time, or more: there, experts begin at multiples of this.
 GROUP_ROWS = 16
+# Of a grouped product's weights that are widened before it; all experts of a layer would take 3 GB at once.
+WIDENED_BYTES = 512 << 20
 
 
 def stored_name(part: str, expert: int) -> tuple[str, str]:
@@ -52,8 +54,8 @@ class RoutedExperts(nn.Module, ABC):
         """One matrix [N, I] in this class's form: its parts by their suffixes, "" for the numbers."""
 
     @abstractmethod
-    def widened(self, matrix: str, experts: int | slice, dtype: torch.dtype) -> Tensor:
-        """The numbers that are meant of one expert or a range of them, in `dtype`, [..., N, I]."""
+    def widened(self, matrix: str, experts: int | slice, outputs: slice, dtype: torch.dtype) -> Tensor:
+        """The numbers that are meant of one expert or a range of them, and of a range of outputs; [..., N, I]."""
 
     @property
     def num_experts(self) -> int:
@@ -74,13 +76,26 @@ class RoutedExperts(nn.Module, ABC):
         return weighted_sum(product("down_proj", gated(hidden_R), ends_E), row_TK, weight_TK)
 
     def _grouped_product(self, matrix: str, x_R: Tensor, ends_E: Tensor) -> Tensor:
-        weight = self.widened(matrix, slice(None), x_R.dtype)
-        return F.grouped_mm(x_R, weight.transpose(1, 2), offs=ends_E)
+        held = getattr(self, matrix)
+        if held.dtype == x_R.dtype:
+            return F.grouped_mm(x_R, held.transpose(1, 2), offs=ends_E)
+        # Some outputs of all experts at a time: some experts' rows could not be told without waiting for the GPU.
+        num_outputs, step = held.shape[1], outputs_at_once(self.num_experts, x_R.shape[1], x_R.dtype)
+        out = x_R.new_empty(len(x_R), num_outputs)
+        for start in range(0, num_outputs, step):
+            outputs = slice(start, start + step)
+            # Without a name, so that each piece is gone before the next is made.
+            out[:, outputs] = F.grouped_mm(
+                x_R, self.widened(matrix, slice(None), outputs, x_R.dtype).transpose(1, 2), offs=ends_E
+            )
+        return out
 
     def _looped_product(self, matrix: str, x_R: Tensor, ends_E: Tensor) -> Tensor:
         sizes = ends_E.diff(prepend=ends_E.new_zeros(1)).tolist()
         rows = x_R[: sum(sizes)].split(sizes)
-        return torch.cat([linear(x, self.widened(matrix, e, x.dtype)) for e, x in enumerate(rows) if len(x)])
+        return torch.cat(
+            [linear(x, self.widened(matrix, e, slice(None), x.dtype)) for e, x in enumerate(rows) if len(x)]
+        )
 
 
 class Experts(RoutedExperts):
@@ -96,9 +111,14 @@ class Experts(RoutedExperts):
         """The matrix itself."""
         return {"": weight}
 
-    def widened(self, matrix: str, experts: int | slice, dtype: torch.dtype) -> Tensor:
+    def widened(self, matrix: str, experts: int | slice, outputs: slice, dtype: torch.dtype) -> Tensor:
         """The numbers themselves."""
-        return getattr(self, matrix)[experts].to(dtype)
+        return getattr(self, matrix)[experts, outputs].to(dtype)
+
+
+def outputs_at_once(num_experts: int, num_inputs: int, dtype: torch.dtype) -> int:
+    """How many outputs of all experts a grouped product widens at once, a multiple of GROUP_ROWS."""
+    return max(1, WIDENED_BYTES // (num_experts * num_inputs * dtype.itemsize * GROUP_ROWS)) * GROUP_ROWS
 
 
 def group(expert_TK: Tensor, *, num_experts: int, multiple: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -27,9 +27,9 @@ class Fp8Experts(RoutedExperts):
         values, scale = quantise(weight.float())
         return {"": values, "_scale": scale}
 
-    def widened(self, matrix: str, experts: int | slice, dtype: torch.dtype) -> Tensor:
+    def widened(self, matrix: str, experts: int | slice, outputs: slice, dtype: torch.dtype) -> Tensor:
         """Each row times its scale."""
-        values, scale = getattr(self, matrix)[experts], getattr(self, f"{matrix}_scale")[experts]
+        values, scale = getattr(self, matrix)[experts, outputs], getattr(self, f"{matrix}_scale")[experts, outputs]
         return (values.float() * scale[..., None]).to(dtype)
 
     def forward(self, x_TD: Tensor, weight_TK: Tensor, expert_TK: Tensor) -> Tensor:

@@ -27,9 +27,10 @@ class Int8Experts(RoutedExperts):
         numbers, scale = integers.round_int8(weight.float())
         return {"": numbers, "_scale": scale}
 
-    def widened(self, matrix: str, experts: int | slice, dtype: torch.dtype) -> Tensor:
+    def widened(self, matrix: str, experts: int | slice, outputs: slice, dtype: torch.dtype) -> Tensor:
         """Each row times its scale."""
-        return integers.widen_int8(getattr(self, matrix)[experts], getattr(self, f"{matrix}_scale")[experts], dtype)
+        numbers, scale = (getattr(self, f"{matrix}{suffix}")[experts, outputs] for suffix in ("", "_scale"))
+        return integers.widen_int8(numbers, scale, dtype)
 
 
 class Int4Experts(RoutedExperts):
@@ -50,9 +51,10 @@ class Int4Experts(RoutedExperts):
         numbers, scale, offset = integers.round_int4(weight.float())
         return {"": numbers, "_scale": scale, "_offset": offset}
 
-    def widened(self, matrix: str, experts: int | slice, dtype: torch.dtype) -> Tensor:
+    def widened(self, matrix: str, experts: int | slice, outputs: slice, dtype: torch.dtype) -> Tensor:
         """Each group times its scale plus its offset."""
-        pairs, scale, offset = (getattr(self, f"{matrix}{suffix}")[experts] for suffix in ("", "_scale", "_offset"))
+        suffixes = "", "_scale", "_offset"
+        pairs, scale, offset = (getattr(self, f"{matrix}{suffix}")[experts, outputs] for suffix in suffixes)
         return integers.widen_int4(pairs, scale, offset, dtype)
 
 

@@ -52,7 +52,7 @@ def widen_int4(pairs: Tensor, scale: Tensor, offset: Tensor, dtype: torch.dtype)
     """Pairs [..., N, I / 2], scales and offsets [..., N, G] -> [..., N, I] in `dtype`."""
     # A byte's two levels are looked up as one number of twice the width: several times as fast as shifts and masks.
     table = _pair_table(dtype, pairs.device)
-    levels = table.index_select(0, pairs.flatten().int()).view(dtype).view(*scale.shape, -1)
+    levels = table.index_select(0, pairs.int().flatten()).view(dtype).view(*scale.shape, -1)
     wide = torch.addcmul(offset.to(dtype)[..., None], levels, scale.to(dtype)[..., None], out=levels)
     return wide.view(*pairs.shape[:-1], -1)
 

@@ -40,6 +40,11 @@ class Precision(StrEnum):
         """Whether routed experts are held in fewer bits than `dtype`."""
         return self in (Precision.FP8, Precision.INT8, Precision.INT4)
 
+    @property
+    def widens_experts(self) -> bool:
+        """Whether routed experts are widened before their products; those in fp8 multiply as they are."""
+        return self in (Precision.INT8, Precision.INT4)
+
     def activations(self, device: "torch.device") -> "torch.dtype":
         """The type of activations, and of every weight that is not a large matrix.
 
@@ -47,8 +52,7 @@ class Precision(StrEnum):
         """
         import torch
 
-        widens = self in (Precision.INT8, Precision.INT4)
-        return torch.float32 if widens and not multiplies_bfloat16(device) else self.dtype
+        return torch.float32 if self.widens_experts and not multiplies_bfloat16(device) else self.dtype
 
 
 def fastest_precision(device: "torch.device", *, stored: Precision | None = None) -> Precision:

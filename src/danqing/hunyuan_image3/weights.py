@@ -24,9 +24,9 @@ from danqing.hunyuan_image3.placement.plan import Plan, resident_plan
 from danqing.hunyuan_image3.placement.residence import allocate, stream_weights
 from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.quantization_config import WAY_OUT, converted_precision
+from danqing.hunyuan_image3.stored_numbers import copy_meant, copy_stored, meant, row_scale, shaped
 from danqing.hunyuan_image3.stored_tensors import DTYPES, SCALE, StoredTensor, stored_tensors
 
-CPU = torch.device("cpu")
 LAYER = re.compile(r"model\.layers\.\d+\.")
 ENCODER = "vae.encoder."
 ROUTER = re.compile(r"model\.layers\.\d+\.mlp\.gate\.wg\.weight")
@@ -51,7 +51,7 @@ class ExpertTarget:
             stored = {"": value, **parts}
             if value.dtype == FP8:
                 # Others store a scale a tensor, or none.
-                scale = _row_scale(key, parts.get(SCALE), num_rows=len(value), device=numbers.device)
+                scale = row_scale(key, parts.get(SCALE), num_rows=len(value), device=numbers.device)
                 stored[SCALE] = torch.ones_like(self.parts[SCALE]) if scale is None else scale
         else:
             stored = dict(self.experts.rounded(meant(key, value, parts, device=numbers.device)))
@@ -59,7 +59,7 @@ class ExpertTarget:
             suffix = min(stored.keys() ^ self.parts.keys())
             raise CheckpointError(f"key {key + suffix!r} is {'unknown' if suffix in stored else 'missing'}")
         for suffix, part in self.parts.items():
-            part.copy_(_shaped(key + suffix, stored[suffix], part))
+            part.copy_(shaped(key + suffix, stored[suffix], part))
 
     def is_stored_as_used(self, stored: StoredTensor) -> bool:
         """Whether files hold the bytes that are held here."""
@@ -118,8 +118,7 @@ class Places:
         if isinstance(target, ExpertTarget):
             target.fill(key, value, parts or {})
         else:
-            value = meant(key, _middle_slice(key, value, target), parts or {}, device=target.device)
-            target.copy_(_shaped(key, value, target))
+            copy_meant(key, value, parts or {}, target=target)
 
     def is_stored_as_used(self, stored: StoredTensor) -> bool:
         """Whether files hold a layer's matrix in the form held here; true of every key that is none."""
@@ -136,12 +135,14 @@ class Places:
         return target is not None and (target.parts[""] if isinstance(target, ExpertTarget) else target).is_meta
 
     def leave_on_disk(self, stored: StoredTensor) -> Mapping[str, StoredTensor]:
-        """Count a layer's matrix as filled without reading it; its stored parts by suffix.
+        """Count a key as filled; its stored parts by suffix. A layer's matrix must be stored in the form held here.
 
-        Raises CheckpointError where it is not stored in the form held here.
+        Others are read once and thrown away, so that a broken folder does not load. Raises CheckpointError.
         """
         as_used = self.is_stored_as_used(stored)
-        del self._places[stored.key]
+        target = self._places.pop(stored.key)
+        if isinstance(target, Tensor) and stored.key not in self._matrices:
+            copy_stored(stored, target=torch.empty_like(target, device="cpu"))
         if not as_used:
             raise CheckpointError(
                 f"key {stored.key!r} is stored in another form than it is used in, so it cannot stay on disk; {WAY_OUT}"
@@ -254,45 +255,3 @@ def check_stored(precision: Precision, stored: Precision | None) -> None:
             f"the experts of this checkpoint are stored in {stored} and cannot be used in {precision}; leave the"
             f" precision unset, or {WAY_OUT}"
         )
-
-
-def meant(key: str, value: Tensor, parts: Mapping[str, Tensor], *, device: torch.device = CPU) -> Tensor:
-    """The floating-point numbers that are meant, widened to float32 where they have a scale."""
-    if not value.is_floating_point():
-        raise CheckpointError(
-            f"key {key!r} holds {str(value.dtype).removeprefix('torch.')}, not floating-point numbers; where these are"
-            f" quantised weights, {WAY_OUT}"
-        )
-    if unknown := parts.keys() - {SCALE}:
-        raise CheckpointError(f"key {key + min(unknown)!r} belongs to no weight in int4")
-    row_scale = _row_scale(key, parts.get(SCALE), num_rows=len(value), device=device)
-    if row_scale is None:
-        return value.to(device)
-    return value.to(device).float() * row_scale.view(-1, *[1] * (value.ndim - 1))
-
-
-def _middle_slice(key: str, value: Tensor, parameter: Tensor) -> Tensor:
-    """One frame only ever meets the middle slice of a 3x3x3 kernel."""
-    if key.startswith("vae.") and value.ndim == 5 and parameter.ndim == 4:
-        return value[:, :, value.shape[2] // 2]
-    return value
-
-
-def _shaped(key: str, value: Tensor, parameter: Tensor) -> Tensor:
-    if value.shape != parameter.shape:
-        raise CheckpointError(
-            f"key {key!r} has shape {list(value.shape)}; config.json asks for {list(parameter.shape)}"
-        )
-    return value
-
-
-def _row_scale(key: str, scale: Tensor | None, *, num_rows: int, device: torch.device) -> Tensor | None:
-    """The scale of each row, float32 [rows], from one of the whole tensor or of every row."""
-    if scale is None:
-        return None
-    if scale.numel() not in (1, num_rows):
-        raise CheckpointError(
-            f"key {key + SCALE!r} has shape {list(scale.shape)}; readable are a scale a tensor and a scale a row,"
-            f" else {WAY_OUT}"
-        )
-    return scale.to(device, torch.float32).flatten().expand(num_rows)

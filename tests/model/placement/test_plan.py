@@ -1,5 +1,7 @@
 """What a plan keeps where, from sizes alone."""
 
+from dataclasses import replace
+
 import pytest
 
 from danqing.hunyuan_image3.errors import PlacementError
@@ -17,7 +19,11 @@ from danqing.hunyuan_image3.placement.plan import (
 GB = 10**9
 # 8 layers of 10 GB of experts and 1 GB beside, ends of 4 GB, 2 GB of working memory: 94 GB in all.
 SIZE = ModelSize(
-    layers=[LayerSize(expert_bytes=10 * GB, matrix_bytes=0, other_bytes=GB)] * 8, end_bytes=4 * GB, working_bytes=2 * GB
+    layers=[LayerSize(expert_bytes=10 * GB, matrix_bytes=0, other_bytes=GB)] * 8,
+    end_bytes=4 * GB,
+    decoder_bytes=0,
+    denoising_bytes=2 * GB,
+    decoding_bytes=GB,
 )
 
 
@@ -54,9 +60,9 @@ def test_streamed_layers_are_spread_among_those_that_stay() -> None:
     assert [layer.experts is Store.HOST for layer in made.layers] == [True, False] * 4
 
 
-def test_what_host_memory_cannot_hold_stays_on_disk() -> None:
-    made = plan(34, host_gb=35)
-    assert counts(made) == (0, 3, 5)
+def test_what_host_memory_cannot_hold_stays_on_disk_and_comes_through_two_buffers_there() -> None:
+    made = plan(34, host_gb=55)
+    assert (counts(made), made.host_bytes_used) == ((0, 3, 5), 50 * GB)
     assert (made.host_bytes_moved, made.disk_bytes_moved) == (30 * GB, 50 * GB)
 
 
@@ -100,7 +106,9 @@ def test_more_devices_than_layers_leave_some_without() -> None:
 LARGE = ModelSize(
     layers=[LayerSize(expert_bytes=10 * GB, matrix_bytes=2 * GB, other_bytes=GB)] * 8,
     end_bytes=4 * GB,
-    working_bytes=2 * GB,
+    decoder_bytes=0,
+    denoising_bytes=2 * GB,
+    decoding_bytes=GB,
 )
 
 
@@ -116,9 +124,10 @@ def test_other_matrices_stay_while_two_buffers_of_experts_fit_beside_them() -> N
 
 
 def test_below_that_every_matrix_is_streamed_and_host_memory_takes_other_matrices_first() -> None:
-    made = large_plan(49, host_gb=36)
+    made = large_plan(49, host_gb=60)
     assert {layer.matrices for layer in made.layers} == {Store.HOST}
-    # 14 GB stay, buffers take 20 and 4 GB, and one layer's experts fit beside; the host has room for two layers' more.
+    # 14 GB stay, buffers take 20 and 4 GB, and one layer's experts fit beside; the host has room
+    # for two layers' more beside two buffers for those on disk.
     assert (made.devices[0].used_bytes, counts(made)) == (48 * GB, (1, 2, 5))
     assert (made.host_bytes_moved, made.disk_bytes_moved) == (36 * GB, 50 * GB)
 
@@ -126,3 +135,54 @@ def test_below_that_every_matrix_is_streamed_and_host_memory_takes_other_matrice
 def test_the_least_that_is_asked_for_is_what_whole_layers_need() -> None:
     with pytest.raises(PlacementError, match=r"38\.0 GB on cuda:0.*may use 37\.0 GB"):
         large_plan(37, host_gb=1000)
+
+
+# The same with a decoder of 3 GB, which works in 7 GB: 92 GB of layers and ends stay for both peaks.
+DECODING = replace(SIZE, decoder_bytes=3 * GB, decoding_bytes=7 * GB)
+
+
+def decoding_plan(device_gb: int, *, host_gb: int = 1000, name: str = "cuda:0") -> Plan:
+    devices = [DeviceMemory(name=name, memory_bytes=device_gb * GB)]
+    return make_plan(DECODING, Machine(devices=devices, host_bytes=host_gb * GB), reads_disk=True)
+
+
+def peaks(made: Plan) -> tuple[int, int]:
+    device = made.devices[0]
+    assert device.used_bytes == max(device.denoising_bytes, device.decoding_bytes)
+    return device.denoising_bytes // GB, device.decoding_bytes // GB
+
+
+def test_a_model_that_fits_at_both_peaks_keeps_its_decoder() -> None:
+    made = decoding_plan(102)
+    assert (made.decoder, counts(made), peaks(made)) == (Store.DEVICE, (8, 0, 0), (97, 102))
+
+
+def test_the_decoder_takes_the_place_of_the_buffers_once_layers_are_streamed() -> None:
+    made = decoding_plan(101, host_gb=43)
+    # 7 layers would leave too little while the buffers are there; 6 leave 81 GB to decode beside.
+    assert (made.decoder, counts(made), peaks(made)) == (Store.HOST, (6, 2, 0), (94, 82))
+    # Once an image, so it is not part of what a step moves.
+    assert (made.host_bytes_used, made.host_bytes_moved) == (23 * GB, 20 * GB)
+
+
+def test_decoding_can_be_what_a_device_is_too_small_for() -> None:
+    size = replace(DECODING, decoding_bytes=30 * GB)
+    devices = [DeviceMemory(name="cuda:0", memory_bytes=44 * GB)]
+    with pytest.raises(PlacementError, match=r"45\.0 GB on cuda:0: 34\.0 GB to denoise.*45\.0 GB to decode.*44\.0 GB"):
+        make_plan(size, Machine(devices=devices, host_bytes=GB), reads_disk=True)
+    devices = [DeviceMemory(name="cuda:0", memory_bytes=45 * GB)]
+    made = make_plan(size, Machine(devices=devices, host_bytes=0), reads_disk=True)
+    assert (made.decoder, peaks(made)) == (Store.DISK, (34, 45))
+
+
+def test_without_the_decoder_every_layer_may_fit() -> None:
+    size = replace(DECODING, decoding_bytes=GB)
+    devices = [DeviceMemory(name="cpu", memory_bytes=96 * GB)]
+    made = make_plan(size, Machine(devices=devices, host_bytes=96 * GB), reads_disk=False)
+    assert (made.decoder, counts(made), peaks(made)) == (Store.DISK, (8, 0, 0), (94, 96))
+
+
+def test_nothing_is_decoded_on_other_devices_than_the_first() -> None:
+    devices = [DeviceMemory(name=f"cuda:{d}", memory_bytes=60 * GB) for d in range(2)]
+    made = make_plan(DECODING, Machine(devices=devices, host_bytes=0), reads_disk=True)
+    assert [device.decoding_bytes > 0 for device in made.devices] == [True, False]

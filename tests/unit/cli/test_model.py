@@ -182,16 +182,27 @@ def test_a_plan_for_a_machine_one_does_not_have_needs_the_configuration_alone(ru
     assert len(layers) == 32
     assert set(layers) <= {"device", "host"}
     assert 0 < layers.count("host") < 32
+    device = found["int4"]["plan"]["devices"][0]
+    assert 0 < device["decoding_bytes"] < device["denoising_bytes"] < device["memory_bytes"]
     shown = run("model", "info", str(folder), "--plan", *machine).stdout
-    assert "in host memory" in shown
+    assert "decoder in host memory" in " ".join(shown.split("plan, int4")[1].split())
     assert "other matrices" not in shown.split("plan, int4")[1]
 
 
 def test_a_plan_tells_of_a_layers_other_matrices_where_they_leave_the_device_too(run: Run, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(PUBLISHED))
-    machine = ("--device", "cuda", "--device-memory", "17GB", "--host-memory", "64GB")
+    machine = ("--device", "cuda", "--device-memory", "13GB", "--host-memory", "64GB")
     shown = run("model", "info", str(tmp_path), "--plan", *machine).stdout
     assert "other matrices of 32 in host memory" in " ".join(shown.split("plan, int4")[1].split())
+
+
+def test_nine_tenths_of_a_card_of_12_gb_hold_distil_in_int4(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({**PUBLISHED, "cfg_distilled": True, "use_meanflow": True}))
+    machine = ("--device", "cuda", "--device-memory", "10.8GB", "--host-memory", "57.6GB")
+    plans = json.loads(run("model", "info", str(tmp_path), "--plan", *machine, "--json").stdout)["plans"]
+    planned = next(each["plan"] for each in plans if each["precision"] == "int4")
+    assert planned["disk_bytes_moved"] == 0
+    assert planned["decoder"] == "host"
 
 
 @pytest.mark.parametrize(

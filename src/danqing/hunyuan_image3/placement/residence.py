@@ -1,12 +1,15 @@
 """The plan put into effect on a network: memory for every module where it belongs, then streams for the rest."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from danqing.hunyuan_image3.experts import RoutedExperts, stored_name
 from danqing.hunyuan_image3.model import HunyuanImage3
+from danqing.hunyuan_image3.placement import host_memory
+from danqing.hunyuan_image3.placement.decoder import VisitingDecoder
 from danqing.hunyuan_image3.placement.plan import LayerHome, Plan, Store
 from danqing.hunyuan_image3.placement.streaming import (
     DiskSource,
@@ -18,8 +21,11 @@ from danqing.hunyuan_image3.placement.streaming import (
     WeightStream,
     hold,
 )
+from danqing.hunyuan_image3.stored_numbers import copy_stored
 from danqing.hunyuan_image3.stored_tensors import FileRange, StoredTensor, file_ranges
 from danqing.hunyuan_image3.transformer import Layer
+
+DECODER = "vae.decoder."
 
 
 def allocate(model: HunyuanImage3, plan: Plan) -> None:
@@ -27,25 +33,27 @@ def allocate(model: HunyuanImage3, plan: Plan) -> None:
     layers = model.model.layers
     # Moved one by one below; in place on the meta device meanwhile.
     model.model._modules["layers"] = nn.ModuleList()
-    model.to_empty(device=torch.device(plan.layers[0].device))
+    visiting = [] if plan.decoder is Store.DEVICE else [(plan.decoder, list(model.vae.decoder.modules()))]
+    _allocate(model, plan.layers[0].device, visiting)
     model.model._modules["layers"] = layers  # type: ignore[assignment]
     for layer, home in zip(layers, plan.layers, strict=True):
-        _allocate_layer(layer, home)
+        _allocate(layer, home.device, _streamed_modules(layer, home))
 
 
-def _allocate_layer(layer: Layer, home: LayerHome) -> None:
+def _allocate(whole: nn.Module, device: str, aside_by_store: Iterable[tuple[Store, Sequence[nn.Module]]]) -> None:
+    """Memory on the device, but for the modules that are aside."""
     aside = [
         (module, name, tensor, store)
-        for store, modules in _streamed_modules(layer, home)
+        for store, modules in aside_by_store
         for module in modules
         for name, tensor in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
     ]
     for module, name, _, _ in aside:
         setattr(module, name, None)
-    layer.to_empty(device=torch.device(home.device))
+    whole.to_empty(device=torch.device(device))
     for module, name, tensor, store in aside:
         if store is Store.HOST:
-            tensor = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=home.device.startswith("cuda"))
+            tensor = host_memory.empty(tensor.shape, tensor.dtype, pinned=device.startswith("cuda"))
         hold(module, name, tensor)
 
 
@@ -65,11 +73,35 @@ def _experts(layer: Layer) -> RoutedExperts | None:
 def stream_weights(model: HunyuanImage3, plan: Plan, on_disk: Mapping[str, Mapping[str, StoredTensor]]) -> None:
     """Put streams in the place of weights that are not on their device. `on_disk`: stored parts by key and suffix."""
     ranges = _Ranges(on_disk)
-    _stream_experts(model.model.layers, plan, ranges)
-    _stream_matrices(model.model.layers, plan, ranges)
+    streams = [
+        *_stream_experts(model.model.layers, plan, ranges),
+        *_stream_matrices(model.model.layers, plan, ranges),
+    ]
+    if plan.decoder is not Store.DEVICE:
+        first = torch.device(plan.layers[0].device)
+        model.vae._modules["decoder"] = VisitingDecoder(
+            model.vae.decoder,
+            read=_decoder_source(model.vae.decoder, plan.decoder, on_disk),
+            device=first,
+            streams=[stream for stream in streams if stream.device == first],
+        )
 
 
-def _stream_experts(layers: Sequence[Layer], plan: Plan, ranges: "_Ranges") -> None:
+def _decoder_source(
+    decoder: nn.Module, store: Store, on_disk: Mapping[str, Mapping[str, StoredTensor]]
+) -> Callable[[Parts], None]:
+    if store is Store.HOST:
+        return partial(HostSource({name: part.data for name, part in decoder.named_parameters()}).read, chosen=None)
+    return partial(_read_decoder, {name: on_disk[f"{DECODER}{name}"][""] for name, _ in decoder.named_parameters()})
+
+
+def _read_decoder(stored: Mapping[str, StoredTensor], targets: Parts) -> None:
+    """Tensor by tensor, in whatever form the files have."""
+    for name, target in targets.items():
+        copy_stored(stored[name], target=target)
+
+
+def _stream_experts(layers: Sequence[Layer], plan: Plan, ranges: "_Ranges") -> Iterator[WeightStream]:
     for device, indexes in _streamed_layers(plan, lambda home: home.experts):
         modules = {i: experts for i in indexes if (experts := _experts(layers[i]))}
         streamed: list[tuple[Parts, WeightSource]] = []
@@ -80,9 +112,10 @@ def _stream_experts(layers: Sequence[Layer], plan: Plan, ranges: "_Ranges") -> N
         stream = WeightStream(torch.device(device), streamed)
         for position, (i, experts) in enumerate(modules.items()):
             layers[i].mlp.experts = StreamedExperts(experts, stream, position)
+        yield stream
 
 
-def _stream_matrices(layers: Sequence[Layer], plan: Plan, ranges: "_Ranges") -> None:
+def _stream_matrices(layers: Sequence[Layer], plan: Plan, ranges: "_Ranges") -> Iterator[WeightStream]:
     for device, indexes in _streamed_layers(plan, lambda home: home.matrices):
         streamed: list[tuple[Parts, WeightSource]] = []
         for i in indexes:
@@ -93,6 +126,7 @@ def _stream_matrices(layers: Sequence[Layer], plan: Plan, ranges: "_Ranges") -> 
         stream = WeightStream(torch.device(device), streamed)
         for position, i in enumerate(indexes):
             layers[i] = StreamedLayer(layers[i], dict(layers[i].matrices()), stream, position)  # type: ignore[index]
+        yield stream
 
 
 def _streamed_layers(plan: Plan, store: Callable[[LayerHome], Store]) -> Iterator[tuple[str, Sequence[int]]]:

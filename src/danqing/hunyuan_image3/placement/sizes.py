@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from danqing.hunyuan_image3.config import ModelConfig
-from danqing.hunyuan_image3.experts import RoutedExperts
+from danqing.hunyuan_image3.experts import RoutedExperts, outputs_at_once
 from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.hunyuan_image3.placement.plan import LayerSize, ModelSize
 from danqing.hunyuan_image3.precision import Precision
@@ -40,10 +40,14 @@ def model_size(config: ModelConfig, precision: Precision, *, activations: torch.
     model = meta_model(config, precision=precision, activations=activations)
     del model.vae.encoder
     layers = [layer_size(layer) for layer in model.model.layers]
+    decoder_bytes = num_bytes(model.vae.decoder)
+    all_the_time = PROCESS_BYTES + _cache_bytes(model)
     return ModelSize(
         layers=layers,
-        end_bytes=num_bytes(model) - sum(map(num_bytes, model.model.layers)),
-        working_bytes=_working_bytes(model, precision, on_cpu=on_cpu),
+        end_bytes=num_bytes(model) - decoder_bytes - sum(map(num_bytes, model.model.layers)),
+        decoder_bytes=decoder_bytes,
+        denoising_bytes=all_the_time + _layer_working_bytes(model, precision, on_cpu=on_cpu),
+        decoding_bytes=all_the_time + _decoder_working_bytes(model),
     )
 
 
@@ -74,28 +78,39 @@ def step_work(config: ModelConfig) -> StepWork:
     return StepWork(num_tokens=tokens, flop=2.0 * per_token * tokens)
 
 
-def _working_bytes(model: HunyuanImage3, precision: Precision, *, on_cpu: bool) -> int:
-    config, item = model.config, model.dtype.itemsize
-    tokens, branches = _image_tokens(config), _num_branches(config)
-    keys = 2 * len(config.layers) * config.num_kv_heads * config.head_size * item
-    cache = keys * (tokens + PREFIX_TOKENS) * branches
-    rows = 0
+def _cache_bytes(model: HunyuanImage3) -> int:
+    """Keys and values of one image, with all branches of guidance."""
+    config = model.config
+    num_tokens = (_image_tokens(config) + PREFIX_TOKENS) * _num_branches(config)
+    return 2 * len(config.layers) * config.num_kv_heads * config.head_size * num_tokens * model.dtype.itemsize
+
+
+def _layer_working_bytes(model: HunyuanImage3, precision: Precision, *, on_cpu: bool) -> int:
+    config, item, rows = model.config, model.dtype.itemsize, 0
     for layer in config.layers:
         # Each chosen expert's input, both halves of its first product, their product, and its output.
-        chosen = tokens * branches * max(1, layer.num_experts_per_token)
+        chosen = _image_tokens(config) * _num_branches(config) * max(1, layer.num_experts_per_token)
         rows = max(rows, chosen * (3 * config.hidden_size + 3 * layer.width) * item)
-    widened = max(
-        (_widened(each, on_cpu=on_cpu) for each in model.modules() if isinstance(each, RoutedExperts)), default=0
-    )
-    decoder = config.base_size_px**2 * config.vae.temporal_factor * config.vae.block_channels[0] * item * DECODER_COPIES
-    # The decoder runs when no layer does.
-    return PROCESS_BYTES + cache + max(rows + (widened * item if precision.rounds_experts else 0), decoder)
+    if not precision.widens_experts:
+        return rows
+    experts = [each for each in model.modules() if isinstance(each, RoutedExperts)]
+    return rows + max((_widening_bytes(each, model.dtype, on_cpu=on_cpu) for each in experts), default=0)
 
 
-def _widened(experts: RoutedExperts, *, on_cpu: bool) -> int:
-    """Numbers that are widened at once: a matrix of one expert, or on a GPU that of all of a layer."""
-    _, hidden_size, width = experts.down_proj.shape[0], experts.down_proj.shape[1], experts.gate_and_up_proj.shape[1]
-    return width * hidden_size * (1 if on_cpu else experts.num_experts)
+def _decoder_working_bytes(model: HunyuanImage3) -> int:
+    config, vae = model.config, model.config.vae
+    return config.base_size_px**2 * vae.temporal_factor * vae.block_channels[0] * model.dtype.itemsize * DECODER_COPIES
+
+
+def _widening_bytes(experts: RoutedExperts, dtype: torch.dtype, *, on_cpu: bool) -> int:
+    """What is widened at once: a matrix of one expert, or on a GPU some outputs of all experts of a layer.
+
+    Looking a pair of numbers up in a table takes an int32 beside them.
+    """
+    hidden_size, num_outputs = experts.down_proj.shape[1], experts.gate_and_up_proj.shape[1]
+    if not on_cpu:
+        num_outputs = min(num_outputs, outputs_at_once(experts.num_experts, hidden_size, dtype)) * experts.num_experts
+    return num_outputs * hidden_size * (dtype.itemsize + 2)
 
 
 def _image_tokens(config: ModelConfig) -> int:

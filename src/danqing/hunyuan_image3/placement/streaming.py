@@ -1,8 +1,9 @@
 """Weights that are kept in host memory or on disk and come to the device for their layer's turn.
 
-A stream has two buffers. While a layer computes from one, the next streamed layer arrives in the other, read by a
-thread of its own and, on a GPU, copied on a stream of its own. With few tokens, as in text, only the experts that they
-are routed to are fetched. The numbers that arrive are those that a resident layer would hold, bit for bit.
+A stream has two buffers, which can be released while no layer runs. While a layer computes from one, the next streamed
+layer arrives in the other, read by a thread of its own and, on a GPU, copied on a stream of its own. With few tokens,
+as in text, only the experts that they are routed to are fetched. The numbers that arrive are those that a resident
+layer would hold, bit for bit.
 
 A stream carries parts by name, each with a first axis of what can be fetched alone: the experts of a layer, [E, ...],
 or a matrix as the only one, [1, N, K].
@@ -14,7 +15,7 @@ Letters: T tokens, K experts per token, D hidden size.
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 from danqing.hunyuan_image3.errors import CheckpointError
 from danqing.hunyuan_image3.experts import RoutedExperts
 from danqing.hunyuan_image3.kv_cache import KvCache
+from danqing.hunyuan_image3.placement import host_memory
 from danqing.hunyuan_image3.placement.plan import NUM_BUFFERS
 from danqing.hunyuan_image3.rope import Rotation
 from danqing.hunyuan_image3.stored_tensors import FileRange
@@ -125,24 +127,39 @@ class WeightStream:
         self._sources = [source for _, source in layers]
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="weights")
         self._copies = torch.cuda.Stream(device) if device.type == "cuda" else None
-        num_bytes = max(_num_bytes(parts) for parts in self._shapes)
-        from_disk = any(not source.in_host_memory for source in self._sources)
-        self._buffers = [self._new_buffer(device, num_bytes, from_disk) for _ in range(NUM_BUFFERS)]
+        self.device = device
+        # Made for the first turn, and anew for the first one after a release.
+        self._buffers: list[_Buffer] = []
         self._current = 0
 
-    def _new_buffer(self, device: torch.device, num_bytes: int, from_disk: bool) -> _Buffer:
-        memory = torch.empty(num_bytes, dtype=torch.uint8, device=device)
+    def _new_buffer(self) -> _Buffer:
+        num_bytes = max(_num_bytes(parts) for parts in self._shapes)
+        memory = torch.empty(num_bytes, dtype=torch.uint8, device=self.device)
         landing = memory
-        if self._copies and from_disk:
-            landing = torch.empty(num_bytes, dtype=torch.uint8, pin_memory=True)
+        if self._copies and any(not source.in_host_memory for source in self._sources):
+            landing = host_memory.empty([num_bytes], torch.uint8, pinned=True)
         on_device = [_views(parts, memory) for parts in self._shapes]
         on_landing = on_device if landing is memory else [_views(parts, landing) for parts in self._shapes]
-        events = [torch.cuda.Event(), torch.cuda.Event()] if self._copies else [None, None]
-        return _Buffer(memory, landing, on_device, on_landing, arrived=events[0], released=events[1])
+        buffer = _Buffer(memory, landing, on_device, on_landing)
+        if self._copies:
+            buffer.arrived, buffer.released = torch.cuda.Event(), torch.cuda.Event()
+            # What had this memory before may still run.
+            buffer.released.record(torch.cuda.current_stream(self.device))
+        return buffer
+
+    def release(self) -> None:
+        """Give the memory of the buffers back until the next turn; for work on the device's current stream."""
+        wait([buffer.arriving for buffer in self._buffers if buffer.arriving])
+        for buffer in self._buffers:
+            if buffer.arrived:
+                torch.cuda.current_stream(self.device).wait_event(buffer.arrived)
+        self._buffers = []
 
     @contextmanager
     def ready(self, layer: int, few: Callable[[], Sequence[int]] | None = None) -> Iterator[Parts]:
         """The parts of the streamed layer of this index; with `few`, at least the entries that it returns."""
+        if not self._buffers:
+            self._buffers = [self._new_buffer() for _ in range(NUM_BUFFERS)]
         b = next((b for b, buffer in enumerate(self._buffers) if buffer.holds == layer), None)
         if b is None:
             b = (self._current + 1) % NUM_BUFFERS
@@ -155,7 +172,7 @@ class WeightStream:
         self._wait(buffer)
         yield buffer.on_device[layer]
         if buffer.released:
-            buffer.released.record()
+            buffer.released.record(torch.cuda.current_stream(self.device))
 
     def _fetch(self, buffer: _Buffer, layer: int, chosen: Sequence[int] | None) -> None:
         buffer.holds = layer if chosen is None else None
@@ -171,7 +188,7 @@ class WeightStream:
             finally:
                 buffer.arriving = None
         if buffer.arrived:
-            torch.cuda.current_stream(buffer.memory.device).wait_event(buffer.arrived)
+            torch.cuda.current_stream(self.device).wait_event(buffer.arrived)
 
     @torch.inference_mode()
     def _read(self, buffer: _Buffer, layer: int, chosen: Sequence[int] | None) -> None:
@@ -199,15 +216,17 @@ class StreamedExperts(nn.Module):
         super().__init__()
         # In a list, which PyTorch does not search for weights.
         self._experts = [experts]
+        self._holders = Holders({name: (experts, name) for name, _ in experts.parts()})
         self._stream, self._position = stream, position
 
     def forward(self, x_TD: Tensor, weight_TK: Tensor, expert_TK: Tensor) -> Tensor:
         """The weighted sum of each token's experts, [T, D]."""
         [experts] = self._experts
         few = expert_TK.numel() < experts.num_experts
-        with self._stream.ready(self._position, (lambda: expert_TK.unique().tolist()) if few else None) as parts:
-            for name, part in parts.items():
-                hold(experts, name, part)
+        with (
+            self._stream.ready(self._position, (lambda: expert_TK.unique().tolist()) if few else None) as parts,
+            self._holders.holding(parts),
+        ):
             return experts(x_TD, weight_TK, expert_TK)
 
 
@@ -216,7 +235,8 @@ class StreamedLayer(nn.Module):
 
     def __init__(self, layer: Layer, matrices: Mapping[str, nn.Module], stream: WeightStream, position: int) -> None:
         super().__init__()
-        self.layer, self._matrices = layer, dict(matrices)
+        self.layer = layer
+        self._holders = Holders({name: (matrix, "weight") for name, matrix in matrices.items()})
         self._stream, self._position = stream, position
 
     @property
@@ -235,9 +255,10 @@ class StreamedLayer(nn.Module):
 
     @contextmanager
     def _arrived(self) -> Iterator[None]:
-        with self._stream.ready(self._position) as parts:
-            for name, part in parts.items():
-                hold(self._matrices[name], "weight", part[0])
+        with (
+            self._stream.ready(self._position) as parts,
+            self._holders.holding({n: part[0] for n, part in parts.items()}),
+        ):
             yield
 
 
@@ -256,6 +277,26 @@ def _views(parts: Parts, memory: Tensor) -> Parts:
         views[name] = memory[start : start + part.nbytes].view(part.dtype).view(part.shape)
         start += _aligned(part.nbytes)
     return views
+
+
+class Holders:
+    """Parameters and buffers, by names of parts, that hold numbers on the device for a turn."""
+
+    def __init__(self, holders: Mapping[str, tuple[nn.Module, str]]) -> None:
+        self._holders = holders
+        # Without memory on the device, so that nothing there outlives a turn.
+        self._at_rest = {name: getattr(*holder) for name, holder in holders.items()}
+
+    @contextmanager
+    def holding(self, parts: Parts) -> Iterator[None]:
+        """With the parts in them."""
+        try:
+            for name, part in parts.items():
+                hold(*self._holders[name], part)
+            yield
+        finally:
+            for name, numbers in self._at_rest.items():
+                hold(*self._holders[name], numbers)
 
 
 def hold(module: nn.Module, name: str, numbers: Tensor) -> None:
