@@ -40,7 +40,6 @@ from danqing.hunyuan_image3.sampler import DenoiseStep, denoise, schedule, start
 from danqing.hunyuan_image3.weights import Places, empty_model, load_placed, stored_precision
 
 STARTED = time.perf_counter()
-NUM_PREFIX_TOKENS = 100
 GUIDANCE_SCALE = 2.5
 FLOW_SHIFT = 3.0
 # Read from the files, or copied to the device, to learn the rate.
@@ -243,7 +242,7 @@ def host_rate(bench: Bench) -> float:
 
 def new_branches(bench: Bench) -> list[Branch]:
     side = bench.config.base_size_px // bench.config.pixels_per_token
-    ids = list(range(NUM_PREFIX_TOKENS))
+    ids = list(range(bench.options.prompt_tokens))
     count = 1 if bench.config.cfg_distilled else 2
     return [bench.loaded.branch(ids, height=side, width=side) for _ in range(count)]
 
@@ -331,6 +330,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--host-memory", type=num_bytes, metavar="GB")
     parser.add_argument("--tiny", action="store_true", help="sizes that a CPU manages in seconds")
     parser.add_argument("--layers", type=int, help="make this many layers instead of all")
+    parser.add_argument("--prompt-tokens", type=int, default=100, help="a CPU reads every expert for many of them")
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--budget", type=float, default=math.inf, metavar="SECONDS", help="begin no stage after this")
     return parser.parse_args()

@@ -104,6 +104,28 @@ def test_a_grouped_product_widens_few_outputs_at_a_time(
     assert seen == [(E, 48, D), (E, 16, D)]
 
 
+@pytest.mark.parametrize("form", [Int8Experts, Int4Experts])
+def test_a_cpu_widens_as_many_outputs_as_its_caches_hold(
+    form: type[RoutedExperts], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experts, x_TD = filled(form), torch.randn(9, D)
+    ends_E = torch.tensor([4, 4, 6, 9, 9], dtype=torch.int32)
+    whole = experts._looped_product("gate_and_up_proj", x_TD, ends_E)
+    # Room for 48 of 64 outputs: the last piece is a smaller one.
+    monkeypatch.setattr(experts_module, "CACHED_BYTES", 48 * D * 4)
+    seen: list[tuple[int, ...]] = []
+    widened = form.widened
+
+    def recorded(self: RoutedExperts, matrix: str, expert: int, outputs: slice, dtype: torch.dtype) -> torch.Tensor:
+        wide = widened(self, matrix, expert, outputs, dtype)
+        seen.append(tuple(wide.shape))
+        return wide
+
+    monkeypatch.setattr(form, "widened", recorded)
+    torch.testing.assert_close(experts._looped_product("gate_and_up_proj", x_TD, ends_E), whole)
+    assert seen == [(48, D), (16, D)] * 3
+
+
 def test_experts_begin_where_kernels_want_and_every_row_is_its_tokens() -> None:
     torch.manual_seed(0)
     # The last expert and one in the middle get nothing.

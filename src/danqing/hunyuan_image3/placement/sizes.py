@@ -103,7 +103,7 @@ def _decoder_working_bytes(model: HunyuanImage3) -> int:
 
 
 def _widening_bytes(experts: RoutedExperts, dtype: torch.dtype, *, on_cpu: bool) -> int:
-    """What is widened at once: a matrix of one expert, or on a GPU some outputs of all experts of a layer.
+    """What is widened at once: at most a matrix of one expert, or on a GPU some outputs of all experts of a layer.
 
     Looking a pair of numbers up in a table takes an int32 beside them.
     """
