@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from danqing.child_process import limit_spinning
+from danqing.engine.memory import Heap
 from danqing.hunyuan_image3.config import LayerConfig, ModelConfig, VaeConfig
 from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.hunyuan_image3.precision import Precision
@@ -136,7 +137,7 @@ def measure(config: ModelConfig, precision: Precision, num_steps: int) -> Result
 
 
 def measure_in_child(name: str, precision: Precision, *, num_steps: int) -> Result:
-    """Measure a configuration in a process of its own, whose threads wait for each other as the engine's do."""
+    """Measure in a process of its own, whose threads wait and whose memory stays as in the engine's process."""
     environment = dict(os.environ)
     limit_spinning(environment)
     command = [sys.executable, __file__, "--config", name, "--precision", precision, "--steps", str(num_steps)]
@@ -153,6 +154,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     if arguments.precision:
+        Heap()
         print(json.dumps(vars(measure(CONFIGS[arguments.config], arguments.precision, arguments.steps))))
         return
     config = CONFIGS[arguments.config]
