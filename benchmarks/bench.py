@@ -1,8 +1,9 @@
 """The figures that matter in one table, beside the last recorded ones: `make bench`, under five minutes.
 
 Start, a picture of `mini` as the machine is and beside two busy processes, memory of the engine's process, the medium
-case against its floor, PNG encoding. On another machine, or a busier one, only ratios tell anything; the machine's own
-speed is the first of them. The other scripts of this folder look into one of these figures each.
+case against its floor, PNG encoding. Other programs on the machine make it longer. On another machine, or a busier one,
+only ratios tell anything; the machine's own speed is the first of them. The other scripts of this folder look into one
+of these figures each.
 """
 
 import argparse
@@ -202,9 +203,11 @@ def main() -> None:
     out = parser.parse_args().out
     path = newest_record()
     recorded = read_record(path) if path else None
+    start = time.perf_counter()
     now = measure()
     now.write(out)
     print(table(now, recorded))
+    print(f"\nmeasured in {time.perf_counter() - start:.0f} s, written to {out}")
 
 
 if __name__ == "__main__":
