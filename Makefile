@@ -57,9 +57,10 @@ test: lint
 clients: setup
 	TEST_CLIENTS=1 $(BIN)/pytest tests/acceptance/test_clients.py
 
+# One table beside the last recorded one. `make bench RECORD=results/2026-11-28-bench.json` records it anew.
+RECORD ?= build/bench.json
 bench: setup
-	$(BIN)/python benchmarks/denoise.py --config medium
-	$(BIN)/python benchmarks/latency.py
+	$(BIN)/python -m benchmarks.bench --out $(RECORD)
 
 # Proofs of the service that take minutes; `make test` has short versions of them.
 crash: setup

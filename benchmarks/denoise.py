@@ -7,6 +7,7 @@ same type reaches in the same process.
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -17,6 +18,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from danqing.child_process import limit_spinning
+from danqing.engine.memory import Heap
 from danqing.hunyuan_image3.config import LayerConfig, ModelConfig, VaeConfig
 from danqing.hunyuan_image3.model import HunyuanImage3
 from danqing.hunyuan_image3.precision import Precision
@@ -64,11 +67,12 @@ CONFIGS = {"medium": MEDIUM, "small": SMALL}
 
 @dataclass(frozen=True)
 class Result:
-    """One number type's figures."""
+    """One number type's figures. `product_flops` are those of a second of one large product."""
 
     precision: str
     seconds_per_step: float
     floor_seconds: float
+    product_flops: float
     peak_mib: float
 
 
@@ -129,7 +133,16 @@ def measure(config: ModelConfig, precision: Precision, num_steps: int) -> Result
         start = time.perf_counter()
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     # The first step warms caches up.
-    return Result(precision, statistics.median(times[1:]), flops_per_step(config) / rate, peak_mib)
+    return Result(precision, statistics.median(times[1:]), flops_per_step(config) / rate, rate, peak_mib)
+
+
+def measure_in_child(name: str, precision: Precision, *, num_steps: int) -> Result:
+    """Measure in a process of its own, whose threads wait and whose memory stays as in the engine's process."""
+    environment = dict(os.environ)
+    limit_spinning(environment)
+    command = [sys.executable, __file__, "--config", name, "--precision", precision, "--steps", str(num_steps)]
+    output = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    return Result(**json.loads(output))
 
 
 def main() -> None:
@@ -141,16 +154,13 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     if arguments.precision:
+        Heap()
         print(json.dumps(vars(measure(CONFIGS[arguments.config], arguments.precision, arguments.steps))))
         return
     config = CONFIGS[arguments.config]
     print(f"{arguments.config}: {flops_per_step(config) / 1e9:.0f} GFLOP a step, {torch.get_num_threads()} threads")
     for name in PRECISIONS:
-        command = [sys.executable, __file__, "--config", arguments.config, "--precision", name]
-        output = subprocess.run(
-            [*command, "--steps", str(arguments.steps)], check=True, capture_output=True, text=True
-        ).stdout
-        result = Result(**json.loads(output))
+        result = measure_in_child(arguments.config, name, num_steps=arguments.steps)
         print(
             f"{name:9} {result.seconds_per_step:.3f} s a step, arithmetic floor {result.floor_seconds:.3f} s, "
             f"peak memory {result.peak_mib:.0f} MiB"

@@ -1,4 +1,4 @@
-"""Memory of the engine's process over many requests: `python benchmarks/memory.py`.
+"""Memory of the engine's process over many requests: `python -m benchmarks.memory`.
 
 Draws requests of different sizes and lengths with `mini` in an engine's process of its own, one step each, and prints
 the resident memory of that process after every tenth of them. The curve must flatten.
@@ -8,12 +8,13 @@ import argparse
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
-from danqing.engine.interface import EngineState
+from danqing.engine.interface import EngineState, ImageResult
 from danqing.engine.local import LocalEngine
 from danqing.engines import local_engine
+from danqing.pictures.raster import Raster
 from danqing.pictures.request import ImageRequest
 from danqing.settings import Settings
 
@@ -43,26 +44,38 @@ def resident_mib(pid: int) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:"))
 
 
-async def curve(num_requests: int) -> AsyncIterator[tuple[int, float]]:
-    """Yield the number of requests drawn and the memory, MiB."""
+@asynccontextmanager
+async def ready_engine() -> AsyncIterator[LocalEngine]:
+    """An engine of `mini` in a process of its own, once it can draw."""
     engine = local_engine(Settings())
     await engine.start()
     try:
-        yield 0, await _ready(engine)
-        for number, request in enumerate(requests(num_requests), start=1):
-            async with aclosing(engine.generate(request)) as events:
-                async for _ in events:
-                    pass
-            if number % max(1, num_requests // NUM_REPORTS) == 0:
-                yield number, _memory(engine)
+        while engine.status().state is not EngineState.READY:
+            if engine.status().state is EngineState.FAILED:
+                raise RuntimeError(engine.status().detail)
+            await asyncio.sleep(0.1)
+        yield engine
     finally:
         await engine.stop()
 
 
-async def _ready(engine: LocalEngine) -> float:
-    while engine.status().state is not EngineState.READY:
-        await asyncio.sleep(0.1)
-    return _memory(engine)
+async def draw(engine: LocalEngine, request: ImageRequest) -> Raster:
+    """Draw the request's only image."""
+    async with aclosing(engine.generate(request)) as events:
+        async for event in events:
+            if isinstance(event, ImageResult):
+                return event.raster
+    raise RuntimeError("the engine drew nothing")
+
+
+async def curve(num_requests: int) -> AsyncIterator[tuple[int, float]]:
+    """Yield the number of requests drawn and the memory, MiB."""
+    async with ready_engine() as engine:
+        yield 0, _memory(engine)
+        for number, request in enumerate(requests(num_requests), start=1):
+            await draw(engine, request)
+            if number % max(1, num_requests // NUM_REPORTS) == 0:
+                yield number, _memory(engine)
 
 
 def _memory(engine: LocalEngine) -> float:

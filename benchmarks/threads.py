@@ -1,4 +1,4 @@
-"""Threads and how they wait for each other: `PYTHONPATH=. python benchmarks/threads.py`, about five minutes.
+"""Threads and how they wait for each other: `python -m benchmarks.threads`, about five minutes.
 
 Seconds of a picture of `mini` (7 steps, 1280x768) and of a step of the medium case, as the machine is and beside two
 busy processes. The settings take turns, round after round, so that all meet the same load; the least of a setting's
@@ -43,7 +43,7 @@ def busy(num_processes: int) -> Iterator[None]:
 
 def samples_in_child(case: str, setting: Mapping[str, str]) -> list[Sample]:
     """Samples of a process of its own: OpenMP reads its settings once."""
-    command = [sys.executable, __file__, "--case", case]
+    command = [sys.executable, "-m", "benchmarks.threads", "--case", case]
     output = subprocess.run(command, env={**os.environ, **setting}, check=True, capture_output=True, text=True).stdout
     return [(wall, cpu) for wall, cpu in json.loads(output)]
 

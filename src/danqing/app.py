@@ -1,18 +1,15 @@
 """The composition root: picks the implementations, and starts and stops them in order."""
 
 import asyncio
-import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from danqing.accounts.bootstrap import FirstStart, bootstrap
 from danqing.accounts.limits import KeyRates, RunningRequests
 from danqing.accounts.pricing import Price
 from danqing.accounts.shared_limits import BucketRates, MinuteRates
@@ -21,9 +18,9 @@ from danqing.api.responses import ResponseFormat, job_body
 from danqing.api.services import Services
 from danqing.api.spellings import ModelAliases
 from danqing.database import Database
-from danqing.engine.interface import Engine
+from danqing.engine.interface import Engine, EngineState
 from danqing.engines import engine_of, prompt_expander, request_profile
-from danqing.errors import OperatorError
+from danqing.first_start import Clock, prepare, utc_now
 from danqing.jobs.limits import JobLimits
 from danqing.jobs.metrics import JobMetrics
 from danqing.jobs.ports import JobParts
@@ -39,7 +36,7 @@ from danqing.safety.verdict import NO_CHECKER
 from danqing.settings import Settings
 from danqing.storage.clean_up import clean_up_for_ever
 from danqing.storage.image_store import ImageStore
-from danqing.storage.local import FOLDER_MODE, LocalImageStore
+from danqing.storage.local import LocalImageStore
 from danqing.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -49,13 +46,6 @@ IMAGES_FOLDER = "images"
 SPARE_CONNECTIONS = 16
 # The described platform's limit, which its clients are built for.
 LOG_READS_PER_MINUTE = 200
-
-Clock = Callable[[], datetime]
-
-
-def utc_now() -> datetime:
-    """The present moment."""
-    return datetime.now(UTC)
 
 
 def create_app(
@@ -68,7 +58,7 @@ def create_app(
 ) -> FastAPI:
     """Build the server; nothing starts before its lifespan.
 
-    `engine`, `image_check` and `tracing` replace those that the settings name.
+    `engine`, `image_check` and `tracing` replace those that the settings name; the engine may have started already.
     """
     metrics = Metrics()
     tracing = tracing or _tracing(settings)
@@ -197,7 +187,9 @@ async def _running(
     await asyncio.to_thread(prepare, settings, clock=services.clock)
     await store.start()
     await image_check.start()
-    await services.engine.start()
+    # `danqing serve` starts its engine before it imports the rest of the server.
+    if services.engine.status().state is EngineState.STOPPED:
+        await services.engine.start()
     await services.jobs.start()
     webhooks.start()
     cleaning = asyncio.create_task(clean_up_for_ever(store, interval_seconds=settings.file_cleanup_interval_seconds))
@@ -211,34 +203,6 @@ async def _running(
         await image_check.stop()
         await asyncio.wait([cleaning])
         services.database.close()
-
-
-def prepare(settings: Settings, *, clock: Clock = utc_now) -> FirstStart | None:
-    """Make the data folder, the schema, and at the very first start an account with a key, which is returned.
-
-    Raises OperatorError.
-    """
-    if settings.database_url is None:
-        make_data_folder(settings)
-    database = Database(settings.database_location)
-    try:
-        database.migrate()
-        with database.write() as conn:
-            return bootstrap(conn, starting_credits=settings.starting_credits, now=clock())
-    finally:
-        database.close()
-
-
-def make_data_folder(settings: Settings) -> None:
-    """Make the data folder if it is not there. Raises OperatorError where nothing can be written."""
-    folder = settings.data_folder
-    try:
-        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-    except OSError as error:
-        reason = "it is a file" if folder.is_file() else error.strerror
-        raise OperatorError(f"DANQING_DATA_DIR: the folder {folder} cannot be made: {reason}") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OperatorError(f"DANQING_DATA_DIR: the folder {folder} cannot be written by this user; set another")
 
 
 def package_version() -> str:

@@ -11,7 +11,7 @@ import os
 import signal
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeVar
 
@@ -115,12 +115,17 @@ def become_child() -> BinaryIO:
     Comes before the import of a numeric library, which reads the environment once.
     """
     _end_with_parent()
-    if not any(name in os.environ for name in _WAITING):
-        os.environ["GOMP_SPINCOUNT"] = _SPINS
+    limit_spinning(os.environ)
     # Text that a library prints goes to stderr instead of into a frame.
     reports = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return reports
+
+
+def limit_spinning(environment: MutableMapping[str, str]) -> None:
+    """Let threads of numeric libraries spin only briefly, unless the environment says how they wait."""
+    if not any(name in environment for name in _WAITING):
+        environment["GOMP_SPINCOUNT"] = _SPINS
 
 
 def _end_with_parent() -> None:

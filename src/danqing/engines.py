@@ -8,7 +8,6 @@ from pathlib import Path
 
 from danqing.engine.interface import Engine
 from danqing.engine.local import LocalEngine
-from danqing.engine.upstream.engine import Upstream, UpstreamEngine
 from danqing.engine.worker_options import WorkerOptions, worker_command
 from danqing.hunyuan_image3.checkpoint_folder import checkpoint_name
 from danqing.hunyuan_image3.errors import CheckpointError
@@ -18,7 +17,6 @@ from danqing.pictures.request import GUIDANCE_SCALE, NUM_INFERENCE_STEPS
 from danqing.pictures.vocabulary import Vocabulary
 from danqing.prompts.expander import NoExpander, PromptExpander
 from danqing.prompts.native import NativeExpander
-from danqing.prompts.remote import ChatEndpoint, RemoteExpander
 from danqing.settings import Settings
 
 BUNDLED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "mini"
@@ -30,6 +28,13 @@ def engine_of(settings: Settings) -> Engine:
         return local_engine(settings)
     if settings.engine == "ray":
         return _ray_engine(settings)
+    return _upstream_engine(settings)
+
+
+def _upstream_engine(settings: Settings) -> Engine:
+    # Here and not above: an engine on this machine starts sooner without an HTTP client.
+    from danqing.engine.upstream.engine import Upstream, UpstreamEngine
+
     assert settings.upstream_url is not None
     api_key = settings.upstream_api_key
     return UpstreamEngine(
@@ -80,6 +85,9 @@ def prompt_expander(settings: Settings, engine: Engine) -> PromptExpander:
         return NoExpander()
     if settings.expander == "native":
         return NativeExpander(engine.expand, timeout_seconds=settings.expander_timeout_seconds)
+    # Here and not above, for the same reason.
+    from danqing.prompts.remote import ChatEndpoint, RemoteExpander
+
     assert settings.expander_url is not None
     assert settings.expander_model is not None
     api_key = settings.expander_api_key

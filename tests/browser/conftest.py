@@ -14,7 +14,7 @@ from browser.axe import install_axe
 from browser.painter import Painter
 from browser.site import ARGUMENTS, KEY_FILE, WAIT_MILLISECONDS, Site, Visit, Visitor, browser_path, open_page, serving
 
-from danqing.app import prepare
+from danqing.first_start import prepare
 from danqing.settings import Settings
 
 playwright = pytest.importorskip("playwright.async_api", reason="the browser tests need the package playwright")

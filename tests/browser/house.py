@@ -14,9 +14,9 @@ from danqing.accounts.api_keys import IMAGE_SCOPE, KeyKind, SpendLimit, create_k
 from danqing.accounts.pricing import Price
 from danqing.accounts.spend_limits import Retention
 from danqing.accounts.tables import api_keys
-from danqing.app import prepare
 from danqing.database import Database
 from danqing.engine.interface import EngineCrashed
+from danqing.first_start import prepare
 from danqing.jobs import lifecycle
 from danqing.jobs.body_fingerprint import BodyFingerprint
 from danqing.jobs.job import JobImage, JobResult, Origin, Submission

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 import uvicorn
 from playwright.async_api import Browser, BrowserContext, Page, Request, expect
 
-from danqing.app import create_app, prepare
+from danqing.app import create_app
 from danqing.engine.interface import Engine
+from danqing.first_start import prepare
 from danqing.settings import Settings
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

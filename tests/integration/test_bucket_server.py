@@ -7,8 +7,9 @@ import httpx
 import pytest
 from unit.api.conftest import FakeEngine
 
-from danqing.app import create_app, prepare
+from danqing.app import create_app
 from danqing.errors import NotFound
+from danqing.first_start import prepare
 from danqing.safety.image_check import NoImageCheck
 from danqing.settings import Settings
 from danqing.storage.bucket import BucketImageStore, open_bucket

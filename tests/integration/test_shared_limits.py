@@ -6,7 +6,8 @@ from contextlib import AsyncExitStack
 import httpx
 from unit.api.conftest import FakeEngine
 
-from danqing.app import create_app, prepare
+from danqing.app import create_app
+from danqing.first_start import prepare
 from danqing.safety.image_check import NoImageCheck
 from danqing.settings import Settings
 

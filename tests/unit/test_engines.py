@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,3 +48,14 @@ def test_a_checkpoint_that_cannot_be_read_leaves_the_complaint_to_the_engine(tmp
     (folder / name).write_bytes(b"\xff nonsense")
     assert checkpoint_profile(Settings(model=folder)) == CheckpointProfile()
     assert checkpoint_profile(Settings(model=tmp_path / "nowhere")) == CheckpointProfile()
+
+
+def test_an_engine_on_this_machine_starts_without_libraries_that_only_others_need() -> None:
+    program = (
+        "import sys; from danqing.engines import engine_of; from danqing.settings import Settings\n"
+        "engine_of(Settings())\n"
+        "heavy = {'torch', 'httpx', 'sqlalchemy', 'fastapi', 'numpy', 'PIL'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr

@@ -22,7 +22,7 @@ def create(
     Example: `danqing accounts create design --name "Design team"`
     """
     from danqing.accounts.accounts import create_account
-    from danqing.app import utc_now
+    from danqing.first_start import utc_now
 
     with open_database() as database, database.write() as conn:
         create_account(conn, account, name=name, now=utc_now())

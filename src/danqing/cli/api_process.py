@@ -30,50 +30,23 @@ LOOK_SECONDS = 0.2
 LAST_RESPONSES_SECONDS = 5
 
 
-def serve_until_signal(
-    settings: Settings, listeners: list[socket.socket], *, announces: bool = True, has_parent: bool = False
+async def serve_until_signal(
+    settings: Settings,
+    listeners: list[socket.socket],
+    *,
+    engine: Engine | None = None,
+    announces: bool = True,
+    has_parent: bool = False,
 ) -> None:
     """Serve until a signal ends the process, or the end of its standard input where it `has_parent`.
 
-    `announces`: print a line when the engine can draw.
+    `engine` has started already; without one, that of the settings will. `announces`: print a line when it can draw.
     """
-    import uvicorn
-
-    from danqing.api.connections import FewAcceptErrors, fit_to_open_files, server_options
-    from danqing.app import create_app
-
-    settings = settings.model_copy(update={"max_connections": fit_to_open_files(settings.max_connections)})
-    logging.getLogger("asyncio").addFilter(FewAcceptErrors(monotonic=time.monotonic))
-    app = create_app(settings)
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        # Annotated as whole seconds, and used as any number.
-        timeout_keep_alive=settings.keep_alive_seconds,  # type: ignore[arg-type]
-        timeout_graceful_shutdown=int(settings.drain_seconds) + LAST_RESPONSES_SECONDS,
-        **server_options(settings.max_connections),
-    )
+    # In a thread: the imports take a second, in which the event loop follows the engine's process.
+    server, services = await asyncio.to_thread(_build, settings, engine)
     # uvicorn shuts down gracefully on these signals, then raises them again: a graceful shutdown is not a failure.
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: None)
-    server = uvicorn.Server(config)
-    serving = _serve(server, listeners, app.state.services, settings, announces=announces, has_parent=has_parent)
-    asyncio.run(serving)
-    if not server.started:
-        fail("the server could not start; the log above says why")
-
-
-async def _serve(
-    server: Server,
-    listeners: list[socket.socket],
-    services: Services,
-    settings: Settings,
-    *,
-    announces: bool,
-    has_parent: bool,
-) -> None:
     tasks = [asyncio.create_task(_drain_on_shutdown(server, services.jobs, settings.drain_seconds))]
     if announces:
         tasks.append(asyncio.create_task(_announce_when_ready(services.engine)))
@@ -87,6 +60,30 @@ async def _serve(
     finally:
         for task in tasks:
             task.cancel()
+    if not server.started:
+        fail("the server could not start; the log above says why")
+
+
+def _build(settings: Settings, engine: Engine | None) -> tuple[Server, Services]:
+    import uvicorn
+
+    from danqing.api.connections import FewAcceptErrors, fit_to_open_files, server_options
+    from danqing.app import create_app
+
+    settings = settings.model_copy(update={"max_connections": fit_to_open_files(settings.max_connections)})
+    logging.getLogger("asyncio").addFilter(FewAcceptErrors(monotonic=time.monotonic))
+    app = create_app(settings, engine=engine)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # Annotated as whole seconds, and used as any number.
+        timeout_keep_alive=settings.keep_alive_seconds,  # type: ignore[arg-type]
+        timeout_graceful_shutdown=int(settings.drain_seconds) + LAST_RESPONSES_SECONDS,
+        **server_options(settings.max_connections),
+    )
+    return uvicorn.Server(config), app.state.services
 
 
 def _end_with_parent(server: Server) -> None:
@@ -135,7 +132,7 @@ def main() -> None:
     settings = read_settings(host=options.host, port=options.port)
     listeners = [socket.socket(fileno=int(number)) for number in options.listeners.split(",")]
     configure_logging(level=settings.log_level, log_format=settings.log_format)
-    serve_until_signal(settings, listeners, announces=options.announces, has_parent=True)
+    asyncio.run(serve_until_signal(settings, listeners, announces=options.announces, has_parent=True))
 
 
 if __name__ == "__main__":

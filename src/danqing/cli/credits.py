@@ -23,7 +23,7 @@ def grant(
     Example: `danqing credits grant 10000000` adds $5.
     """
     from danqing.accounts import credits
-    from danqing.app import utc_now
+    from danqing.first_start import utc_now
 
     with open_database() as database, database.write() as conn:
         grant_id = uuid.uuid4().hex

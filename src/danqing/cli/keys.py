@@ -26,7 +26,7 @@ def create(
     """
     from danqing.accounts.api_keys import KeyKind, create_key
     from danqing.accounts.credits import balance
-    from danqing.app import utc_now
+    from danqing.first_start import utc_now
 
     kind = KeyKind.MANAGEMENT if management else KeyKind.API
     with open_database() as database, database.write() as conn:
@@ -49,7 +49,7 @@ def list_(account: Account = "default", as_json: AsJson = False) -> None:
     """
     from danqing.accounts.api_keys import list_keys
     from danqing.accounts.credits import balance
-    from danqing.app import utc_now
+    from danqing.first_start import utc_now
 
     with open_database() as database, database.read() as conn:
         balance(conn, account)  # Raises NotFound for an account that does not exist.
@@ -83,7 +83,7 @@ def revoke(
     Example: `danqing keys revoke 0a1b2c3d`
     """
     from danqing.accounts.api_keys import revoke_key
-    from danqing.app import utc_now
+    from danqing.first_start import utc_now
 
     with open_database() as database, database.write() as conn:
         revoke_key(conn, prefix, account_id=account, now=utc_now())

@@ -49,8 +49,6 @@ def serve(
 
     Every setting is an environment variable, described in docs/settings.md.
     """
-    from danqing.telemetry import configure_logging
-
     settings = read_settings(host=host, port=port, workers=workers)
     if missing := missing_extras(settings):
         fail("; ".join(missing), code=ExitCode.BAD_INPUT)
@@ -60,13 +58,10 @@ def serve(
         own_listeners = [_listen(settings, settings.port and settings.port + number, opened) for number in numbers]
         # With port 0, links in webhooks need the port that was found.
         settings = settings.model_copy(update={"port": _port(listeners)})
-        first = _prepare(settings)
-        configure_logging(level=settings.log_level, log_format=settings.log_format)
-        _log_environment()
-        _greet(settings, first=first, own_ports=[_port(each) for each in own_listeners])
         if settings.workers == 1:
-            serve_until_signal(settings, listeners)
+            asyncio.run(_serve_alone(settings, listeners))
         else:
+            _prepare_and_greet(settings, own_ports=[_port(each) for each in own_listeners])
             _supervise(settings, listeners, own_listeners)
 
 
@@ -77,6 +72,20 @@ def _listen(settings: Settings, port: int, opened: contextlib.ExitStack) -> list
 def _port(listeners: list[socket.socket]) -> int:
     port: int = listeners[0].getsockname()[1]
     return port
+
+
+async def _serve_alone(settings: Settings, listeners: list[socket.socket]) -> None:
+    """Serve in this process alone."""
+    from danqing.engines import engine_of
+
+    engine = engine_of(settings)
+    # First, because its process takes longest to start: it does so beside everything below.
+    await engine.start()
+    try:
+        await asyncio.to_thread(_prepare_and_greet, settings, own_ports=[])
+        await serve_until_signal(settings, listeners, engine=engine)
+    finally:
+        await engine.stop()
 
 
 def _supervise(settings: Settings, listeners: list[socket.socket], own_listeners: list[list[socket.socket]]) -> None:
@@ -99,13 +108,16 @@ def _log_environment() -> None:
         logger.warning(line)
 
 
-def _prepare(settings: Settings) -> FirstStart | None:
-    from danqing.app import make_data_folder, prepare
+def _prepare_and_greet(settings: Settings, *, own_ports: list[int]) -> None:
+    from danqing.first_start import make_data_folder, prepare
+    from danqing.telemetry import configure_logging
 
     first = prepare(settings)
     if settings.storage_url is None:
         make_data_folder(settings)
-    return first
+    configure_logging(level=settings.log_level, log_format=settings.log_format)
+    _log_environment()
+    _greet(settings, first=first, own_ports=own_ports)
 
 
 def _greet(settings: Settings, *, first: FirstStart | None, own_ports: list[int]) -> None:

@@ -63,8 +63,8 @@ def open_database() -> Iterator[Database]:
 
     Raises DatabaseProblem, and SettingError if the data folder cannot be used.
     """
-    from danqing.app import prepare
     from danqing.database import Database
+    from danqing.first_start import prepare
 
     settings = read_settings()
     warn_of_unknown_variables()

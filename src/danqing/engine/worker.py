@@ -14,7 +14,7 @@ from typing import BinaryIO, Protocol
 
 from danqing.child_process import ProtocolError, become_child
 from danqing.engine.interleaver import Interleaver, Painter
-from danqing.engine.memory import Heap, limit_kernels
+from danqing.engine.memory import Heap, garbage_collection_paused, limit_kernels
 from danqing.engine.messages import (
     COMMANDS,
     REPORTS,
@@ -43,7 +43,8 @@ class LoadPainter(Protocol):
 def load_pipeline(options: WorkerOptions, *, on_progress: Callable[[int, int], None]) -> Painter:
     """Load the native pipeline."""
     # Imported here: torch takes seconds to import, and the end of the parent must be noticed meanwhile.
-    from danqing.engine.painter import PipelinePainter
+    with garbage_collection_paused():
+        from danqing.engine.painter import PipelinePainter
 
     return PipelinePainter.load(options, on_progress=on_progress)
 

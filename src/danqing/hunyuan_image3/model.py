@@ -6,6 +6,7 @@ Letters: B branches, T text tokens, N image tokens, C latent channels, S conditi
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -142,6 +143,7 @@ class HunyuanImage3(nn.Module):
         return torch.full((1,), float(number), device=self.device)
 
 
+@cache
 def num_parameters(config: ModelConfig) -> int:
     """How many numbers the network has, whatever the form in which they are held."""
     with torch.device("meta"):

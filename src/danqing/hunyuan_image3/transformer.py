@@ -49,6 +49,15 @@ class Layer(nn.Module):
         return x_BTD + self.mlp(normed.flatten(0, 1)).view_as(x_BTD)
 
 
+class Embedding(nn.Embedding):
+    """An embedding that sets no numbers where there are none."""
+
+    def reset_parameters(self) -> None:
+        """Set random numbers, except on the meta device: PyTorch imports its whole compiler for them, in 2 seconds."""
+        if not self.weight.is_meta:
+            super().reset_parameters()
+
+
 class Transformer(nn.Module):
     """Knows neither latents nor time: it is given embeddings and returns the last layer's output, before `ln_f`.
 
@@ -58,7 +67,7 @@ class Transformer(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.num_condition_tokens = config.num_condition_tokens
-        self.wte = nn.Embedding(config.vocabulary_size, config.hidden_size)
+        self.wte = Embedding(config.vocabulary_size, config.hidden_size)
         self.layers: Sequence[Layer] = nn.ModuleList(Layer(config, layer) for layer in config.layers)  # type: ignore[assignment]
         self.ln_f = RmsNorm(config.hidden_size, eps=config.rms_norm_eps)
 

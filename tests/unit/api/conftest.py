@@ -15,9 +15,10 @@ from unit.api.calls import MODEL
 
 from danqing.accounts.api_keys import KeyKind, create_key
 from danqing.api.connections import server_options
-from danqing.app import create_app, prepare
+from danqing.app import create_app
 from danqing.engine.interface import EngineState, EngineStatus, ExpansionFailed, ImageResult, Progress
 from danqing.errors import ServiceError
+from danqing.first_start import prepare
 from danqing.pictures.raster import Raster
 from danqing.pictures.request import Expansion, ImageRequest
 from danqing.safety.image_check import ImageCheck, NoImageCheck

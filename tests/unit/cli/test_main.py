@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from typer.testing import Result
@@ -42,6 +43,22 @@ def test_help_imports_nothing_heavy() -> None:
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("command", [["keys", "list"], ["credits", "balance"]], ids=" ".join)
+def test_a_command_on_the_database_imports_no_server(tmp_path: Path, command: list[str]) -> None:
+    program = (
+        "import sys; from danqing.cli.main import app\n"
+        f"try: app({command!r})\n"
+        "except SystemExit as end: assert not end.code\n"
+        "heavy = {'torch', 'fastapi', 'httpx', 'numpy', 'PIL'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    environment = os.environ | {"DANQING_DATA_DIR": str(tmp_path)}
+    result = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
     assert result.returncode == 0, result.stderr
 
 

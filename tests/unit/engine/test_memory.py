@@ -33,6 +33,16 @@ def test_freed_memory_stays_until_it_is_given_back() -> None:
     assert given_back < 100
 
 
+def test_garbage_collection_pauses_and_exempts_what_stays() -> None:
+    program = (
+        "import gc; from danqing.engine.memory import garbage_collection_paused\n"
+        "with garbage_collection_paused(): inside, kept = gc.isenabled(), []\n"
+        "print(inside, gc.isenabled(), any(each is kept for each in gc.get_objects()))"
+    )
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert child.stdout.split() == ["False", "True", "False"]
+
+
 @pytest.mark.parametrize("name", MAX_KERNELS)
 def test_the_environment_comes_before_our_limits_of_kernels(name: str) -> None:
     environment = {name: "7"}

@@ -5,7 +5,7 @@ import base64
 import pytest
 from unit.api.calls import PATH
 
-from danqing.app import prepare
+from danqing.first_start import prepare
 from danqing.settings import Settings
 
 
