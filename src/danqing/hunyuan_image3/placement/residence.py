@@ -40,21 +40,16 @@ def allocate(model: HunyuanImage3, plan: Plan) -> None:
         _allocate(layer, home.device, _streamed_modules(layer, home))
 
 
-def _allocate(whole: nn.Module, device: str, aside_by_store: Iterable[tuple[Store, Sequence[nn.Module]]]) -> None:
-    """Memory on the device, but for the modules that are aside."""
-    aside = [
-        (module, name, tensor, store)
-        for store, modules in aside_by_store
-        for module in modules
-        for name, tensor in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
-    ]
-    for module, name, _, _ in aside:
-        setattr(module, name, None)
-    whole.to_empty(device=torch.device(device))
-    for module, name, tensor, store in aside:
-        if store is Store.HOST:
-            tensor = host_memory.empty(tensor.shape, tensor.dtype, pinned=device.startswith("cuda"))
-        hold(module, name, tensor)
+def _allocate(whole: nn.Module, device: str, aside: Iterable[tuple[Store, Sequence[nn.Module]]]) -> None:
+    """Memory on the device, but for the modules that are aside. (PyTorch's `to_empty` would import its compiler.)"""
+    stores = {module: store for store, modules in aside for module in modules}
+    for module in whole.modules():
+        store = stores.get(module, Store.DEVICE)
+        for name, tensor in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
+            if store is Store.DEVICE:
+                hold(module, name, torch.empty(tensor.shape, dtype=tensor.dtype, device=device))
+            elif store is Store.HOST:
+                hold(module, name, host_memory.empty(tensor.shape, tensor.dtype, pinned=device.startswith("cuda")))
 
 
 def _streamed_modules(layer: Layer, home: LayerHome) -> Iterator[tuple[Store, Sequence[nn.Module]]]:
