@@ -13,7 +13,7 @@ from danqing.hunyuan_image3.checkpoint_folder import checkpoint_name
 from danqing.hunyuan_image3.errors import CheckpointError
 from danqing.hunyuan_image3.facts import CheckpointFacts, read_facts
 from danqing.pictures.checkpoint_profile import CheckpointProfile
-from danqing.pictures.request import GUIDANCE_SCALE, NUM_INFERENCE_STEPS
+from danqing.pictures.request import GUIDANCE_SCALE, NO_STEP_REUSE, NUM_INFERENCE_STEPS
 from danqing.pictures.vocabulary import Vocabulary
 from danqing.prompts.expander import NoExpander, PromptExpander
 from danqing.prompts.native import NativeExpander
@@ -104,7 +104,8 @@ def prompt_expander(settings: Settings, engine: Engine) -> PromptExpander:
 def request_profile(settings: Settings) -> CheckpointProfile:
     """Return what requests get; of a checkpoint on another server nothing is known but the settings."""
     if settings.engine == "upstream":
-        return _with_own_defaults(CheckpointProfile(), settings)
+        hindrance = "the server behind this one is not asked for it"
+        return _with_own_defaults(CheckpointProfile(reuse_hindrance=hindrance), settings)
     return checkpoint_profile(settings)
 
 
@@ -125,6 +126,7 @@ def profile_of(facts: CheckpointFacts, settings: Settings) -> CheckpointProfile:
     profile = CheckpointProfile(
         takes_negative_prompt=facts.takes_negative_prompt,
         expands=settings.expander == "remote" or (settings.expander == "native" and facts.expands),
+        reuse_hindrance="this checkpoint is distilled and draws in few steps" if facts.distilled else "",
         vocabulary=None if facts.words is None else Vocabulary(facts.name, facts.words),
     )
     if facts.wants_own_defaults:
@@ -141,4 +143,5 @@ def _with_own_defaults(profile: CheckpointProfile, settings: Settings) -> Checkp
         profile,
         num_inference_steps=settings.default_steps or profile.num_inference_steps,
         guidance_scale=settings.default_guidance or profile.guidance_scale,
+        step_reuse=NO_STEP_REUSE if profile.reuse_hindrance else settings.default_step_reuse,
     )

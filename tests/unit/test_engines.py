@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from danqing.engines import checkpoint_profile
+from danqing.engines import checkpoint_profile, request_profile
 from danqing.pictures.checkpoint_profile import CheckpointProfile
 from danqing.settings import Settings
 
@@ -20,7 +20,15 @@ PARITY = Path(__file__).parents[1] / "data" / "parity"
     [
         ("pretrain", CheckpointProfile(expands=False)),
         ("instruct", CheckpointProfile(num_inference_steps=50, guidance_scale=3.5)),
-        ("distil", CheckpointProfile(num_inference_steps=8, guidance_scale=2.5, takes_negative_prompt=False)),
+        (
+            "distil",
+            CheckpointProfile(
+                num_inference_steps=8,
+                guidance_scale=2.5,
+                takes_negative_prompt=False,
+                reuse_hindrance="this checkpoint is distilled and draws in few steps",
+            ),
+        ),
     ],
 )
 def test_the_documented_defaults_give_way_where_they_are_wrong(case: str, expected: CheckpointProfile) -> None:
@@ -30,7 +38,18 @@ def test_the_documented_defaults_give_way_where_they_are_wrong(case: str, expect
 @pytest.mark.parametrize("case", ["pretrain", "distil"])
 def test_a_setting_overrides_every_checkpoint(case: str) -> None:
     profile = checkpoint_profile(Settings(model=PARITY / case, default_steps=12, default_guidance=3.0))
-    assert profile.defaults == {"num_inference_steps": 12, "guidance_scale": 3.0}
+    assert profile.defaults == {"num_inference_steps": 12, "guidance_scale": 3.0, "step_reuse": "none"}
+
+
+def test_the_settings_step_reuse_is_the_default_where_steps_can_be_reused() -> None:
+    defaults = {
+        case: checkpoint_profile(Settings(model=PARITY / case, default_step_reuse="half")).step_reuse
+        for case in ("instruct", "distil")
+    }
+    assert defaults == {"instruct": "half", "distil": "none"}
+    upstream = Settings.model_validate({"engine": "upstream", "upstream_url": "http://x", "default_step_reuse": "half"})
+    assert request_profile(upstream).step_reuse == "none"
+    assert "step_reuse" in request_profile(upstream).without_effect
 
 
 def test_defaults_that_no_request_could_name_are_brought_into_range(tmp_path: Path) -> None:
@@ -38,7 +57,8 @@ def test_defaults_that_no_request_could_name_are_brought_into_range(tmp_path: Pa
     path = folder / "generation_config.json"
     odd = {"diff_infer_steps": 100, "diff_guidance_scale": 0.5}
     path.write_text(json.dumps(json.loads(path.read_text()) | odd))
-    assert checkpoint_profile(Settings(model=folder)).defaults == {"num_inference_steps": 50, "guidance_scale": 1.0}
+    defaults = checkpoint_profile(Settings(model=folder)).defaults
+    assert (defaults["num_inference_steps"], defaults["guidance_scale"]) == (50, 1.0)
 
 
 @pytest.mark.parametrize("name", ["config.json", "generation_config.json", "tokenizer.json"])

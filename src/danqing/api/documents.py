@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from danqing.api.event_stream import EVENT_STREAM_CONTENT
 from danqing.api.examples import GENERATION_EXAMPLES
 from danqing.api.schema import request_json_schema
+from danqing.pictures.request import STEP_REUSES
 
 IMAGE_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -55,6 +56,7 @@ GENERATION_SCHEMA: dict[str, Any] = {
                         },
                         "num_inference_steps": {"type": "integer"},
                         "guidance_scale": {"type": "number"},
+                        "step_reuse": {"type": "string", "enum": list(STEP_REUSES)},
                     },
                     "description": "What the images were drawn with, under the request's field names.",
                 },

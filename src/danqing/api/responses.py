@@ -63,6 +63,7 @@ def _parameters(job: Job) -> dict[str, Any]:
         "image_size": {"width": image.width_px, "height": image.height_px},
         "num_inference_steps": request.num_inference_steps,
         "guidance_scale": request.guidance_scale,
+        "step_reuse": request.step_reuse,
     }
 
 

@@ -33,6 +33,7 @@ from danqing.pictures.request import (
     NUM_INFERENCE_STEPS,
     OUTPUT_COMPRESSION,
     OUTPUT_FORMATS,
+    STEP_REUSES,
     ImageRequest,
     fold_seed,
     sample_seed,
@@ -133,6 +134,11 @@ class GenerationBody(BaseModel):
     )
     webhook_url: Annotated[str, Field(max_length=MAX_URL_CHARACTERS)] | None = Field(
         None, description="Where to send a Standard Webhooks message once the job is over."
+    )
+    step_reuse: Annotated[str, OneOf(STEP_REUSES)] = Field(
+        ImageRequest.step_reuse,
+        description="The share of the steps whose prediction is extrapolated from the two before instead of computed:"
+        " faster, and a slightly different image.",
     )
 
     @property

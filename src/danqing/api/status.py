@@ -30,7 +30,7 @@ class StatusBody(BaseModel):
 
     engine: EngineFields
     jobs: QueueFields
-    defaults: dict[str, float]
+    defaults: dict[str, float | str]
 
 
 @router.get("/v2/status")

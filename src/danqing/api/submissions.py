@@ -51,7 +51,7 @@ async def read_call(request: Request, services: Services, caller: ApiKey) -> Gen
     with_base64 = wanted.sync_mode or wanted.response_format == "b64_json"
     image_request = wanted.image_request(services.profile, num_previews=num_previews)
     submission = Submission(
-        request=image_request,
+        request=services.profile.effective(image_request),
         account_id=caller.account_id,
         api_key_id=caller.prefix,
         origin=_origin(request),

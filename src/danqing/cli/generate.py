@@ -8,7 +8,7 @@ import os
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
@@ -67,6 +67,12 @@ Guidance = Annotated[
     ),
 ]
 
+StepReuse = Annotated[
+    Literal["none", "third", "half"] | None,
+    typer.Option(
+        help="Share of the steps that are extrapolated instead of computed. [default: DANQING_DEFAULT_STEP_REUSE]"
+    ),
+]
 Model = Annotated[
     Path | None,
     typer.Option(
@@ -112,6 +118,7 @@ def generate(
     ] = None,
     steps: Steps = None,
     guidance: Guidance = None,
+    step_reuse: StepReuse = None,
     negative: Annotated[str, typer.Option(help="What to avoid.")] = ImageRequest.negative_prompt,
     num_images: Annotated[
         int, typer.Option(min=NUM_IMAGES.least, max=NUM_IMAGES.most, help="Image i starts from seed + i.")
@@ -145,18 +152,20 @@ def generate(
         seed=seed,
         num_inference_steps=steps or profile.num_inference_steps,
         guidance_scale=guidance or profile.guidance_scale,
+        step_reuse=step_reuse or profile.step_reuse,
         enable_prompt_expansion=expand,
         output_format=FORMATS[target.path.suffix.lower()],
     )
     for warning in profile.warnings(request):
         notes.print(f"[yellow]{literal(warning)}[/]")
+    request = profile.effective(request)
     # This command reports the engine's errors itself.
     logging.getLogger("danqing").setLevel(logging.CRITICAL)
     engine = _engine(settings)
     caption, files = asyncio.run(_run(engine, request, target))
     if as_json:
         revised_prompt = caption if caption != prompt else None
-        parameters = {"num_inference_steps": request.num_inference_steps, "guidance_scale": request.guidance_scale}
+        parameters = {name: getattr(request, name) for name in profile.defaults}
         report = {"engine": engine.status().model, "revised_prompt": revised_prompt, "parameters": parameters}
         print_json({**report, "pictures": [asdict(file) for file in files]})
     if show:

@@ -28,6 +28,7 @@ from danqing.hunyuan_image3.pipeline import Pipeline, Prefix, TextToImage
 from danqing.hunyuan_image3.precision import Precision
 from danqing.hunyuan_image3.prompt_reading import PromptSettings
 from danqing.hunyuan_image3.sampler import DenoiseStep
+from danqing.hunyuan_image3.step_reuse import StepReuse
 from danqing.pictures.raster import Raster
 from danqing.pictures.request import Expansion, ImageRequest
 
@@ -88,6 +89,7 @@ class PipelinePainter:
         """Compute the text prefix of the request and its expansion, a piece at a time. Raises PromptRejected."""
         # Fields of the same name pass as they are, so that a new one needs no line here.
         values = asdict(request) | ({} if expansion is None else _given(expansion))
+        values["step_reuse"] = StepReuse(request.step_reuse)
         shared = {field.name: values[field.name] for field in fields(TextToImage) if field.name in values}
         with _rejections():
             return Prepared(request, (yield from self._pipeline.prefill_by_piece(TextToImage(**shared))))

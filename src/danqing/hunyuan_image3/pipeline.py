@@ -29,6 +29,7 @@ from danqing.hunyuan_image3.prompt_reading import CHECKPOINTS_OWN, PromptReading
 from danqing.hunyuan_image3.prompt_template import Prompt, PromptTemplate, check_length
 from danqing.hunyuan_image3.resolution import Bucket, Buckets
 from danqing.hunyuan_image3.sampler import Conditions, DenoiseStep, denoise, schedule, start_noise
+from danqing.hunyuan_image3.step_reuse import ReusedPredictions, StepReuse, reused_steps
 from danqing.hunyuan_image3.text_stage import Expansion, TextStage
 from danqing.hunyuan_image3.tokenizer import Tokenizer
 from danqing.hunyuan_image3.weights import check_stored, load_placed, stored_precision
@@ -52,6 +53,7 @@ class TextToImage:
     caption: str | None = None
     width_px: int | None = None
     height_px: int | None = None
+    step_reuse: StepReuse = StepReuse.NONE
 
 
 @dataclass(frozen=True)
@@ -165,8 +167,13 @@ class Pipeline:
             width=bucket.width_px // factor,
         ).to(self.model.device)
         sigmas = schedule(request.num_inference_steps, shift=self.generation.flow_shift)
-        steps = denoise(
+        predict = ReusedPredictions(
             lambda latent, at: self.model.velocity(latent, at, self._branches_at(at, prefix)),
+            reused=reused_steps(request.step_reuse, num_steps=request.num_inference_steps),
+        )
+        steps = denoise(
+            # A reused step may follow the last one with guidance.
+            lambda latent, at: predict(latent, at)[: len(self._branches_at(at, prefix))],
             noise,
             sigmas=sigmas,
             guidance_scale=request.guidance_scale,

@@ -18,7 +18,7 @@ from danqing.jobs.ports import JobParts
 from danqing.jobs.timings import JobPart, Stopwatch
 from danqing.pictures.encoding import Provenance, encode, encode_preview
 from danqing.pictures.raster import blackened
-from danqing.pictures.request import ImageRequest
+from danqing.pictures.request import NO_STEP_REUSE, ImageRequest
 from danqing.prompts.expander import ExpandedPrompt
 from danqing.safety.verdict import ImageVerdict
 
@@ -178,6 +178,11 @@ class JobRunner:
         return caption if caption != self._request.prompt else None
 
     @property
+    def _engine(self) -> str:
+        description, step_reuse = self._parts.engine.status().description, self._request.step_reuse
+        return description if step_reuse == NO_STEP_REUSE else f"{description}, step reuse {step_reuse}"
+
+    @property
     def _model(self) -> str:
         # Read once there is an image: a model that is still loading has a name and no description.
         return self._parts.engine.status().model
@@ -185,7 +190,7 @@ class JobRunner:
     def _result(self) -> JobResult:
         return JobResult(
             images=tuple(self._images),
-            engine=self._parts.engine.status().description,
+            engine=self._engine,
             safety=dict(self._safety),
             warnings=tuple(self._warnings),
             expanded_prompt=self._revised_prompt,

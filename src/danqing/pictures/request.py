@@ -29,6 +29,9 @@ NUM_IMAGES = Range(1, 4, default=1)
 NUM_INFERENCE_STEPS = Range(1, 50, default=28)
 GUIDANCE_SCALE = Range(1.0, 20.0, default=7.5)
 OUTPUT_FORMATS = ("jpeg", "png")
+NO_STEP_REUSE = "none"
+# The share of the steps that do without the network.
+STEP_REUSES = (NO_STEP_REUSE, "third", "half")
 # The quality of a JPEG.
 OUTPUT_COMPRESSION = Range(0, 100, default=95)
 MAX_SEED = 2**63 - 1
@@ -58,6 +61,7 @@ class ImageRequest:
     output_format: str = "png"
     output_compression: int | None = None
     preview_every_steps: int = 0
+    step_reuse: str = NO_STEP_REUSE
 
     def image_seed(self, image_index: int) -> int:
         """Return the seed of one image: image 2 of a seed is image 1 of the next; 1 follows MAX_SEED."""

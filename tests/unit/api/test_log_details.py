@@ -20,6 +20,7 @@ async def test_a_request_is_shown_with_all_parameters_timings_and_live_links(cli
         "num_images": 2,
         "num_inference_steps": 4,
         "guidance_scale": 3,
+        "step_reuse": "none",
         "enable_safety_checker": True,
         "enable_prompt_expansion": False,
         "output_format": "png",

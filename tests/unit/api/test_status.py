@@ -7,7 +7,7 @@ async def test_the_status_names_engine_queue_and_defaults(manager, engine):
     assert (await manager.get("/v2/status")).json() == {
         "engine": {"state": "ready", "model": "fake (draws grey)", "detail": "on purpose"},
         "jobs": {"queued": 0, "running": 0, "accepting": True},
-        "defaults": {"num_inference_steps": 28, "guidance_scale": 7.5},
+        "defaults": {"num_inference_steps": 28, "guidance_scale": 7.5, "step_reuse": "none"},
     }
     engine.state = EngineState.RESTARTING
     assert (await manager.get("/v2/status")).json()["engine"]["state"] == "restarting"

@@ -69,11 +69,15 @@ def test_steps_and_guidance_suit_the_checkpoint_unless_they_are_named(run: Run, 
     quick = ["--seed", "7", "--model", str(folder), "--size", "64x64", "--json", "-o", str(tmp_path / "x.png")]
     drawn = run("generate", "a dog", "--negative", "fog", *quick)
     assert drawn.exit_code == 0, drawn.output
-    assert json.loads(drawn.stdout)["parameters"] == {"num_inference_steps": 8, "guidance_scale": 2.5}
+    assert json.loads(drawn.stdout)["parameters"] == {
+        "num_inference_steps": 8,
+        "guidance_scale": 2.5,
+        "step_reuse": "none",
+    }
     assert "negative_prompt: has no effect" in drawn.stderr
     assert "distil does not know: dog" in drawn.stderr
     named = json.loads(run("generate", "a dog", "--steps", "2", "--guidance", "7.5", *quick).stdout)
-    assert named["parameters"] == {"num_inference_steps": 2, "guidance_scale": 7.5}
+    assert named["parameters"] == {"num_inference_steps": 2, "guidance_scale": 7.5, "step_reuse": "none"}
 
 
 def test_the_name_of_the_file_decides_its_format(run: Run, tmp_path: Path, quick: list[str]) -> None:

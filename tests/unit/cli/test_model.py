@@ -111,7 +111,7 @@ def test_it_tells_the_checkpoints_own_defaults_from_those_of_requests(
     monkeypatch.setenv("DANQING_DEFAULT_STEPS", "12")
     assert defaults("instruct") == ["50 steps, guidance 3.5", "12 steps, guidance 3.5"]
     described = json.loads(run("model", "info", str(CHECKPOINTS / "instruct"), "--json").stdout)
-    assert described["request_defaults"] == {"num_inference_steps": 12, "guidance_scale": 3.5}
+    assert described["request_defaults"] == {"num_inference_steps": 12, "guidance_scale": 3.5, "step_reuse": "none"}
 
 
 def test_a_distilled_checkpoint_is_said_to_have_one_branch(run: Run) -> None:

@@ -1,8 +1,10 @@
 """The profile of a checkpoint: its defaults, and what it warns of."""
 
+from dataclasses import replace
+
 import pytest
 
-from danqing.pictures.checkpoint_profile import CheckpointProfile
+from danqing.pictures.checkpoint_profile import MIN_STEPS_FOR_REUSE, CheckpointProfile
 from danqing.pictures.request import ImageRequest
 from danqing.pictures.vocabulary import Vocabulary
 
@@ -19,7 +21,7 @@ def request(*, negative_prompt: str, guidance_scale: float) -> ImageRequest:
 
 
 def test_without_a_checkpoint_the_documented_defaults_stand() -> None:
-    assert CheckpointProfile().defaults == {"num_inference_steps": 28, "guidance_scale": 7.5}
+    assert CheckpointProfile().defaults == {"num_inference_steps": 28, "guidance_scale": 7.5, "step_reuse": "none"}
 
 
 @pytest.mark.parametrize(
@@ -52,5 +54,26 @@ def test_words_that_the_checkpoint_does_not_know_are_warned_of() -> None:
 
 def test_fields_that_can_never_act_are_listed_with_the_reason() -> None:
     assert CheckpointProfile().without_effect == {}
-    listed = CheckpointProfile(takes_negative_prompt=False, expands=False).without_effect
-    assert set(listed) == {"negative_prompt", "enable_prompt_expansion"}
+    listed = CheckpointProfile(takes_negative_prompt=False, expands=False, reuse_hindrance="it is distilled").without_effect
+    assert set(listed) == {"negative_prompt", "enable_prompt_expansion", "step_reuse"}
+
+
+@pytest.mark.parametrize(
+    ("hindrance", "step_reuse", "num_steps", "warned"),
+    [
+        ("", "half", MIN_STEPS_FOR_REUSE, None),
+        ("", "half", MIN_STEPS_FOR_REUSE - 1, "step_reuse: has no effect with fewer than 12 num_inference_steps"),
+        ("", "none", 1, None),
+        ("it is distilled", "third", 28, "step_reuse: has no effect; it is distilled"),
+        ("it is distilled", "none", 28, None),
+    ],
+)
+def test_a_step_reuse_that_cannot_act_is_warned_of_and_left_out(
+    hindrance: str, step_reuse: str, num_steps: int, warned: str | None
+) -> None:
+    profile = CheckpointProfile(reuse_hindrance=hindrance)
+    asked = replace(
+        request(negative_prompt="", guidance_scale=7.5), step_reuse=step_reuse, num_inference_steps=num_steps
+    )
+    assert profile.warnings(asked) == (() if warned is None else (warned,))
+    assert profile.effective(asked) == (asked if warned is None else replace(asked, step_reuse="none"))

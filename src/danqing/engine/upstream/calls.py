@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from danqing.engine.upstream.server import ServerKind, UpstreamServer
 from danqing.hunyuan_image3.resolution import Buckets
-from danqing.pictures.request import ImageRequest
+from danqing.pictures.request import NO_STEP_REUSE, ImageRequest
 from danqing.pictures.sizes import AUTO
 
 # The published checkpoints draw these sizes, with tokens of 16 pixels.
@@ -62,6 +62,8 @@ def _danqing_call(request: ImageRequest, image_index: int, server: UpstreamServe
         "enable_safety_checker": request.enable_safety_checker,
         "stream": True,
         "partial_images": num_previews,
+        # Not the other server's own default: `meta` here could not tell of it.
+        "step_reuse": NO_STEP_REUSE,
         **_settings(request, image_index),
     }
     return Call(body=body, width_px=width_px, height_px=height_px)

@@ -60,9 +60,9 @@ function isSound(name, value, standard) {
   return typeof value !== "number" || (value >= min && value <= max);
 }
 
-// Take over the server's defaults, before the form is filled.
+// Take over the server's defaults of the form's fields, before it is filled.
 export function setDefaults(defaults) {
-  for (const [name, value] of Object.entries(defaults)) FIELDS[name].default = DEFAULTS[name] = value;
+  for (const [name, value] of Object.entries(defaults)) if (name in FIELDS) FIELDS[name].default = DEFAULTS[name] = value;
 }
 
 export function sampleSeed() {

@@ -18,6 +18,7 @@ async def test_the_documented_defaults_are_used_and_reported(client, engine):
         "image_size": {"width": 64, "height": 64},
         "num_inference_steps": 28,
         "guidance_scale": 7.5,
+        "step_reuse": "none",
     }
     assert (engine.requests[0].num_inference_steps, engine.requests[0].guidance_scale) == (28, 7.5)
 
@@ -29,7 +30,7 @@ async def test_the_defaults_of_a_distilled_checkpoint_are_used_reported_and_list
     assert (used["num_inference_steps"], used["guidance_scale"]) == (8, 2.5)
     assert (engine.requests[0].num_inference_steps, engine.requests[0].guidance_scale) == (8, 2.5)
     (model,) = (await client.get("/v1/models")).json()["data"]
-    assert model["info"]["defaults"] == {"num_inference_steps": 8, "guidance_scale": 2.5}
+    assert model["info"]["defaults"] == {"num_inference_steps": 8, "guidance_scale": 2.5, "step_reuse": "none"}
 
 
 @pytest.mark.parametrize("settings", [DISTIL], indirect=True)
