@@ -1,4 +1,4 @@
-"""Step reuse, work against loss: `PYTHONPATH=. python benchmarks/step_reuse.py`, about five minutes on one core.
+"""Step reuse, work against loss: `PYTHONPATH=. python benchmarks/step_reuse.py`, about five minutes on a quiet core.
 
 Work is the number of branches that the network computed, as a share of those of the full run. Loss is measured
 against the full run of the same seeds: `latent`, relative error of the finished latent; `pixels`, mean difference in
@@ -32,7 +32,7 @@ from mini.judge.verdicts import judge
 
 MINI = Path("src/danqing/checkpoints/mini")
 CASES = Path("tests/data/parity")
-NUM_STEPS = 28
+FEWER = (5 / 7, 4 / 7, 1 / 2, 5 / 14)
 MAX_SAME = 5.0
 ORDERS = (0, 1, 2)
 
@@ -92,31 +92,31 @@ def extrapolated(points: Points, t: float, *, order: int) -> Tensor:
     return total
 
 
-def forms() -> Iterator[Form]:
+def forms(num_steps: int) -> Iterator[Form]:
     """Fewer steps, the forms that ship, and those that lost against them."""
 
     def as_it_is(velocity: Velocity) -> Predict:
         return lambda latent, at: velocity(latent, at, 2)
 
     def shipping(reuse: StepReuse) -> Callable[[Velocity], Predict]:
-        steps = reused_steps(reuse, num_steps=NUM_STEPS)
+        steps = reused_steps(reuse, num_steps=num_steps)
         return lambda velocity: ReusedPredictions(as_it_is(velocity), reused=steps)
 
     def lagged(reused: range, one_branch: Collection[int], *orders: int) -> Callable[[Velocity], Predict]:
         conditional, distance = orders
         return lambda velocity: Lagged(velocity, reused=reused, one_branch=one_branch, orders=(conditional, distance))
 
-    for num_steps in (NUM_STEPS, 20, 16, 14, 10):
-        yield Form(f"{num_steps} steps", True, num_steps, as_it_is)
+    for fewer in (num_steps, *(round(share * num_steps) for share in FEWER)):
+        yield Form(f"{fewer} steps", True, fewer, as_it_is)
     for reuse in (StepReuse.THIRD, StepReuse.HALF):
-        yield Form(f"reuse: {reuse}", True, NUM_STEPS, shipping(reuse))
-    half, none = reused_steps(StepReuse.HALF, num_steps=NUM_STEPS), range(0)
+        yield Form(f"reuse: {reuse}", True, num_steps, shipping(reuse))
+    half, none = reused_steps(StepReuse.HALF, num_steps=num_steps), range(0)
     for name, orders in (("order 0", (0, 0)), ("order 1, distance too", (1, 1)), ("order 2", (2, 2))):
-        yield Form(f"half, {name}", False, NUM_STEPS, lagged(half, none, *orders))
-    two_of_three = frozenset(range(2, NUM_STEPS - 1)) - frozenset(range(4, NUM_STEPS, 3))
-    yield Form("two of three", False, NUM_STEPS, lagged(two_of_three, none, 1, 0))
-    yield Form("second branch every second step", False, NUM_STEPS, lagged(none, half, 0, 0))
-    yield Form("second branch every third step", False, NUM_STEPS, lagged(none, two_of_three, 0, 0))
+        yield Form(f"half, {name}", False, num_steps, lagged(half, none, *orders))
+    two_of_three = frozenset(range(2, num_steps - 1)) - frozenset(range(4, num_steps, 3))
+    yield Form("two of three", False, num_steps, lagged(two_of_three, none, 1, 0))
+    yield Form("second branch every second step", False, num_steps, lagged(none, half, 0, 0))
+    yield Form("second branch every third step", False, num_steps, lagged(none, two_of_three, 0, 0))
 
 
 class Studio:
@@ -162,10 +162,10 @@ class Studio:
         return 2 if at.t > 1000 * self.pipeline.generation.guidance_min_sigma else 1
 
 
-def compare(studio: Studio, prompts: Sequence[EvaluationPrompt], *, judge_folder: Path | None) -> None:
+def compare(studio: Studio, prompts: Sequence[EvaluationPrompt], *, num_steps: int, judge_folder: Path | None) -> None:
     """Draw every prompt in every form, and print a row for each."""
     detector = None if judge_folder is None else load_detector(judge_folder)
-    compared = [form for form in forms() if form.ships or detector is None]
+    compared = [form for form in forms(num_steps) if form.ships or detector is None]
     full = {prompt.text: studio.draw(prompt, compared[0]) for prompt in prompts}
     computed_in_full = studio.num_computed
     columns = ["form", "work", "latent", "pixels", "changed", *(["right"] if detector else [])]
@@ -204,7 +204,7 @@ def recorded_velocities(case: Path) -> dict[str, Points]:
     }
 
 
-def drawn_velocities(studio: Studio, prompt: EvaluationPrompt) -> dict[str, Points]:
+def drawn_velocities(studio: Studio, prompt: EvaluationPrompt, *, num_steps: int) -> dict[str, Points]:
     """The same of a full run with `mini`, where guidance acts."""
     points: dict[str, list[tuple[float, Tensor]]] = defaultdict(list)
 
@@ -218,7 +218,7 @@ def drawn_velocities(studio: Studio, prompt: EvaluationPrompt) -> dict[str, Poin
 
         return predict
 
-    studio.draw(prompt, Form("recording", True, NUM_STEPS, recording))
+    studio.draw(prompt, Form("recording", True, num_steps, recording))
     return dict(points)
 
 
@@ -244,6 +244,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoint", type=Path, default=MINI)
     parser.add_argument("--num-prompts", type=int, default=2, help="of each of the judge's six categories")
+    parser.add_argument("--steps", type=int, default=28, help="of the full run")
     parser.add_argument("--judge", type=Path, help="folder of the judge's detector")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -253,10 +254,12 @@ def main() -> None:
         print(f"|---{'|---' * len(ORDERS)}|")
         for case in sorted(path.parent for path in CASES.glob("*/case.json")):
             print_velocity_errors(case.name, [recorded_velocities(case)])
-        print_velocity_errors("mini", [drawn_velocities(studio, prompt) for prompt in prompts[::3]])
+        print_velocity_errors(
+            "mini", [drawn_velocities(studio, prompt, num_steps=options.steps) for prompt in prompts[::3]]
+        )
         print()
     studio.num_computed = 0
-    compare(studio, prompts, judge_folder=options.judge)
+    compare(studio, prompts, num_steps=options.steps, judge_folder=options.judge)
 
 
 if __name__ == "__main__":

@@ -78,6 +78,8 @@ BAD_FIELDS = [
     ({"sync_mode": 1}, {("sync_mode", "invalid_type")}),
     ({"enable_prompt_expansion": "true"}, {("enable_prompt_expansion", "invalid_type")}),
     ({"output_format": "webp"}, {("output_format", "invalid_enum_value")}),
+    ({"step_reuse": "most"}, {("step_reuse", "invalid_enum_value")}),
+    ({"step_reuse": 2}, {("step_reuse", "invalid_type")}),
     ({"output_format": {}}, {("output_format", "invalid_type")}),
     ({"n": 5}, {("n", "too_big")}),
     ({"n": 2, "num_images": 1}, {("n", "custom")}),

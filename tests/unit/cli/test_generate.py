@@ -80,6 +80,20 @@ def test_steps_and_guidance_suit_the_checkpoint_unless_they_are_named(run: Run, 
     assert named["parameters"] == {"num_inference_steps": 2, "guidance_scale": 7.5, "step_reuse": "none"}
 
 
+def test_steps_are_reused_where_they_can_be(run: Run, tmp_path: Path, tiny_checkpoint: Path) -> None:
+    path = tmp_path / "x.png"
+    quick = ["-o", str(path), "--seed", "7", "--model", str(tiny_checkpoint), "--size", "64x64", "--json"]
+    reused = run("generate", "a dog", "--steps", "12", "--step-reuse", "half", *quick)
+    assert reused.exit_code == 0, reused.output
+    assert json.loads(reused.stdout)["parameters"]["step_reuse"] == "half"
+    with_reuse = path.read_bytes()
+    run("generate", "a dog", "--steps", "12", *quick)
+    assert path.read_bytes() != with_reuse
+    too_few = run("generate", "a dog", "--steps", "2", "--step-reuse", "half", *quick)
+    assert "step_reuse: has no effect with fewer than" in too_few.stderr
+    assert json.loads(too_few.stdout)["parameters"]["step_reuse"] == "none"
+
+
 def test_the_name_of_the_file_decides_its_format(run: Run, tmp_path: Path, quick: list[str]) -> None:
     result = run("generate", "a brown dog", "-o", str(tmp_path / "dog.jpg"), *quick)
     assert result.exit_code == 0, result.output

@@ -1,5 +1,6 @@
 """The native pipeline behind the interleaver, on a tiny random checkpoint, in this process."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -244,3 +245,10 @@ def test_a_device_that_is_not_there_is_refused_by_the_name_of_the_setting(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UnsupportedDevice, match=f"DANQING_DEVICE is {device}.*{said}"):
         load(tiny_checkpoint, device=device)
+
+
+def test_a_request_for_step_reuse_reaches_the_pipeline(painter: PipelinePainter) -> None:
+    asked = replace(request(), num_inference_steps=6, preview_every_steps=0)
+    reusing = replace(asked, step_reuse="half")
+    assert pictures(painter, reusing) == pictures(painter, reusing)
+    assert pictures(painter, reusing) != pictures(painter, asked)

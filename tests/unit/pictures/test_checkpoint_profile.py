@@ -54,7 +54,9 @@ def test_words_that_the_checkpoint_does_not_know_are_warned_of() -> None:
 
 def test_fields_that_can_never_act_are_listed_with_the_reason() -> None:
     assert CheckpointProfile().without_effect == {}
-    listed = CheckpointProfile(takes_negative_prompt=False, expands=False, reuse_hindrance="it is distilled").without_effect
+    listed = CheckpointProfile(
+        takes_negative_prompt=False, expands=False, reuse_hindrance="it is distilled"
+    ).without_effect
     assert set(listed) == {"negative_prompt", "enable_prompt_expansion", "step_reuse"}
 
 

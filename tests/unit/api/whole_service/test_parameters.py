@@ -71,3 +71,46 @@ async def test_a_stream_and_a_job_report_them_too(client):
     events = await client.get(f"{PATH}/{job['id']}/events")
     finished = [line for line in events.text.splitlines() if '"image_generation.finished"' in line and "data" in line]
     assert json.loads(finished[-1].removeprefix("data: "))["meta"]["parameters"]["guidance_scale"] == 7.5
+
+
+async def test_step_reuse_reaches_the_engine_and_is_named_in_meta_at_the_same_price(client, engine):
+    full = (await client.post(PATH, json=SHORT)).json()["meta"]
+    reused = (await client.post(PATH, json={**SHORT, "step_reuse": "third"})).json()["meta"]
+    assert [request.step_reuse for request in engine.requests] == ["none", "third"]
+    assert reused["engine"] == f"{full['engine']}, step reuse third"
+    assert (reused["parameters"]["step_reuse"], reused["warnings"]) == ("third", [])
+    assert reused["usage"] == full["usage"]
+
+
+@pytest.mark.parametrize("settings", [{"default_step_reuse": "half"}], indirect=True)
+async def test_the_settings_step_reuse_holds_for_requests_that_name_none(client, engine):
+    (await client.post(PATH, json=SHORT)).raise_for_status()
+    (await client.post(PATH, json={**SHORT, "step_reuse": "none"})).raise_for_status()
+    assert [request.step_reuse for request in engine.requests] == ["half", "none"]
+    (model,) = (await client.get("/v1/models")).json()["data"]
+    assert model["info"]["defaults"]["step_reuse"] == "half"
+
+
+@pytest.mark.parametrize("settings", [DISTIL], indirect=True)
+async def test_a_step_reuse_that_cannot_act_is_warned_of_and_not_named_as_done(client, engine):
+    meta = (await client.post(PATH, json={**SHORT, "step_reuse": "half"})).json()["meta"]
+    (warning,) = meta["warnings"]
+    assert warning.startswith("step_reuse: has no effect; this checkpoint is distilled")
+    assert (engine.requests[0].step_reuse, meta["parameters"]["step_reuse"]) == ("none", "none")
+    assert "step reuse" not in meta["engine"]
+    (model,) = (await client.get("/v1/models")).json()["data"]
+    assert "step_reuse" in model["info"]["without_effect"]
+
+
+async def test_an_unknown_step_reuse_is_refused_by_name(client):
+    response = await client.post(PATH, json={**SHORT, "step_reuse": "most"})
+    error = response.json()["error"]
+    assert (response.status_code, error["param"]) == (400, "step_reuse")
+    assert "Expected 'none' | 'third' | 'half', received 'most'" in error["message"]
+
+
+async def test_an_estimate_of_step_reuse_says_the_same(client):
+    estimate = "/v1/images/estimate"
+    few = (await client.post(estimate, json={**SHORT, "step_reuse": "half", "num_inference_steps": 4})).json()
+    assert few["warnings"] == ["step_reuse: has no effect with fewer than 12 num_inference_steps"]
+    assert few["cost"] == (await client.post(estimate, json=SHORT)).json()["cost"]

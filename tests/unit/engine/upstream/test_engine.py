@@ -94,7 +94,6 @@ async def test_each_image_is_one_call_at_the_nearest_bucket_and_is_fitted_here(s
         "generator_device": "cpu",
         "num_inference_steps": 4,
         "guidance_scale": 2.5,
-        "step_reuse": "none",
         "negative_prompt": "snow",
     }
     assert stub.bodies[1] == stub.bodies[0] | {"seed": 42}
