@@ -12,8 +12,8 @@ from tiny_checkpoints import PARITY
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-# OpenAI's names for the same things, and how the page itself follows a job.
-NOT_IN_THE_FORM = {"model", "n", "size", "response_format", "stream", "partial_images", "user"}
+# OpenAI's names for the same things, how the page itself follows a job, and a field for programs and operators.
+NOT_IN_THE_FORM = {"model", "n", "size", "response_format", "stream", "partial_images", "user", "step_reuse"}
 
 
 async def test_the_form_has_every_field_with_the_ranges_and_defaults_of_the_schema(site: Site, visit: Visit) -> None:

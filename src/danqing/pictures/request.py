@@ -5,7 +5,7 @@ The API, the command line, the jobs and the engines share it. A job stores it as
 
 import secrets
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 Number = TypeVar("Number", int, float)
 
@@ -29,7 +29,7 @@ NUM_IMAGES = Range(1, 4, default=1)
 NUM_INFERENCE_STEPS = Range(1, 50, default=28)
 GUIDANCE_SCALE = Range(1.0, 20.0, default=7.5)
 OUTPUT_FORMATS = ("jpeg", "png")
-NO_STEP_REUSE = "none"
+NO_STEP_REUSE: Final = "none"
 # The share of the steps that do without the network.
 STEP_REUSES = (NO_STEP_REUSE, "third", "half")
 # The quality of a JPEG.
