@@ -55,6 +55,7 @@ def test_a_distilled_checkpoint_draws_in_its_own_steps_and_at_its_own_guidance(d
         "image_size": {"width": 256, "height": 192},
         "num_inference_steps": 8,
         "guidance_scale": 2.5,
+        "step_reuse": "none",
     }
     assert picture(distil) == picture(distil, num_inference_steps=8, guidance_scale=2.5)
     assert picture(distil) != picture(distil, num_inference_steps=7)
