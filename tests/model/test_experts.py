@@ -27,6 +27,22 @@ def activations(form: type[RoutedExperts], num_tokens: int) -> torch.Tensor:
     return x_TD.bfloat16() if form is Fp8Experts else x_TD
 
 
+def shapes_of_widened(form: type[RoutedExperts], monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """The shapes of all that is widened from now on."""
+    seen: list[tuple[int, ...]] = []
+    widened = form.widened
+
+    def recorded(
+        self: RoutedExperts, matrix: str, experts: int | slice, outputs: slice, dtype: torch.dtype
+    ) -> torch.Tensor:
+        wide = widened(self, matrix, experts, outputs, dtype)
+        seen.append(tuple(wide.shape))
+        return wide
+
+    monkeypatch.setattr(form, "widened", recorded)
+    return seen
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_every_number_belongs_to_one_expert_and_has_a_name_in_files(form: type[RoutedExperts]) -> None:
     names = set()
@@ -91,15 +107,7 @@ def test_a_grouped_product_widens_few_outputs_at_a_time(
     whole = experts._grouped_product("gate_and_up_proj", x_TD, ends_E)
     # Room for 48 of 64 outputs: the last piece is a smaller one.
     monkeypatch.setattr(experts_module, "WIDENED_BYTES", 48 * E * D * 2)
-    seen: list[tuple[int, ...]] = []
-    widened = form.widened
-
-    def recorded(self: RoutedExperts, matrix: str, experts: slice, outputs: slice, dtype: torch.dtype) -> torch.Tensor:
-        wide = widened(self, matrix, experts, outputs, dtype)
-        seen.append(tuple(wide.shape))
-        return wide
-
-    monkeypatch.setattr(form, "widened", recorded)
+    seen = shapes_of_widened(form, monkeypatch)
     torch.testing.assert_close(experts._grouped_product("gate_and_up_proj", x_TD, ends_E), whole)
     assert seen == [(E, 48, D), (E, 16, D)]
 
@@ -113,15 +121,7 @@ def test_a_cpu_widens_as_many_outputs_as_its_caches_hold(
     whole = experts._looped_product("gate_and_up_proj", x_TD, ends_E)
     # Room for 48 of 64 outputs: the last piece is a smaller one.
     monkeypatch.setattr(experts_module, "CACHED_BYTES", 48 * D * 4)
-    seen: list[tuple[int, ...]] = []
-    widened = form.widened
-
-    def recorded(self: RoutedExperts, matrix: str, expert: int, outputs: slice, dtype: torch.dtype) -> torch.Tensor:
-        wide = widened(self, matrix, expert, outputs, dtype)
-        seen.append(tuple(wide.shape))
-        return wide
-
-    monkeypatch.setattr(form, "widened", recorded)
+    seen = shapes_of_widened(form, monkeypatch)
     torch.testing.assert_close(experts._looped_product("gate_and_up_proj", x_TD, ends_E), whole)
     assert seen == [(48, D), (16, D)] * 3
 
