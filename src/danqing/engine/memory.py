@@ -1,8 +1,8 @@
 """Memory of the engine's process: kept while a task runs, given back to the system when it ends.
 
 glibc alone does the opposite of both. It returns large blocks at once, so that every operation of a long prompt waits
-for new pages, a third of its time; and it keeps smaller ones for good where something in use lies above them. Python's garbage
-collection passes over what the import of torch leaves.
+for new pages, a third of its time; and it keeps smaller ones for good where something in use lies above them.
+Python's garbage collection passes over what the import of torch leaves.
 """
 
 import ctypes
