@@ -76,8 +76,9 @@ connections: setup
 ray-replicas: setup
 	PYTHONPATH=tests $(BIN)/python proofs/ray_replicas.py $(STAGES)
 
+# `OPTIONS=--ray` draws on a Ray cluster; needs Ray too.
 processes: setup
-	PYTHONPATH=tests:. $(BIN)/python proofs/processes.py
+	PYTHONPATH=tests:. $(BIN)/python proofs/processes.py $(OPTIONS)
 
 fuzz: setup
 	PYTHONPATH=tests $(BIN)/python proofs/fuzz.py

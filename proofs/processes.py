@@ -1,6 +1,7 @@
-"""Three API processes as one service: `PYTHONPATH=tests:. python proofs/processes.py [--seconds N] [--clients N]`.
+"""Three API processes as one service: `make processes`, or `make processes OPTIONS=--ray`.
 
-They share one PostgreSQL database and one bucket of a running S3 server. One process after the other is killed and
+They share one PostgreSQL database, one bucket of a running S3 server and, with `--ray`, two replicas of a tiny
+checkpoint on one Ray cluster; otherwise each has a scripted engine inside. One process after the other is killed and
 started again while clients repeat their requests with their idempotency keys. Afterwards every request has one job, one
 charge and pictures in the bucket; and a limit of ten requests a minute is ten in all.
 """
@@ -17,14 +18,16 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import requests
-from acceptance.server import MODEL_ID, Server, eventually
+from acceptance.server import DANQING, MODEL_ID, Server, eventually
+from distributed.ray_cluster import cluster
 from sqlalchemy import select
+from tiny_checkpoints import config_values, random_model, stored_tensors, write_checkpoint
 
 from danqing.accounts import queries
 from danqing.accounts.api_keys import create_key
@@ -34,6 +37,8 @@ from danqing.reports import audit
 from proofs.crash import LAUNCHER, postgresql
 
 NUM_PROCESSES = 3
+NUM_REPLICAS = 2
+SCRIPTED = (sys.executable, LAUNCHER, "inside")
 KILL_SECONDS = 10
 REQUEST_SECONDS = 60
 RETRY_SECONDS = 0.3
@@ -76,8 +81,8 @@ def _make_bucket(url: str) -> bool:
 class Fleet:
     """The processes, and the one API key that all of them know. A killed one has a new address afterwards."""
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self._folder, self._environment = folder, environment
+    def __init__(self, folder: Path, environment: dict[str, str], command: Sequence[str | Path]) -> None:
+        self._folder, self._environment, self._command = folder, environment, command
         self.num_kills = 0
         first = self._start(0)
         self.key = first.key
@@ -108,11 +113,7 @@ class Fleet:
         self.servers[index] = self._start(index)
 
     def _start(self, index: int) -> Server:
-        server = Server(
-            self._folder / f"process-{index}",
-            environment=self._environment,
-            command=(sys.executable, LAUNCHER, "inside"),
-        )
+        server = Server(self._folder / f"process-{index}", environment=self._environment, command=self._command)
         server.key = server.key or getattr(self, "key", "")
         server.wait_until_ready()
         return server
@@ -140,10 +141,10 @@ def draw(fleet: Fleet, idempotency_key: str, told: Counter[str]) -> str:
 
 
 def prove_one_answer_each(
-    folder: Path, environment: dict[str, str], *, seconds: float, num_clients: int
+    fleet: Fleet, *, seconds: float, num_clients: int
 ) -> tuple[dict[str, str], Counter[str], int]:
     """Return the job of each idempotency key, what clients were told, and the number of kills."""
-    fleet, told, answered = Fleet(folder, environment), Counter[str](), dict[str, str]()
+    told, answered = Counter[str](), dict[str, str]()
     until = time.monotonic() + seconds
 
     def use() -> None:
@@ -170,9 +171,8 @@ def new_key(database_url: str) -> str:
     return secret
 
 
-def prove_limit(folder: Path, environment: dict[str, str], key: str) -> tuple[int, float]:
+def prove_limit(fleet: Fleet, key: str) -> tuple[int, float]:
     """Return how many of many requests at once three processes admitted, and in how many seconds."""
-    fleet = Fleet(folder, environment | {"DANQING_REQUESTS_PER_MINUTE": str(LIMIT)})
     headers = {"Authorization": f"Bearer {key}", "Prefer": "respond-async"}
     ready = threading.Barrier(6 * NUM_PROCESSES)
 
@@ -209,14 +209,32 @@ def compare(database_url: str, answered: dict[str, str]) -> None:
     assert {row.charged_credits for row in rows} == {IMAGE_CREDITS}
 
 
+@contextlib.contextmanager
+def engine(folder: Path, *, on_ray: bool) -> Iterator[tuple[dict[str, str], Sequence[str | Path]]]:
+    """Give the variables and the command of a process that draws by the scripted engine, or on Ray."""
+    if not on_ray:
+        yield {}, SCRIPTED
+        return
+    values = config_values(max_position_embeddings=4096)
+    checkpoint = write_checkpoint(folder / "tiny", values, stored_tensors(random_model(values)))
+    with cluster(checkpoint, num_cpus=NUM_REPLICAS) as ray:
+        ray.deploy("--replicas", str(NUM_REPLICAS))
+        yield ray.environment | {"DANQING_ENGINE": "ray", "DANQING_IMAGE_CHECK": "none"}, (DANQING,)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--ray", action="store_true", help="needs Ray in the environment")
     parser.add_argument("--seconds", type=float, default=180)
     parser.add_argument("--clients", type=int, default=200)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, postgresql() as url, bucket() as variables:
-        folder = Path(name)
-        environment = variables | {
+    options = parser.parse_args()
+    with contextlib.ExitStack() as running:
+        folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
+        url, variables = running.enter_context(postgresql()), running.enter_context(bucket())
+        drawing, command = running.enter_context(engine(folder, on_ray=options.ray))
+        environment = {
+            **variables,
+            **drawing,
             "DANQING_DATABASE_URL": url,
             "DANQING_STARTING_CREDITS": str(10**12),
             "DANQING_LOG_LEVEL": "warning",
@@ -224,13 +242,13 @@ def main() -> None:
             "DANQING_MAX_CONCURRENT_REQUESTS": "10000",
             "DANQING_REQUESTS_PER_MINUTE": "1000000",
         }
-        answered, told, num_kills = prove_one_answer_each(
-            folder, environment, seconds=arguments.seconds, num_clients=arguments.clients
-        )
+        fleet = Fleet(folder, environment, command)
+        answered, told, num_kills = prove_one_answer_each(fleet, seconds=options.seconds, num_clients=options.clients)
         compare(url, answered)
         print(f"{len(answered)} requests, {num_kills} kills: each was answered once, by one job with one charge")
         print(f"what clients were told: {dict(told)}")
-        admitted, seconds = prove_limit(folder, environment, new_key(url))
+        limited = Fleet(folder, environment | {"DANQING_REQUESTS_PER_MINUTE": str(LIMIT)}, command)
+        admitted, seconds = prove_limit(limited, new_key(url))
         print(f"a limit of {LIMIT} a minute admitted {admitted} of {6 * NUM_PROCESSES} requests in {seconds:.1f} s")
 
 
