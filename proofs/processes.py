@@ -44,7 +44,7 @@ REQUEST_SECONDS = 60
 RETRY_SECONDS = 0.3
 LIMIT = 10
 IMAGE_CREDITS = 210_000
-# Ten steps of the prompt `slow` take 0.2 s: there is always something in the engine to be killed.
+# Ten steps of the prompt `slow` take the scripted engine 0.2 s: there is always something in it to be killed.
 BODY = {"model": MODEL_ID, "prompt": "slow", "size": "64x64", "num_inference_steps": 10}
 
 
@@ -137,7 +137,7 @@ def draw(fleet: Fleet, idempotency_key: str, told: Counter[str]) -> str:
             told["replayed"] += response.headers.get("Idempotent-Replayed") == "true"
             return response.headers["x-inference-id"]
         assert response.status_code in (409, 500, 503), response.text
-        time.sleep(RETRY_SECONDS)
+        time.sleep(float(response.headers.get("Retry-After", RETRY_SECONDS)))
 
 
 def prove_one_answer_each(

@@ -78,7 +78,7 @@ class LocalJobs:
         self._jobs[job.id] = job
         self._empty.clear()
         self._channels[job.id] = JobChannel(account_id=job.account_id)
-        self.queue.put(job.id, account_id=job.account_id)
+        self.queue.put(job.id, account_id=job.account_id, created_at=job.created_at)
         self._observer.job_changed(job)
 
     def update(self, job: Job) -> None:

@@ -4,10 +4,12 @@ Jobs are ids with an account here. For one event loop; not for several threads.
 """
 
 import asyncio
+import bisect
 import math
-from collections import Counter, OrderedDict, deque
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from danqing.errors import Overloaded, RateLimitExceeded
 
@@ -20,6 +22,9 @@ DURATION_WEIGHT = 0.2
 class FairQueue:
     """First come, first served within an account; one job of each account in turn between them.
 
+    A job that another process left behind has its place by the time it was created, or processes that die one after the
+    other would keep it at the end.
+
     A slot is reserved before the job is written, so that a full queue refuses before any credits are held.
     """
 
@@ -27,12 +32,12 @@ class FairQueue:
         self._max_jobs = max_jobs
         self._max_jobs_per_account = max_jobs_per_account
         # The account whose turn it is comes first.
-        self._waiting: OrderedDict[str, deque[str]] = OrderedDict()
+        self._waiting: OrderedDict[str, list[tuple[datetime, str]]] = OrderedDict()
         self._reserved: Counter[str] = Counter()
         self._not_empty = asyncio.Event()
 
     def __len__(self) -> int:
-        return sum(len(job_ids) for job_ids in self._waiting.values())
+        return sum(len(waiting) for waiting in self._waiting.values())
 
     @property
     def num_free(self) -> int:
@@ -61,9 +66,10 @@ class FairQueue:
             # Accounts come and go; only those with a reserved slot are remembered.
             self._reserved += Counter()
 
-    def put(self, job_id: str, *, account_id: str) -> None:
+    def put(self, job_id: str, *, account_id: str, created_at: datetime) -> None:
         """Let a job wait, whether or not a slot is free: a job that is written must not be lost."""
-        self._waiting.setdefault(account_id, deque()).append(job_id)
+        waiting = self._waiting.setdefault(account_id, [])
+        bisect.insort(waiting, (created_at, job_id), key=lambda job: job[0])
         self._not_empty.set()
 
     async def take(self) -> str:
@@ -71,19 +77,21 @@ class FairQueue:
         while not self._waiting:
             self._not_empty.clear()
             await self._not_empty.wait()
-        account_id, job_ids = self._waiting.popitem(last=False)
-        job_id = job_ids.popleft()
-        if job_ids:
-            self._waiting[account_id] = job_ids
+        account_id, waiting = self._waiting.popitem(last=False)
+        _, job_id = waiting.pop(0)
+        if waiting:
+            self._waiting[account_id] = waiting
         return job_id
 
     def remove(self, job_id: str, *, account_id: str) -> bool:
         """Take a certain job out; False when it is not waiting."""
-        job_ids = self._waiting.get(account_id)
-        if job_ids is None or job_id not in job_ids:
+        waiting = self._waiting.get(account_id, [])
+        others = [(created_at, other) for created_at, other in waiting if other != job_id]
+        if len(others) == len(waiting):
             return False
-        job_ids.remove(job_id)
-        if not job_ids:
+        if others:
+            self._waiting[account_id] = others
+        else:
             del self._waiting[account_id]
         return True
 
