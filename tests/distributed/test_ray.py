@@ -58,6 +58,21 @@ def test_a_cancelled_job_frees_its_replica(server: Server, two_replicas: Cluster
     assert all(ticks(process) - then <= 5 for process, then in before.items())
 
 
+def test_a_server_that_is_killed_frees_its_replica(two_replicas: Cluster, tmp_path: Path) -> None:
+    with serving_on(two_replicas, tmp_path / "data") as doomed:
+        doomed.begin_long_job(num_images=4, **LONG)
+        drawing = two_replicas.busiest()
+        doomed.stop(signal.SIGKILL)
+        # A replica that draws takes nearly all of a core, and would for ten seconds.
+        eventually(lambda: ticks_in_a_second(drawing) <= 5, limit_seconds=5)
+
+
+def ticks_in_a_second(process: int) -> int:
+    before = ticks(process)
+    time.sleep(1)
+    return ticks(process) - before
+
+
 def test_another_number_of_replicas_keeps_those_that_run(two_replicas: Cluster) -> None:
     both = set(two_replicas.engine_processes())
     two_replicas.deploy("--replicas", "1")

@@ -9,6 +9,7 @@ from ray.exceptions import RayActorError, RayTaskError, WorkerCrashedError
 from ray.serve.exceptions import RayServeException
 
 from danqing.distributed import cluster
+from danqing.distributed.presence import new_presence
 from danqing.distributed.replica_plan import ReplicaPlan
 from danqing.engine.interface import (
     EngineCrashed,
@@ -39,6 +40,7 @@ class RayEngine:
         self._address = address
         self._plan = plan
         self._handle: Any = None
+        self._presence: Any = None
         self._following: asyncio.Task[None] | None = None
         self._status = EngineStatus(state=EngineState.STOPPED, model=UNKNOWN_MODEL, route="ray", num_replicas=0)
 
@@ -64,7 +66,11 @@ class RayEngine:
         """Draw on one replica; when it dies, draw the missing images on another, once."""
         missing = list(range(request.num_images))
         for _ in range(2):
-            events = self._usable_handle().options(stream=True).draw.remote(request, tuple(missing), expansion)
+            events = (
+                self._usable_handle()
+                .options(stream=True)
+                .draw.remote(request, tuple(missing), expansion, self._presence)
+            )
             try:
                 async for event in events:
                     if isinstance(event, ImageResult):
@@ -86,7 +92,7 @@ class RayEngine:
 
     async def expand(self, request: ImageRequest) -> Expansion:
         """Expand the prompt on one replica. A death is not retried: the caller can draw the prompt as it is."""
-        response = self._usable_handle().expand.remote(request)
+        response = self._usable_handle().expand.remote(request, self._presence)
         try:
             expansion: Expansion = await response
         except RayTaskError as error:
@@ -128,6 +134,7 @@ class RayEngine:
 
     async def _connect(self) -> None:
         await asyncio.to_thread(cluster.connect, self._address)
+        self._presence = new_presence()
         if self._plan is not None:
             await asyncio.to_thread(cluster.deploy, self._plan, wait=False)
 

@@ -7,7 +7,9 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator, Sequence
+from typing import Any
 
+from danqing.distributed.presence import watching
 from danqing.engine.interface import EngineState, EngineStatus, ImageResult, Progress
 from danqing.engine.local import LocalEngine
 from danqing.engine.worker_options import WorkerOptions, worker_command
@@ -38,18 +40,21 @@ class Replica:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def draw(
-        self, request: ImageRequest, image_indexes: Sequence[int], expansion: Expansion | None
+        self, request: ImageRequest, image_indexes: Sequence[int], expansion: Expansion | None, presence: Any
     ) -> AsyncGenerator[Progress | ImageResult, None]:
-        """Draw these images of the request. Closing the generator cancels within one step."""
+        """Draw these images of the request. Closing the generator cancels within one step, as does the end of the
+        process whose presence it is."""
         # Asynchronous, because Serve cancels no other generators.
         events = self._engine.generate(request, expansion=expansion, image_indexes=image_indexes)
         async with contextlib.aclosing(events):
-            async for event in events:
-                yield event
+            with watching(presence) as watch:
+                while (event := await watch.over(anext(events, None))) is not None:
+                    yield event
 
-    async def expand(self, request: ImageRequest) -> Expansion:
-        """Expand the request's prompt. Cancelling ends the work within a few tokens."""
-        return await self._engine.expand(request)
+    async def expand(self, request: ImageRequest, presence: Any) -> Expansion:
+        """Expand the request's prompt. Cancelling, or the end of the caller, ends the work within a few tokens."""
+        with watching(presence) as watch:
+            return await watch.over(self._engine.expand(request))
 
     async def status(self) -> EngineStatus:
         """Return where the engine stands."""
