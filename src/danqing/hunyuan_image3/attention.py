@@ -1,7 +1,7 @@
 """Grouped-query attention over a cached prefix, the same for text and image.
 
 Letters: B branches, T tokens of this step, L cached tokens, H key-value heads, G query heads per key-value head,
-C condition tokens before the image, d head size, D hidden size.
+C condition tokens before the image, R rows: the tokens of all branches, d head size, D hidden size.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from danqing.hunyuan_image3.config import ModelConfig
+from danqing.hunyuan_image3.fusion import Region, fusible
 from danqing.hunyuan_image3.kv_cache import KvCache
 from danqing.hunyuan_image3.linear import Linear, linear
 from danqing.hunyuan_image3.rope import Rotation, rotate
@@ -19,8 +20,16 @@ from danqing.hunyuan_image3.rope import Rotation, rotate
 MAX_SCORES = 1 << 20
 
 
+@fusible(Region.NORM)
+def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """Normalise the last axis in float32, round to the input's type, then multiply by the weight."""
+    wide = x.float()
+    wide = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps)
+    return weight * wide.to(x.dtype)
+
+
 class RmsNorm(nn.Module):
-    """Normalises in float32, rounds to the input's type, then multiplies by the weight."""
+    """See rms_norm."""
 
     def __init__(self, size: int, *, eps: float) -> None:
         super().__init__()
@@ -28,9 +37,16 @@ class RmsNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        wide = x.float()
-        wide = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
-        return self.weight * wide.to(x.dtype)
+        return rms_norm(x.reshape(-1, x.shape[-1]), self.weight, self.eps).view(x.shape)
+
+
+@fusible(Region.ROTATION)
+def turned_and_normalised(
+    qkv_RHSd: Tensor, cos_Rd: Tensor, sin_Rd: Tensor, query_weight: Tensor, key_weight: Tensor, eps: float
+) -> tuple[Tensor, Tensor]:
+    """Queries [R, H, G, d] and keys [R, H, d] out of each head's queries, key and value, S = G + 2 in all."""
+    turned = rotate(qkv_RHSd.flatten(1, 2), Rotation(cos_Rd, sin_Rd)).view_as(qkv_RHSd)
+    return rms_norm.plain(turned[:, :, :-2], query_weight, eps), rms_norm.plain(turned[:, :, -2], key_weight, eps)
 
 
 def attend(query_HGTd: Tensor, key_HLd: Tensor, value_HLd: Tensor, *, causal: bool = False) -> Tensor:
@@ -90,14 +106,22 @@ class Attention(nn.Module):
         self.key_layernorm = RmsNorm(config.head_size, eps=config.rms_norm_eps)
 
     def project(self, x_BTD: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries [B, H, G, T, d], keys and values [B, H, T, d]; turned first, then normalised."""
+        """Queries [B, H, G, T, d], keys and values [B, H, T, d]; turned first, then normalised.
+
+        Branches have rotations of their own, [B, T, d].
+        """
         B, T, _ = x_BTD.shape
-        qkv = self.qkv_proj(x_BTD).view(B, T, self.num_kv_heads * (self.group_size + 2), self.head_size)
-        shape = (B, T, self.num_kv_heads, self.group_size + 2, self.head_size)
-        turned, value = rotate(qkv, rotation).view(shape), qkv.view(shape)[:, :, :, -1]
-        query = self.query_layernorm(turned[:, :, :, : self.group_size])
-        key = self.key_layernorm(turned[:, :, :, self.group_size])
-        return query.permute(0, 2, 3, 1, 4), key.transpose(1, 2), value.transpose(1, 2)
+        qkv_RHSd = self.qkv_proj(x_BTD).view(B * T, self.num_kv_heads, self.group_size + 2, self.head_size)
+        query, key = turned_and_normalised(
+            qkv_RHSd,
+            rotation.cos_Td.flatten(0, -2),
+            rotation.sin_Td.flatten(0, -2),
+            self.query_layernorm.weight,
+            self.key_layernorm.weight,
+            self.query_layernorm.eps,
+        )
+        query_BTHGd, key_BTHd, value_BTHd = (part.unflatten(0, (B, T)) for part in (query, key, qkv_RHSd[:, :, -1]))
+        return query_BTHGd.permute(0, 2, 3, 1, 4), key_BTHd.transpose(1, 2), value_BTHd.transpose(1, 2)
 
     def merge(self, out_BHGTd: Tensor) -> Tensor:
         """Put the heads side by side again and project to [B, T, D]."""

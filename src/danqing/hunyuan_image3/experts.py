@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from danqing.hunyuan_image3.fusion import Region, fusible
 from danqing.hunyuan_image3.linear import linear
 
 MATRICES = ("gate_and_up_proj", "down_proj")
@@ -39,6 +40,7 @@ def stored_name(part: str, expert: int) -> tuple[str, str]:
     return f"{expert}.{matrix}.weight", part.removeprefix(matrix)
 
 
+@fusible(Region.GATE)
 def gated(gate_and_up: Tensor) -> Tensor:
     """First half times SiLU of the second half."""
     a, b = gate_and_up.chunk(2, dim=-1)
@@ -71,8 +73,7 @@ class RoutedExperts(nn.Module, ABC):
 
     def forward(self, x_TD: Tensor, weight_TK: Tensor, expert_TK: Tensor) -> Tensor:
         """The weighted sum of each token's experts, [T, D]."""
-        # The grouped kernel reads where experts end on the GPU, so that it never waits for the CPU.
-        grouped = x_TD.device.type == "cuda" and x_TD.dtype == torch.bfloat16
+        grouped = has_grouped_product(x_TD)
         product = self._grouped_product if grouped else self._looped_product
         row_TK, ends_E, token_R = group(expert_TK, num_experts=self.num_experts, multiple=GROUP_ROWS if grouped else 1)
         hidden_R = product("gate_and_up_proj", x_TD.index_select(0, token_R), ends_E)
@@ -129,6 +130,11 @@ class Experts(RoutedExperts):
         return getattr(self, matrix)[experts, outputs].to(dtype)
 
 
+def has_grouped_product(x: Tensor) -> bool:
+    """Whether one kernel multiplies all experts there: it reads where they end on the GPU, which waits for nothing."""
+    return x.device.type == "cuda" and x.dtype == torch.bfloat16
+
+
 def outputs_at_once(num_experts: int, num_inputs: int, dtype: torch.dtype) -> int:
     """How many outputs of all experts a grouped product widens at once, a multiple of GROUP_ROWS."""
     return max(1, WIDENED_BYTES // (num_experts * num_inputs * dtype.itemsize * GROUP_ROWS)) * GROUP_ROWS
@@ -155,6 +161,7 @@ def group(expert_TK: Tensor, *, num_experts: int, multiple: int) -> tuple[Tensor
     return row_TK, padded_ends_E.int(), token_R
 
 
+@fusible(Region.SUM)
 def weighted_sum(out_RD: Tensor, row_TK: Tensor, weight_TK: Tensor) -> Tensor:
     """Each token's experts, at their rows, times their weights; [T, D]."""
     # Back to token order by their rows: summing in place would depend on thread order.

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from danqing.hunyuan_image3.experts import GROUP_ROWS, RoutedExperts, gated, group, weighted_sum
 from danqing.hunyuan_image3.fp8 import FP8, Quantised, expert_products, quantise
+from danqing.hunyuan_image3.fusion import Region, fusible
 
 
 class Fp8Experts(RoutedExperts):
@@ -36,10 +37,21 @@ class Fp8Experts(RoutedExperts):
         """The weighted sum of each token's experts, [T, D]."""
         multiply = expert_products(x_TD.device)
         row_TK, ends_E, token_R = group(expert_TK, num_experts=self.num_experts, multiple=GROUP_ROWS)
-        tokens = quantise(x_TD).rows(token_R)
-        hidden = multiply(tokens, Quantised(self.gate_and_up_proj, self.gate_and_up_proj_scale), ends_E)
-        out = multiply(quantise(gated(hidden)), Quantised(self.down_proj, self.down_proj_scale), ends_E)
+        hidden = multiply(quantised_rows(x_TD, token_R), Quantised(self.gate_and_up_proj, self.gate_and_up_proj_scale), ends_E)
+        out = multiply(quantised_gated(hidden), Quantised(self.down_proj, self.down_proj_scale), ends_E)
         return weighted_sum(out, row_TK, weight_TK)
+
+
+@fusible(Region.GATHER)
+def quantised_rows(x_TD: Tensor, token_R: Tensor) -> Quantised:
+    """The tokens in fp8, each in its experts' rows."""
+    return quantise(x_TD).rows(token_R)
+
+
+@fusible(Region.GATE)
+def quantised_gated(gate_and_up_R: Tensor) -> Quantised:
+    """Rows that went through the gate, in fp8."""
+    return quantise(gated.plain(gate_and_up_R))
 
 
 def _fp8_parameter(*shape: int) -> nn.Parameter:
