@@ -19,6 +19,8 @@ from danqing.prompts.expander import NoExpander, PromptExpander
 from danqing.prompts.native import NativeExpander
 from danqing.settings import Settings
 
+# In the data folder.
+KERNEL_FOLDER = "kernels"
 BUNDLED_CHECKPOINT = Path(__file__).parent / "checkpoints" / "mini"
 
 
@@ -76,6 +78,7 @@ def worker_options(settings: Settings) -> WorkerOptions:
         system_prompt=settings.effective_system_prompt,
         system_prompt_text=settings.system_prompt_text,
         expansion_task=settings.expansion_task,
+        kernel_folder=settings.data_folder / KERNEL_FOLDER if settings.compile else None,
     )
 
 

@@ -154,6 +154,11 @@ class Settings(BaseSettings):
         description="Precision of the model. Unset: as a converted checkpoint is stored; else `bfloat16` if the device"
         " computes it natively, or `float32`. `fp8`, `int8` and `int4` round the experts while they load.",
     )
+    compile: bool = Field(
+        False,
+        description="Fuse element-wise work of the model by PyTorch's compiler, on GPUs alone. The first start compiles"
+        " for minutes; the kernels are kept in the data folder. Not yet run on a GPU.",
+    )
     system_prompt: str | None = Field(
         None,
         description="System prompt of an instruct checkpoint: `None`, `custom`, `dynamic`, or a name from the"
@@ -340,6 +345,12 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _only_gpus_compile(self) -> "Settings":
+        if self.compile and self.engine != "upstream" and not self.device.startswith("cuda"):
+            raise ValueError(f"DANQING_COMPILE is for GPUs, and DANQING_DEVICE is {self.device}; use cuda, or false")
+        return self
+
+    @model_validator(mode="after")
     def _system_prompt_text_is_used(self) -> "Settings":
         if self.system_prompt_text and self.system_prompt not in (None, "custom", "dynamic"):
             raise ValueError(
@@ -368,7 +379,7 @@ class Settings(BaseSettings):
     @property
     def needs_data_folder(self) -> bool:
         """Whether a server with these settings keeps anything in the data folder."""
-        return self.database_url is None or self.storage_url is None
+        return self.database_url is None or self.storage_url is None or self.compile
 
     @property
     def database_location(self) -> str | Path:

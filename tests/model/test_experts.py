@@ -126,6 +126,24 @@ def test_a_cpu_widens_as_many_outputs_as_its_caches_hold(
     assert seen == [(48, D), (16, D)] * 3
 
 
+@pytest.mark.parametrize("form", [Experts, Int8Experts, Int4Experts])
+def test_with_a_grouped_product_experts_compute_the_same_and_wait_for_no_number(
+    form: type[RoutedExperts], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experts = filled(form)
+    if form is Experts:
+        experts.bfloat16()
+    x_TD, weight_TK = torch.randn(9, D).bfloat16(), torch.rand(9, 2)
+    expert_TK = torch.tensor([[0, 1], [3, 4], [0, 3]] * 3)
+    looped = experts(x_TD, weight_TK, expert_TK)
+    # As on a GPU.
+    monkeypatch.setattr(experts_module, "has_grouped_product", lambda _: True)
+    torch.testing.assert_close(experts(x_TD, weight_TK, expert_TK), looped)
+    # Tensors without numbers: to read one of them is an error.
+    shapes = experts.to("meta")(x_TD.to("meta"), weight_TK.to("meta"), expert_TK.to("meta"))
+    assert shapes.shape == looped.shape
+
+
 def test_experts_begin_where_kernels_want_and_every_row_is_its_tokens() -> None:
     torch.manual_seed(0)
     # The last expert and one in the middle get nothing.

@@ -182,10 +182,12 @@ def test_each_expert_is_rounded_with_scales_of_its_own(tiny_folder: Path, tiny_m
         assert (back - exact).norm() / exact.norm() < 0.04, name
 
 
-def test_a_checkpoint_loads_without_the_compiler(tiny_folder: Path) -> None:
+def test_a_checkpoint_loads_and_draws_without_the_compiler(tiny_folder: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from danqing.hunyuan_image3.pipeline import Pipeline\n"
-        "Pipeline.load(Path(sys.argv[1]))\n"
+        "import sys; from pathlib import Path; from danqing.hunyuan_image3.pipeline import Pipeline, TextToImage\n"
+        "pipeline = Pipeline.load(Path(sys.argv[1]))\n"
+        "asked = TextToImage(prompt='A dog', num_inference_steps=1, guidance_scale=2, width_px=128, height_px=128)\n"
+        "list(pipeline.denoise(pipeline.prefill(asked), seed=1))\n"
         "sys.exit('torch._dynamo' in sys.modules or 'sympy' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program, tiny_folder], check=False, timeout=120).returncode == 0

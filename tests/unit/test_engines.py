@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from danqing.engines import checkpoint_profile, request_profile
+from danqing.engines import checkpoint_profile, request_profile, worker_options
 from danqing.pictures.checkpoint_profile import CheckpointProfile
 from danqing.settings import Settings
 
@@ -79,3 +79,10 @@ def test_an_engine_on_this_machine_starts_without_libraries_that_only_others_nee
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_kernels_are_kept_in_the_data_folder(tmp_path: Path) -> None:
+    assert worker_options(Settings(data_dir=tmp_path, device="cuda")).kernel_folder is None
+    assert (
+        worker_options(Settings(data_dir=tmp_path, device="cuda", compile=True)).kernel_folder == tmp_path / "kernels"
+    )

@@ -115,6 +115,14 @@ def test_the_image_check_is_on_unless_none_is_asked_for(monkeypatch, tmp_path):
         assert Settings().image_check == value
 
 
+def test_the_compiler_is_for_gpus(monkeypatch):
+    monkeypatch.setenv("DANQING_COMPILE", "true")
+    with pytest.raises(ValidationError, match="DANQING_COMPILE is for GPUs, and DANQING_DEVICE is cpu"):
+        Settings()
+    monkeypatch.setenv("DANQING_DEVICE", "cuda:0,cuda:1")
+    assert Settings().compile
+
+
 def test_settings_never_show_a_secret(monkeypatch):
     monkeypatch.setenv("DANQING_EXPANDER_API_KEY", "sesame")
     assert "sesame" not in repr(Settings())

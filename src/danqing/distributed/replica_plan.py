@@ -47,4 +47,5 @@ def read_plan(arguments: dict[str, Any]) -> ReplicaPlan:
         raise InvalidRequest("args: model is missing; give the folder of a checkpoint, which every node can read")
     options = {"device": "cpu"} | {name: value for name, value in arguments.items() if name in of_options}
     others = {name: value for name, value in arguments.items() if name not in of_options}
-    return ReplicaPlan(options=WorkerOptions(**options | {"model": Path(options["model"])}), **others)
+    paths = {name: Path(options[name]) for name in ("model", "kernel_folder") if name in options}
+    return ReplicaPlan(options=WorkerOptions(**options | paths), **others)

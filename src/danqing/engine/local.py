@@ -200,8 +200,8 @@ class LocalEngine:
             match report:
                 case _ if self._status.state is EngineState.STOPPED:
                     pass
-                case Loading(num_done=num_done, num_total=num_total):
-                    self._move(self._status.state, f"loading: {num_done} of {num_total}")
+                case Loading(stage=stage, num_done=num_done, num_total=num_total):
+                    self._move(self._status.state, f"{stage}: {num_done} of {num_total}")
                 case Ready(model=model):
                     ready_at = clock()
                     self._move(EngineState.READY, model=model)

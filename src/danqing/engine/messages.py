@@ -40,9 +40,17 @@ class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     task_id: int
 
 
-class Loading(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """`num_done` of `num_total` weights of the checkpoint are loaded."""
+class LoadStage(StrEnum):
+    """What an engine process is at before it can draw."""
 
+    LOADING = "loading"
+    COMPILING = "compiling"
+
+
+class Loading(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """`num_done` of `num_total` weights of the checkpoint are loaded, or regions compiled."""
+
+    stage: LoadStage
     num_done: int
     num_total: int
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,10 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from danqing.engine.interleaver import PromptRejected
+from danqing.engine.messages import LoadStage
 from danqing.engine.worker_options import WorkerOptions
 from danqing.hunyuan_image3.errors import (
     CaptionError,
     CheckpointError,
+    CompilationFailed,
     PromptTooLong,
     UnsuitableSetting,
     UnsupportedDevice,
@@ -57,10 +60,11 @@ class PipelinePainter:
         self._pipeline = pipeline
 
     @classmethod
-    def load(cls, options: WorkerOptions, *, on_progress: Callable[[int, int], None]) -> "PipelinePainter":
+    def load(cls, options: WorkerOptions, *, on_progress: Callable[[LoadStage, int, int], None]) -> "PipelinePainter":
         """Load the checkpoint; without a `precision`, as it is stored or in the fastest one.
 
-        Raises CheckpointError, PlacementError and UnsupportedDevice, naming the setting where one is at fault.
+        With a kernel folder, compile the network's regions too.
+        Raises CheckpointError, PlacementError, UnsupportedDevice and CompilationFailed, naming the setting at fault.
         """
         try:
             pipeline = Pipeline.load(
@@ -70,7 +74,7 @@ class PipelinePainter:
                 device_memory=options.device_memory,
                 host_memory=options.host_memory,
                 prompt_settings=_prompt_settings(options),
-                on_progress=on_progress,
+                on_progress=partial(on_progress, LoadStage.LOADING),
             )
         except UnsupportedDevice as error:
             raise UnsupportedDevice(f"DANQING_PRECISION is {options.precision}: {error}") from None
@@ -78,6 +82,11 @@ class PipelinePainter:
             raise CheckpointError(f"{PROMPT_SETTINGS[error.setting]} is {error.value}: {error}") from None
         if num_parameters(pipeline.config) < MIN_PARAMETERS_FOR_THREADS and "OMP_NUM_THREADS" not in os.environ:
             torch.set_num_threads(1)
+        if options.kernel_folder is not None:
+            try:
+                pipeline.fuse(partial(on_progress, LoadStage.COMPILING))
+            except CompilationFailed as error:
+                raise CompilationFailed(f"DANQING_COMPILE is true: {error}") from error
         return cls(pipeline)
 
     @property

@@ -9,7 +9,8 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from danqing.child_process import ProtocolError, become_child
@@ -24,23 +25,27 @@ from danqing.engine.messages import (
     Expand,
     LoadFailed,
     Loading,
+    LoadStage,
     Ready,
     Report,
     TaskEnded,
 )
 from danqing.engine.worker_options import WorkerOptions, read_options
-from danqing.hunyuan_image3.errors import CheckpointError, PlacementError, UnsupportedDevice
+from danqing.hunyuan_image3.errors import CheckpointError, CompilationFailed, PlacementError, UnsupportedDevice
 
 MAX_PENDING_COMMANDS = 1024
+# Its files are run: nobody else may write there.
+FOLDER_MODE = 0o700
+OnProgress = Callable[[LoadStage, int, int], None]
 
 
 class LoadPainter(Protocol):
-    """Loads the model. `on_progress` takes (done, total)."""
+    """Loads the model. `on_progress` takes (stage, done, total)."""
 
-    def __call__(self, options: WorkerOptions, *, on_progress: Callable[[int, int], None]) -> Painter: ...
+    def __call__(self, options: WorkerOptions, *, on_progress: OnProgress) -> Painter: ...
 
 
-def load_pipeline(options: WorkerOptions, *, on_progress: Callable[[int, int], None]) -> Painter:
+def load_pipeline(options: WorkerOptions, *, on_progress: OnProgress) -> Painter:
     """Load the native pipeline."""
     # Imported here: torch takes seconds to import, and the end of the parent must be noticed meanwhile.
     with garbage_collection_paused():
@@ -55,6 +60,8 @@ def main(load_painter: LoadPainter = load_pipeline) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO)
     reports = become_child()
     limit_kernels(os.environ)
+    if options.kernel_folder is not None:
+        keep_kernels(options.kernel_folder, os.environ)
     heap = Heap()
     commands: queue.Queue[Command] = queue.Queue(MAX_PENDING_COMMANDS)
     threading.Thread(target=_read_commands, args=(sys.stdin.buffer, commands), daemon=True).start()
@@ -64,7 +71,7 @@ def main(load_painter: LoadPainter = load_pipeline) -> None:
         if isinstance(report, Ready | TaskEnded):
             heap.give_back()
 
-    def load(on_progress: Callable[[int, int], None]) -> Painter:
+    def load(on_progress: OnProgress) -> Painter:
         return load_painter(options, on_progress=on_progress)
 
     try:
@@ -78,13 +85,23 @@ def main(load_painter: LoadPainter = load_pipeline) -> None:
     os._exit(1)
 
 
-def _load(load: Callable[[Callable[[int, int], None]], Painter], send: Callable[[Report], None]) -> Painter | None:
-    def on_progress(num_done: int, num_total: int) -> None:
-        send(Loading(num_done=num_done, num_total=num_total))
+def keep_kernels(folder: Path, environment: MutableMapping[str, str]) -> None:
+    """Let PyTorch's compiler keep its kernels in a folder, unless the environment names another.
+
+    It is read when the compiler is imported. Compiling on one thread needs no further processes.
+    """
+    folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    environment.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
+    environment.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+
+
+def _load(load: Callable[[OnProgress], Painter], send: Callable[[Report], None]) -> Painter | None:
+    def on_progress(stage: LoadStage, num_done: int, num_total: int) -> None:
+        send(Loading(stage=stage, num_done=num_done, num_total=num_total))
 
     try:
         return load(on_progress)
-    except (CheckpointError, PlacementError, UnsupportedDevice) as error:
+    except (CheckpointError, CompilationFailed, PlacementError, UnsupportedDevice) as error:
         send(LoadFailed(reason=str(error), permanent=True))
     except Exception as error:
         logging.getLogger(__name__).exception("loading failed")

@@ -13,7 +13,8 @@ class WorkerOptions:
     """What to load and how to read prompts. None leaves the choice to the device or to the checkpoint.
 
     `model` is the checkpoint folder, the two memories are bytes. `system_prompt` is a published name or `custom`,
-    `expansion_task` what an expansion writes.
+    `expansion_task` what an expansion writes. With a `kernel_folder` the network's regions are compiled and
+    their kernels kept there.
     """
 
     model: Path
@@ -24,6 +25,7 @@ class WorkerOptions:
     system_prompt: str | None = None
     system_prompt_text: str | None = None
     expansion_task: str | None = None
+    kernel_folder: Path | None = None
 
 
 def worker_command(options: WorkerOptions) -> list[str]:
@@ -39,6 +41,7 @@ def read_options(arguments: Sequence[str] | None = None) -> WorkerOptions:
     parser = argparse.ArgumentParser(prog="danqing.engine.worker", allow_abbrev=False)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--device", required=True)
+    parser.add_argument("--kernel-folder", type=Path)
     for name in ("device-memory", "host-memory"):
         parser.add_argument(f"--{name}", type=int)
     for name in ("precision", "system-prompt", "system-prompt-text", "expansion-task"):

@@ -24,6 +24,10 @@ class UnsupportedDevice(ValueError):
     """The device cannot compute in the requested precision; the message says what it takes."""
 
 
+class CompilationFailed(RuntimeError):
+    """PyTorch's compiler could not compile a region; the message names it and has the compiler's own."""
+
+
 class CaptionError(ValueError):
     """The model has no detailed caption to give; the message says why."""
 

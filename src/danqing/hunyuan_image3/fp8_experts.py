@@ -37,7 +37,9 @@ class Fp8Experts(RoutedExperts):
         """The weighted sum of each token's experts, [T, D]."""
         multiply = expert_products(x_TD.device)
         row_TK, ends_E, token_R = group(expert_TK, num_experts=self.num_experts, multiple=GROUP_ROWS)
-        hidden = multiply(quantised_rows(x_TD, token_R), Quantised(self.gate_and_up_proj, self.gate_and_up_proj_scale), ends_E)
+        hidden = multiply(
+            quantised_rows(x_TD, token_R), Quantised(self.gate_and_up_proj, self.gate_and_up_proj_scale), ends_E
+        )
         out = multiply(quantised_gated(hidden), Quantised(self.down_proj, self.down_proj_scale), ends_E)
         return weighted_sum(out, row_TK, weight_TK)
 

@@ -1,4 +1,4 @@
-"""Fusion: the regions of element-wise work that PyTorch's compiler may turn into few kernels, and which of them it does.
+"""Fusion: regions of element-wise work that PyTorch's compiler may turn into few kernels, and which of them it does.
 
 A function of a region is written once, plainly, and marked by `fusible`; that code is the truth. `fuse` names the
 regions whose functions this process calls compiled instead. The compiler is imported and runs at the first such call;
@@ -28,7 +28,7 @@ class Region(StrEnum):
 
 # Eager code rounds after every operation, and so do compiled kernels; what they measure must not change the numbers.
 EAGER_NUMBERS = {"emulate_precision_casts": True, "deterministic": True}
-OPTIONS: dict[Region, dict[str, Any]] = {region: EAGER_NUMBERS for region in Region} | {
+OPTIONS: dict[Region, dict[str, Any]] = dict.fromkeys(Region, EAGER_NUMBERS) | {
     # With it a product of one row becomes a sum, which the gathering before it joins. Its tuning measures kernels.
     Region.SUM: {"emulate_precision_casts": True, "coordinate_descent_tuning": True},
 }

@@ -32,6 +32,7 @@ from danqing.hunyuan_image3.sampler import Conditions, DenoiseStep, denoise, sch
 from danqing.hunyuan_image3.step_reuse import ReusedPredictions, StepReuse, reused_steps
 from danqing.hunyuan_image3.text_stage import Expansion, TextStage
 from danqing.hunyuan_image3.tokenizer import Tokenizer
+from danqing.hunyuan_image3.warm_up import warm_up
 from danqing.hunyuan_image3.weights import check_stored, load_placed, stored_precision
 
 Pixels = npt.NDArray[np.uint8]  # [H, W, 3]
@@ -130,6 +131,11 @@ class Pipeline:
             check_support(chosen, torch.device(each.name))
         return cls(folder, precision=chosen, machine=there, prompt_settings=prompt_settings, on_progress=on_progress)
 
+    def fuse(self, on_progress: Callable[[int, int], None]) -> None:
+        """Compile the network's fusible regions, in this process for good. Raises CompilationFailed."""
+        height, width = self._grid(self.buckets.usable[0])
+        warm_up(self.model, height=height, width=width, on_progress=on_progress)
+
     def prefill(self, request: TextToImage) -> Prefix:
         """`prefill_by_piece` without pauses."""
         return finish(self.prefill_by_piece(request))
@@ -146,7 +152,7 @@ class Pipeline:
         prefixes = [self.template.image_prefix(prompt, bucket)]
         if request.guidance_scale != 1 and not self.config.cfg_distilled:
             prefixes.append(self.template.unconditional_prefix(prompt, bucket, negative=request.negative_prompt))
-        height, width = (side // self.config.pixels_per_token for side in (bucket.height_px, bucket.width_px))
+        height, width = self._grid(bucket)
         num_image_tokens = self.config.num_condition_tokens + height * width
         # Without a negative prompt both prefixes have the same length.
         for field, prefix in zip(("prompt", "negative_prompt"), prefixes, strict=False):
@@ -240,6 +246,10 @@ class Pipeline:
         pixels = self.model.vae.decode(latent.to(self.model.dtype)).float()
         levels = (pixels[0] / 2 + 0.5).clamp(0, 1).mul(255).round().to(torch.uint8)
         return Image.fromarray(levels.permute(1, 2, 0).cpu().contiguous().numpy())
+
+    def _grid(self, bucket: Bucket) -> tuple[int, int]:
+        """Height and width in tokens."""
+        return bucket.height_px // self.config.pixels_per_token, bucket.width_px // self.config.pixels_per_token
 
     def _prompt(self, request: TextToImage) -> Prompt:
         return self.reading.to_draw(request.prompt, thought=request.thought, caption=request.caption)

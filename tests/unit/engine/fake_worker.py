@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from danqing.engine.interleaver import PromptRejected
+from danqing.engine.messages import LoadStage
 from danqing.engine.worker import main
 from danqing.engine.worker_options import WorkerOptions
 from danqing.hunyuan_image3.errors import CheckpointError
@@ -106,13 +107,13 @@ class FakePainter:
             sys.stdout.flush()
 
 
-def load(options: WorkerOptions, *, on_progress: Callable[[int, int], None]) -> Any:
+def load(options: WorkerOptions, *, on_progress: Callable[[LoadStage, int, int], None]) -> Any:
     folder = options.model
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: no such folder")
     with (folder / "num_loads").open("a") as loads:
         loads.write("x")
-    on_progress(1, 2)
+    on_progress(LoadStage.LOADING, 1, 2)
     ending = folder / "on_load"
     match ending.read_text() if ending.exists() else "":
         case "crash":

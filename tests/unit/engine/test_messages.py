@@ -15,6 +15,7 @@ from danqing.engine.messages import (
     Expand,
     LoadFailed,
     Loading,
+    LoadStage,
     Ready,
     Report,
     TaskEnded,
@@ -36,7 +37,7 @@ COMMAND_EXAMPLES: list[Command] = [
     Cancel(task_id=1),
 ]
 REPORT_EXAMPLES: list[Report] = [
-    Loading(num_done=1, num_total=2),
+    Loading(stage=LoadStage.LOADING, num_done=1, num_total=2),
     Ready(model="mini"),
     LoadFailed(reason="no such file", permanent=True),
     TaskEvent(task_id=1, event=Progress(image_index=0, step=1, num_steps=2)),

@@ -36,7 +36,7 @@ def instruct(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def load(folder: Path, *, device: str = "cpu", precision: str | None = None, **prompts: str) -> PipelinePainter:
     options = WorkerOptions(model=folder, device=device, precision=precision, **prompts)
-    return PipelinePainter.load(options, on_progress=lambda done, total: None)
+    return PipelinePainter.load(options, on_progress=lambda *_: None)
 
 
 def request(

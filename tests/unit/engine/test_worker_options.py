@@ -20,6 +20,7 @@ MODULE = "danqing.engine.worker"
             system_prompt="custom",
             system_prompt_text="--draw = what\nis asked, 画 🎨",
             expansion_task="think",
+            kernel_folder=Path("/data/the kernels"),
         ),
     ],
 )
