@@ -3,7 +3,12 @@
 Compiling takes a minute the first time; pytest's cache folder keeps the kernels for the next runs.
 """
 
+import argparse
+import math
+import os
 import shutil
+import subprocess
+import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +21,8 @@ from tiny_checkpoints import config_values, random_model
 from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from benchmarks import fusions
+from benchmarks.record import read_record
 from danqing.engine.child import Child, ChildLimits
 from danqing.engine.messages import LoadFailed, Loading, LoadStage, Ready
 from danqing.engine.worker_options import WorkerOptions, worker_command
@@ -210,3 +217,41 @@ async def test_an_engine_compiles_before_it_is_ready_and_uses_the_kernels_of_an_
 def files(folder: Path) -> dict[Path, int]:
     """Every file and when it was written; locks are written at each start."""
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"}
+
+
+@compiles
+def test_the_benchmark_records_every_region_alone_and_all_together(tmp_path: Path) -> None:
+    options = argparse.Namespace(
+        out=tmp_path,
+        checkpoint="base",
+        precision=Precision.FP8,
+        device="cpu",
+        tiny=True,
+        layers=1,
+        prompt_tokens=5,
+        steps=1,
+        budget=math.inf,
+    )
+    with torch.inference_mode():
+        assert fusions.measure(options) == []
+    values = {figure.name: figure.value for figure in read_record(tmp_path / "fusions-fp8.json").figures}
+    cases = ["eager", *(f"{region} fused" for region in Region), "all fused", "eager again"]
+    assert [name for name in values if name.startswith("a step, ")] == [f"a step, {case}" for case in cases]
+    assert min(value for name, value in values.items() if name.startswith("a step, ")) > 0
+    assert values["difference from eager, gate fused"] == 0
+    assert 0 < values["difference from eager, sum fused"] < 0.02
+
+
+def test_the_benchmarks_script_begins_nothing_after_its_time_and_fails(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "PYTHON": sys.executable, "BUDGET_SECONDS": "0"}
+    done = subprocess.run(
+        ["sh", "benchmarks/fusions_gpu.sh", str(tmp_path)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+    )
+    assert done.returncode == 1
+    assert "failed: 2" in done.stdout
+    assert not list(tmp_path.iterdir())

@@ -19,8 +19,9 @@ from danqing.engine.interleaver import Interleaver, PromptRejected
 from danqing.engine.messages import TaskEvent
 from danqing.engine.painter import PipelinePainter
 from danqing.engine.worker_options import WorkerOptions
-from danqing.hunyuan_image3.errors import CheckpointError, UnsupportedDevice
+from danqing.hunyuan_image3.errors import CheckpointError, CompilationFailed, UnsupportedDevice
 from danqing.hunyuan_image3.pieces import finish
+from danqing.hunyuan_image3.pipeline import Pipeline
 from danqing.pictures.request import Expansion, ImageRequest
 
 
@@ -234,6 +235,18 @@ def test_fp8_draws_too_and_says_so(tiny_checkpoint: Path) -> None:
 def test_a_device_without_fp8_is_refused_by_the_name_of_the_setting(tiny_checkpoint: Path) -> None:
     with pytest.raises(UnsupportedDevice, match=r"DANQING_PRECISION is fp8: .*compute capability"):
         load(tiny_checkpoint, device="mps", precision="fp8")
+
+
+def test_a_failed_compilation_is_reported_by_the_name_of_the_setting(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise CompilationFailed("region norm: no C compiler")
+
+    monkeypatch.setattr(Pipeline, "fuse", fail)
+    options = WorkerOptions(model=tiny_checkpoint, device="cpu", kernel_folder=Path("kernels"))
+    with pytest.raises(CompilationFailed, match="DANQING_COMPILE is true: region norm: no C compiler"):
+        PipelinePainter.load(options, on_progress=lambda *_: None)
 
 
 @pytest.mark.parametrize(
