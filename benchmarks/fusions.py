@@ -1,8 +1,8 @@
-"""A step of the published size, eager and with fused regions: `PYTHONPATH=src:. python3 benchmarks/fusions.py --out DIR`.
+"""A step of the published size, eager and with fused regions: `PYTHONPATH=src:. python3 benchmarks/fusions.py --out D`.
 
 Random weights, made in memory. In one run: eager, each region alone, all together, and eager again, which shows how
 far two runs of the same code are apart. Each case has a first step, which compiles, then the timed ones; its velocity
-is compared with the eager one. DIR/fusions-PRECISION.json is a record as `make bench` writes it, written after each
+is compared with the eager one. D/fusions-PRECISION.json is a record as `make bench` writes it, written after each
 case. Needs nothing but the model's own packages (torch, safetensors). Exits with 1 if a case failed or found no time.
 `--tiny --device cpu` runs the same in a minute.
 """
@@ -110,7 +110,7 @@ def measure(options: argparse.Namespace) -> list[str]:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path(), metavar="DIR")
+    parser.add_argument("--out", type=Path, default=Path(), metavar="D")
     parser.add_argument("--checkpoint", choices=list(CHECKPOINTS), default="base")
     parser.add_argument("--precision", type=Precision, default=Precision.FP8)
     parser.add_argument("--device", default="cuda:0" if torch.cuda.is_available() else "cpu")
