@@ -25,7 +25,7 @@ class UnsupportedDevice(ValueError):
 
 
 class CompilationFailed(RuntimeError):
-    """PyTorch's compiler could not compile a region; the message names it and has the compiler's own."""
+    """PyTorch's compiler could not compile a region; the message names it and begins the compiler's own."""
 
 
 class CaptionError(ValueError):

@@ -13,6 +13,8 @@ from danqing.hunyuan_image3.sampler import Conditions
 
 logger = logging.getLogger(__name__)
 
+# The compiler's own text may hold whole source files; the log has it.
+MAX_REASON_CHARACTERS = 500
 # Any will do: kernels depend on neither.
 TOKEN_ID = 0
 CONDITIONS = Conditions(torch.tensor(1000.0), torch.tensor(900.0), 1.0)
@@ -39,6 +41,8 @@ def warm_up(
         try:
             model.velocity(latent, CONDITIONS, [branch])
         except torch._dynamo.exc.TorchDynamoException as error:
-            raise CompilationFailed(f"region {region}: {type(error).__name__}: {error}") from error
+            logger.exception("region %s does not compile", region)
+            reason = " ".join(str(error).split())[:MAX_REASON_CHARACTERS]
+            raise CompilationFailed(f"region {region}: {reason}") from error
         logger.info("compiled %s, %d of %d, in %.1f s", region, done + 1, len(regions), time.perf_counter() - start)
     on_progress(len(regions), len(regions))

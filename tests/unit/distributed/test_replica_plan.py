@@ -17,6 +17,11 @@ def test_the_example_file_is_a_plan():
     assert (plan.min_replicas, plan.max_replicas, plan.options.precision) == (1, 4, "fp8")
 
 
+def test_folders_of_a_configuration_file_become_paths():
+    options = read_plan({"model": "/m", "kernel_folder": "/data/kernels"}).options
+    assert (options.model, options.kernel_folder) == (Path("/m"), Path("/data/kernels"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
