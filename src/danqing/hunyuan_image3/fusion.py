@@ -2,7 +2,7 @@
 
 A function of a region is written once, plainly, and marked by `fusible`; that code is the truth. `fuse` names the
 regions whose functions this process calls compiled instead. The compiler is imported and runs at the first such call;
-each function is compiled once for every device, type and row size, whatever the number of rows.
+for each device, type and row size a function is compiled once for a single row and once for any other number of them.
 
 Not yet run on a GPU.
 """
@@ -32,7 +32,7 @@ OPTIONS: dict[Region, dict[str, Any]] = dict.fromkeys(Region, EAGER_NUMBERS) | {
     # With it a product of one row becomes a sum, which the gathering before it joins. Its tuning measures kernels.
     Region.SUM: {"emulate_precision_casts": True, "coordinate_descent_tuning": True},
 }
-# Of one function: devices times the widths of a checkpoint's feed-forward parts. PyTorch's own limit is 8.
+# Of one function: devices times the widths of a checkpoint's feed-forward parts, times two. PyTorch's own limit is 8.
 MAX_COMPILED = 64
 
 Arguments = TypeVarTuple("Arguments")
@@ -62,8 +62,9 @@ class Fusible(Generic[*Arguments, Result]):
         compiled = self._compiled
         for each in arguments:
             if isinstance(each, Tensor) and not isinstance(each, nn.Parameter):
-                # Of unknown length: one kernel for all prompts and sizes, and for a single token.
-                torch._dynamo.decorators.mark_unbacked(each, 0)
+                # Not `mark_unbacked`, for which a single row would be like any number: it keeps the compiler from
+                # joining a reduction with what follows it, see ADR 14.
+                torch._dynamo.maybe_mark_dynamic(each, 0)
         return compiled(*arguments)
 
     @cached_property

@@ -24,9 +24,9 @@ CONDITIONS = Conditions(torch.tensor(1000.0), torch.tensor(900.0), 1.0)
 def warm_up(
     model: HunyuanImage3, *, height: int, width: int, on_progress: Callable[[int, int], None] = lambda *_: None
 ) -> None:
-    """Fuse one region after the other, each time with a step of an image of `height` x `width` tokens.
+    """Fuse one region after the other, each time with a step of an image of `height` x `width` tokens and one of text.
 
-    A step passes every layer on its device, and no prompt or size needs other kernels afterwards.
+    Both pass every layer on its device, and no prompt or size needs other kernels afterwards.
     `on_progress(done, total)` counts regions, from 0 on. Raises CompilationFailed.
     """
     regions = list(Region)
@@ -40,6 +40,7 @@ def warm_up(
         fuse(regions[: done + 1])
         try:
             model.velocity(latent, CONDITIONS, [branch])
+            model.next_token_logits(model.read([TOKEN_ID], model.new_cache(1)))
         except torch._dynamo.exc.TorchDynamoException as error:
             logger.exception("region %s does not compile", region)
             reason = " ".join(str(error).split())[:MAX_REASON_CHARACTERS]
