@@ -1,6 +1,6 @@
 """Fused regions: compiled on the CPU, they compute what the same functions compute eagerly.
 
-Compiling takes more than a minute of processor time the first time; pytest's cache folder keeps the kernels for the next runs.
+Compiling takes more than a minute of processor time at first; pytest's cache folder keeps the kernels for later runs.
 """
 
 import argparse
