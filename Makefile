@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TEST_PROCESSES ?= 2
 
-.PHONY: setup setup-locked lock serve test clients lint bench crash idempotency processes ray-replicas connections fuzz load train-mini eval-mini clean
+.PHONY: setup setup-locked lock serve test clients lint fusions bench crash idempotency processes ray-replicas connections fuzz load train-mini eval-mini clean
 
 # What serving needs.
 $(VENV)/.serving: pyproject.toml
@@ -56,6 +56,10 @@ test: lint
 # Clients of the trade in their newest releases, against a real server: needs a network and half a gigabyte.
 clients: setup
 	TEST_CLIENTS=1 $(BIN)/pytest tests/acceptance/test_clients.py
+
+# Every fused region compiled on the CPU: minutes, and a C++ compiler.
+fusions: setup
+	TEST_FUSIONS=1 $(BIN)/pytest tests/model/test_fusion.py
 
 # One table beside the last recorded one. `make bench RECORD=results/2026-11-28-bench.json` records it anew.
 RECORD ?= build/bench.json

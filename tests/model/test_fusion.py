@@ -1,6 +1,6 @@
 """Fused regions: compiled on the CPU, they compute what the same functions compute eagerly.
 
-Compiling takes more than a minute of processor time at first; pytest's cache folder keeps the kernels for later runs.
+`make test` compiles two functions; `make fusions` compiles everything, which takes minutes.
 """
 
 import argparse
@@ -39,24 +39,30 @@ from danqing.hunyuan_image3.warm_up import warm_up
 
 HAS_COMPILER = any(map(shutil.which, ("g++", "clang++"))) and Path(sysconfig.get_path("include"), "Python.h").exists()
 compiles = pytest.mark.skipif(not HAS_COMPILER, reason="PyTorch's compiler needs g++ or clang++ and Python's headers")
+minutes = pytest.mark.skipif("TEST_FUSIONS" not in os.environ, reason="compiles for minutes: make fusions")
 # PyTorch's compiler uses what PyTorch calls deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 # Those of tiny_checkpoints, so that all tests share their kernels.
 D, H, G, HEAD, W, K = 64, 2, 2, 16, 32, 2
-FUNCTIONS: list[tuple[Fusible[*tuple[Any, ...], Any], torch.dtype]] = [
-    # Compiling is slow: in float32, only what has a reduction.
+QUICK: list[tuple[Fusible[*tuple[Any, ...], Any], torch.dtype]] = [
+    (rms_norm, torch.bfloat16),
+    (quantised_gated, torch.bfloat16),
+]
+SLOW: list[tuple[Fusible[*tuple[Any, ...], Any], torch.dtype]] = [
     *((function, torch.float32) for function in (rms_norm, turned_and_normalised)),
-    *((function, torch.bfloat16) for function in (rms_norm, turned_and_normalised, gated, weighted_sum)),
-    *((function, torch.bfloat16) for function in (quantised_rows, quantised_gated)),
+    *((function, torch.bfloat16) for function in (turned_and_normalised, gated, weighted_sum, quantised_rows)),
 ]
 
 
+@pytest.fixture(scope="session")
+def session_kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kernels")
+
+
 @pytest.fixture(autouse=True)
-def kernel_folder(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    assert pytestconfig.cache is not None
-    folder = pytestconfig.cache.mkdir("kernels")
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(folder))
-    yield folder
+def fused_in_this_test_alone(session_kernels: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(session_kernels))
+    yield
     fuse(())
 
 
@@ -98,7 +104,7 @@ def parts(result: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 
 @compiles
-@pytest.mark.parametrize(("function", "dtype"), FUNCTIONS)
+@pytest.mark.parametrize(("function", "dtype"), [*QUICK, *(pytest.param(*case, marks=minutes) for case in SLOW)])
 def test_a_compiled_function_is_the_eager_one_for_any_number_of_tokens(
     function: Fusible[*tuple[Any, ...], Any], dtype: torch.dtype
 ) -> None:
@@ -134,6 +140,7 @@ def outputs(model: HunyuanImage3, *, num_text: int, height: int, width: int, num
 
 
 @compiles
+@minutes
 def test_after_the_warm_up_no_prompt_and_no_size_compiles_anything(fp8_model: HunyuanImage3) -> None:
     cases = [
         {"num_text": num_text, "height": height, "width": width, "num_branches": num_branches}
@@ -197,14 +204,24 @@ def test_off_a_cpu_the_weighted_sum_becomes_no_product_of_matrices() -> None:
 
 
 @compiles
+@minutes
 async def test_an_engine_compiles_before_it_is_ready_and_uses_the_kernels_of_an_earlier_start(
-    fp8_model: HunyuanImage3, tiny_checkpoint: Path, kernel_folder: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    warm_up(fp8_model, height=4, width=4)
-    kept = files(kernel_folder)
-    assert any(path.suffix == ".so" for path in kept)
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
-    options = WorkerOptions(model=tiny_checkpoint, device="cpu", precision="fp8", kernel_folder=kernel_folder)
+    options = WorkerOptions(model=tiny_checkpoint, device="cpu", precision="fp8", kernel_folder=tmp_path)
+    kept = []
+    for _ in range(2):
+        reports = await reports_of_a_start(options)
+        assert isinstance(reports[-1], Ready)
+        regions = [Loading(stage=LoadStage.COMPILING, num_done=done, num_total=5) for done in range(6)]
+        assert reports[-7:-1] == regions
+        kept.append(files(tmp_path))
+    assert any(path.suffix == ".so" for path in kept[0])
+    assert kept[1] == kept[0]
+
+
+async def reports_of_a_start(options: WorkerOptions) -> list[Loading | Ready | LoadFailed]:
     reports: list[Loading | Ready | LoadFailed] = []
 
     def on_load(report: Loading | Ready | LoadFailed) -> None:
@@ -214,10 +231,7 @@ async def test_an_engine_compiles_before_it_is_ready_and_uses_the_kernels_of_an_
 
     child = Child(worker_command(options), limits=ChildLimits(), on_load=on_load)
     await child.run()
-    assert isinstance(reports[-1], Ready)
-    regions = [Loading(stage=LoadStage.COMPILING, num_done=done, num_total=5) for done in range(6)]
-    assert reports[-7:-1] == regions
-    assert files(kernel_folder) == kept
+    return reports
 
 
 def files(folder: Path) -> dict[Path, int]:
@@ -226,6 +240,7 @@ def files(folder: Path) -> dict[Path, int]:
 
 
 @compiles
+@minutes
 def test_the_benchmark_records_every_region_alone_and_all_together(tmp_path: Path) -> None:
     options = argparse.Namespace(
         out=tmp_path,
