@@ -108,14 +108,14 @@ class Attention(nn.Module):
     def project(self, x_BTD: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor, Tensor]:
         """Queries [B, H, G, T, d], keys and values [B, H, T, d]; turned first, then normalised.
 
-        Branches have rotations of their own, [B, T, d].
+        Branches have rotations of their own, [B, T, d], or share one, [T, d].
         """
         B, T, _ = x_BTD.shape
         qkv_RHSd = self.qkv_proj(x_BTD).view(B * T, self.num_kv_heads, self.group_size + 2, self.head_size)
         query, key = turned_and_normalised(
             qkv_RHSd,
-            rotation.cos_Td.flatten(0, -2),
-            rotation.sin_Td.flatten(0, -2),
+            rotation.cos_Td.expand(B, T, -1).flatten(0, 1),
+            rotation.sin_Td.expand(B, T, -1).flatten(0, 1),
             self.query_layernorm.weight,
             self.key_layernorm.weight,
             self.query_layernorm.eps,
