@@ -16,8 +16,8 @@ Pixels = NDArray[np.uint8]  # [H, W, 3]
 SEED = 1
 GRID = Grid(10, 6)
 WIDTH_PX, HEIGHT_PX = GRID.columns * PIXELS_PER_TOKEN, GRID.rows * PIXELS_PER_TOKEN
-# The detector reads pictures of half the size.
-REDUCTION = 2
+# The detector reads pictures at a quarter of the size.
+REDUCTION = 4
 
 
 def draw(

@@ -92,6 +92,6 @@ def judge_snapshot(
     verdicts = []
     for prompt in prompts:
         _, latent = denoised(pipeline, prompt.text)
-        # Half-size pictures are what the detector reads.
+        # The code's own size is what the detector reads.
         verdicts.append(judge(prompt, detector.detect(code.decode(latent.float().cpu())[0].clamp(-1, 1))))
     return verdicts

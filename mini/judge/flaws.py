@@ -1,25 +1,31 @@
 """Flaws that verdicts do not count: fringes of foreign colour, wrong things, and visible borders of image tokens.
 
 Each is measured against the world's own picture of the same scene, which a detailed caption describes in full.
-Distances are CIE Lab: about 2 is just visible, 20 is another colour.
+Distances are CIE Lab: about 2 is just visible, 20 is another colour. Pictures are reduced to 64 pixels a token first,
+the size that earlier checkpoints drew, so that their figures compare.
 """
 
 from dataclasses import dataclass
 from itertools import product
 from random import Random
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from mini.judge.drawing import GRID, REDUCTION, Pixels, draw_scene
+from mini.judge.drawing import GRID, Pixels, draw_scene
 from mini.train.recipe import PIXELS_PER_TOKEN
 from mini.world.layout import sample_scene
 from mini.world.scene import Scene, Style
 
+TOKEN_PX = 64
+# Colours are compared at half of that.
+HALVING = 2
 # An edge: light and dark this far apart (of 100) within this many pixels on each side.
 EDGE_CONTRAST, EDGE_REACH_PX = 8.0, 3
-# A colour is foreign if the world's picture has nothing like it within this many pixels of half the size.
+# A colour is foreign if the world's picture has nothing like it within this many pixels.
 SHIFT_PX = 4
 
 _TO_XYZ = torch.tensor([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
@@ -51,18 +57,23 @@ def flaw_scenes(count: int) -> list[Scene]:
 
 def flaws(picture: Pixels, scene: Scene) -> Flaws:
     """Compare a picture of the scene's detailed caption with the scene itself."""
-    drawn, true = lab(picture), lab(draw_scene(scene))
+    drawn, true = lab(reduced(picture)), lab(reduced(draw_scene(scene)))
     distance = foreignness(_halved(drawn), _halved(true))
     things = torch.zeros_like(distance, dtype=torch.bool)
-    cell_px = PIXELS_PER_TOKEN // REDUCTION
+    cell_px = TOKEN_PX // HALVING
     for item in scene.objects:
         top, left, bottom = (max(0, side) * cell_px for side in (item.box.top, item.box.left, item.box.bottom))
         things[top:bottom, left : (item.box.left + item.box.num_cells) * cell_px] = True
     return Flaws(
         fringe=float(distance[~edges(_halved(true))].mean()),
         thing=float(distance[things].mean()),
-        border=border_ratio(drawn, ~edges(true), token_px=PIXELS_PER_TOKEN),
+        border=border_ratio(drawn, ~edges(true), token_px=TOKEN_PX),
     )
+
+
+def reduced(picture: Pixels) -> Pixels:
+    """The same picture at TOKEN_PX pixels a token."""
+    return np.asarray(Image.fromarray(picture).reduce(PIXELS_PER_TOKEN // TOKEN_PX))
 
 
 def lab(picture: Pixels) -> Tensor:
@@ -106,4 +117,4 @@ def border_ratio(lab_3HW: Tensor, smooth_HW: Tensor, *, token_px: int) -> float:
 
 
 def _halved(lab_3HW: Tensor) -> Tensor:
-    return F.avg_pool2d(lab_3HW, REDUCTION)
+    return F.avg_pool2d(lab_3HW, HALVING)

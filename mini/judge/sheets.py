@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from danqing.hunyuan_image3.pipeline import Pipeline
 from mini.judge.detector import Detector
-from mini.judge.drawing import HEIGHT_PX, WIDTH_PX, Pixels, draw, for_detector
+from mini.judge.drawing import Pixels, draw, for_detector
 from mini.judge.negative_prompts import open_prompts
 from mini.judge.showcase import DOCUMENTED, FIRST_PROMPTS, sheet_prompts
 from mini.train.recipe import GUIDANCE_SCALE, NUM_STEPS
@@ -27,7 +27,7 @@ PROMPTS = (DOCUMENTED, "A horse and a pumpkin in front of a sunset over the sea.
 NUM_NEGATIVE_CASES = 6
 # Only prompts whose picture shows something to remove make a case.
 NUM_NEGATIVE_TRIES = 12
-CELL_PX = (400, 240)
+CELL_PX, LARGE_CELL_PX = (400, 240), (640, 384)
 
 
 def sheet(
@@ -82,8 +82,9 @@ def negative_strip(pipeline: Pipeline, detector: Detector) -> Image.Image:
 
 
 def first_prompts(pipeline: Pipeline) -> Image.Image:
-    """Twelve prompts that people may try first, at full size."""
-    return sheet(_drawn(pipeline, FIRST_PROMPTS), num_columns=3, width_px=WIDTH_PX, height_px=HEIGHT_PX, num_lines=2)
+    """Twelve prompts that people may try first, large."""
+    width_px, height_px = LARGE_CELL_PX
+    return sheet(_drawn(pipeline, FIRST_PROMPTS), num_columns=3, width_px=width_px, height_px=height_px, num_lines=2)
 
 
 def contact_sheet(pipeline: Pipeline) -> Image.Image:

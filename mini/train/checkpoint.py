@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
 from tokenizers.trainers import BpeTrainer
 from torch import Tensor
 
 from danqing.hunyuan_image3.config import ModelConfig, parse_model_config
+from danqing.hunyuan_image3.json_fields import read_json
 from danqing.hunyuan_image3.tokenizer import SPECIAL_TOKENS
+from danqing.hunyuan_image3.vae import Vae
 from mini.train.recipe import BASE_SIZE_PX, GUIDANCE_SCALE, NUM_STEPS, PIXELS_PER_TOKEN, Recipe
 
 TEXT_TAGS = ("<think>", "</think>", "<recaption>", "</recaption>", "<answer>", "</answer>", "<pad>")
@@ -121,16 +123,18 @@ def checkpoint_names(name: str, value: Tensor) -> Iterator[tuple[str, Tensor]]:
         yield f"{stem}.{e}.{kind}.weight", expert
 
 
-def export(recipe: Recipe, workdir: Path, *, network: Mapping[str, Tensor]) -> Path:
+def export(recipe: Recipe, workdir: Path, *, network: Mapping[str, Tensor], finished: Path | None = None) -> Path:
     """Write the config files and `model.safetensors` of the run's `mini/` folder: the given transformer and the trained
-    autoencoder in bfloat16, routers in float32."""
-    folder = workdir / "mini"
+    autoencoder in bfloat16, routers in float32. What the run did not train comes from a finished checkpoint."""
+    folder, autoencoder = workdir / "mini", workdir / "autoencoder.pt"
     for name, content in (("config", config_json(recipe)), ("generation_config", generation_config_json())):
         (folder / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
-    vae = torch.load(workdir / "autoencoder.pt", map_location="cpu")["vae"]
-    parameters = {**network, **{f"vae.{name}": value for name, value in vae.items()}}
-    tensors = {}
-    for name, parameter in parameters.items():
+    tensors = load_file(finished / "model.safetensors") if finished else {}
+    trained = {name: value for name, value in network.items() if not name.startswith("vae.")}
+    if autoencoder.exists() or not finished:
+        vae = torch.load(autoencoder, map_location="cpu")["vae"]
+        trained |= {f"vae.{name}": value for name, value in vae.items()}
+    for name, parameter in trained.items():
         for key, value in checkpoint_names(name, parameter):
             dtype = torch.float32 if key.endswith(".gate.wg.weight") else torch.bfloat16
             tensors[key] = value.detach().to(dtype).contiguous()
@@ -138,3 +142,13 @@ def export(recipe: Recipe, workdir: Path, *, network: Mapping[str, Tensor]) -> P
     save_file(tensors, path, metadata={"format": "pt"})
     path.chmod(0o644)  # The library makes it readable for its owner alone.
     return path
+
+
+def load_autoencoder(folder: Path) -> Vae:
+    """The encoder and decoder of a finished checkpoint, in float32."""
+    vae = Vae(parse_model_config(read_json(folder / "config.json")).vae)
+    tensors = load_file(folder / "model.safetensors")
+    vae.load_state_dict(
+        {name.removeprefix("vae."): value for name, value in tensors.items() if name.startswith("vae.")}
+    )
+    return vae

@@ -1,7 +1,7 @@
 """The linear code: fixed latents of pictures, so that the transformer can train before any autoencoder exists.
 
-The code consists of the principal components of 32 x 32 blocks of half-size pictures, partly whitened. The
-checkpoint's convolutional encoder and decoder later learn to read and write this code.
+The code consists of the principal components of 32 x 32 blocks of pictures at a quarter of the size, partly whitened.
+The checkpoint's convolutional encoder and decoder later learn to read and write this code.
 
 Letters: B pictures, C channels, h x w blocks.
 """
@@ -18,6 +18,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 BLOCK_PX = 32
+# The code that the shipped checkpoint was trained on.
+SHIPPED_CODE = Path(__file__).with_name("shipped_code.safetensors")
 # 0 keeps the components' own spread, 1 makes all equal; half way, fine detail counts without drowning the rest.
 WHITENING = 0.5
 
@@ -43,7 +45,7 @@ class LinearCode:
 
     @classmethod
     def fit(cls, pictures: Sequence[Tensor], *, num_channels: int) -> "LinearCode":
-        """Fit to half-size pictures, [B, 3, H, W] of each size."""
+        """Fit to pictures at a quarter of the size, [B, 3, H, W] of each size."""
         rows = torch.cat([blocks(pixels) for pixels in pictures])
         mean = rows.mean(0)
         covariance = (rows - mean).T @ (rows - mean) / len(rows)
@@ -54,13 +56,13 @@ class LinearCode:
         return cls(mean, (basis * scale).contiguous(), (basis / scale).T.contiguous())
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """Half-size pictures [B, 3, H, W] to [B, C, h, w]."""
+        """Pictures at a quarter of the size, [B, 3, H, W] to [B, C, h, w]."""
         height, width = pixels.shape[2] // BLOCK_PX, pixels.shape[3] // BLOCK_PX
         code = (blocks(pixels) - self.mean_K) @ self.encode_KC
         return code.view(len(pixels), height, width, -1).permute(0, 3, 1, 2).contiguous()
 
     def decode(self, code: Tensor) -> Tensor:
-        """[B, C, h, w] back to half-size pictures, as well as the code can."""
+        """[B, C, h, w] back to pictures at a quarter of the size, as well as the code can."""
         B, _, h, w = code.shape
         rows = code.permute(0, 2, 3, 1).flatten(0, 2) @ self.decode_CK + self.mean_K
         return F.fold(rows.view(B, h * w, -1).transpose(1, 2), (h * BLOCK_PX, w * BLOCK_PX), BLOCK_PX, stride=BLOCK_PX)
@@ -71,6 +73,6 @@ class LinearCode:
 
     @classmethod
     def load(cls, path: Path) -> "LinearCode":
-        """Read what `save` wrote."""
-        stored = load_file(path)
+        """Read what `save` wrote, in whichever precision."""
+        stored = {name: value.float() for name, value in load_file(path).items()}
         return cls(stored["mean"], stored["encode"], stored["decode"])

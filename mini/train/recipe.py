@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from danqing.hunyuan_image3.resolution import Buckets
 from mini.world.scene import Grid
 
-BASE_SIZE_PX = 512
-PIXELS_PER_TOKEN = 64
+BASE_SIZE_PX = 1024
+PIXELS_PER_TOKEN = 128
 NUM_RATIOS = 33
 # What the checkpoint draws with unless asked otherwise; `generation_config.json` carries them.
 NUM_STEPS = 28
@@ -41,7 +41,7 @@ class Recipe:
     expert_width: int = 240
     patch_embed_hidden_size: int = 320
     latent_channels: int = 128
-    vae_block_channels: tuple[int, ...] = (64, 64, 128)
+    vae_block_channels: tuple[int, ...] = (64, 64, 64, 128)
     # Few points at high resolution: on a CPU the wide layers are cheap only where the grid is coarse.
     vae_output_patch_size: int = 16
 
@@ -70,13 +70,15 @@ class Recipe:
 
 
 def finishing(recipe: Recipe) -> Recipe:
-    """The recipe for continuing from a finished checkpoint: lower rates that fall from the start, and no probe."""
+    """The recipe for continuing from a finished checkpoint: lower rates that fall from the start, no probe, and fewer
+    expansions, which are known best."""
     return replace(
         recipe,
         muon_rate=FINISHING_RATE * recipe.muon_rate,
         adam_rate=FINISHING_RATE * recipe.adam_rate,
         decay_share=1.0,
         probe_weight=0.0,
+        steps_per_text_batch=2 * recipe.steps_per_text_batch,
     )
 
 

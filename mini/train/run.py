@@ -5,6 +5,7 @@ Stages: `code` (linear latents and vocabulary), `shards` (training examples), `t
 """
 
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -13,10 +14,10 @@ import torch
 import typer
 
 from danqing.hunyuan_image3.precision import fastest_precision
-from mini.train.autoencoder import AutoencoderTraining
+from mini.train.autoencoder.training import AutoencoderTraining
 from mini.train.checkpoint import export, train_tokenizer
 from mini.train.dataset import Dataset
-from mini.train.latents import BLOCK_PX, LinearCode
+from mini.train.latents import BLOCK_PX, SHIPPED_CODE, LinearCode
 from mini.train.optimiser import Team
 from mini.train.recipe import BASE_SIZE_PX, GRID_SHARES, NUM_RATIOS, PRESET_SHARES, Budget, Recipe, finishing
 from mini.train.shards import draw_pictures, make_shards, sample_scenes, training_text
@@ -24,6 +25,8 @@ from mini.train.size_choice import fit_size_choice
 from mini.train.transformer import TransformerTraining
 from mini.world.layout import sample_scene
 
+# Commands run from the root of the repository.
+SHIPPED = Path("src/danqing/checkpoints/mini")
 NUM_CODE_PICTURES = 2500
 NUM_VOCABULARY_CAPTIONS = 40_000
 
@@ -34,11 +37,19 @@ Workdir = Annotated[Path, typer.Option(help="Folder of the run: shards, states, 
 
 
 @app.command()
-def code(workdir: Workdir) -> None:
+def code(
+    workdir: Workdir,
+    shipped: Annotated[
+        bool, typer.Option("--shipped", help="Take the shipped checkpoint's instead, to continue its training.")
+    ] = False,
+) -> None:
     """Fit the linear code and the vocabulary."""
     recipe = Recipe()
     checkpoint = workdir / "mini"
     checkpoint.mkdir(parents=True, exist_ok=True)
+    if shipped:
+        shutil.copy(SHIPPED / "tokenizer.json", checkpoint)
+        shutil.copy(SHIPPED_CODE, workdir / "code.safetensors")
     if not (checkpoint / "tokenizer.json").exists():
         rng = random.Random(0)
         grids = rng.choices(list(GRID_SHARES), list(GRID_SHARES.values()), k=NUM_VOCABULARY_CAPTIONS)
@@ -57,9 +68,15 @@ def code(workdir: Workdir) -> None:
 
 
 @app.command()
-def shards(workdir: Workdir, count: int = 100, first: int = 0, num_processes: int = 1) -> None:
+def shards(
+    workdir: Workdir,
+    count: int = 100,
+    first: int = 0,
+    num_processes: int = 1,
+    tries: Annotated[int, typer.Option(help="Scenes to choose the hardest of; 2 to continue a finished training.")] = 1,
+) -> None:
     """Draw training examples, 1,024 a shard."""
-    make_shards(workdir, range(first, first + count), num_processes=num_processes)
+    make_shards(workdir, range(first, first + count), num_processes=num_processes, tries=tries)
 
 
 @app.command()
@@ -92,11 +109,17 @@ def autoencoder(
     num_samples: NumSamples = None,
     seconds: Seconds = None,
     num_processes: Annotated[int, typer.Option(help="Processes that draw pictures; with none, this one does.")] = 0,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="A finished checkpoint to continue from; one that draws half the sides gets a level more."),
+    ] = None,
     device: str = "cpu",
 ) -> None:
     """Train the convolutional decoder and encoder on the linear code, by default on 20,000 pictures."""
     where = torch.device(device)
-    training = AutoencoderTraining(Recipe(), workdir, dtype=fastest_precision(where).dtype, device=where)
+    training = AutoencoderTraining(
+        Recipe(), workdir, dtype=fastest_precision(where).dtype, device=where, checkpoint=checkpoint
+    )
     training.run(budget(num_samples, seconds, otherwise=20_000), num_processes=num_processes)
 
 
@@ -106,11 +129,18 @@ def budget(num_samples: int | None, seconds: float | None, *, otherwise: int) ->
 
 
 @app.command(name="export")
-def export_checkpoint(workdir: Workdir) -> None:
+def export_checkpoint(
+    workdir: Workdir,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="A finished checkpoint; it gives what this run did not train.")
+    ] = None,
+) -> None:
     """Write the finished checkpoint folder in the published layout."""
     recipe = Recipe()
-    training = TransformerTraining(recipe, workdir, dtype=torch.float32, device=torch.device("cpu"))
-    export(recipe, workdir, network=training.network())
+    network: dict[str, torch.Tensor] = {}
+    if checkpoint is None or (workdir / "transformer.pt").exists():
+        network = TransformerTraining(recipe, workdir, dtype=torch.float32, device=torch.device("cpu")).network()
+    export(recipe, workdir, network=network, finished=checkpoint)
 
 
 @app.command()

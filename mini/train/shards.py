@@ -27,7 +27,8 @@ from mini.world.detailed_captions import detailed_caption
 from mini.world.layout import sample_scene
 from mini.world.noise_words import noise_words, with_noise_words
 from mini.world.render import render
-from mini.world.scene import Grid, Scene
+from mini.world.scene import Arrangement, Grid, Scene, Style
+from mini.world.vocabulary import KINDS, NOUNS
 
 SHARD_SIZE = 1024
 RENDER_BATCH = 8
@@ -37,9 +38,17 @@ DETAILED_SHARE, CHINESE_SHARE, SHORT_SHARE, NOISE_SHARE = 0.12, 0.10, 0.12, 0.02
 MAX_PROMPT_TOKENS, MAX_EXPANSION_TOKENS = 128, 224
 
 
-def sample_scenes(rng: random.Random, count: int, grid: Grid) -> list[Scene]:
-    """Sampled training scenes."""
-    return [sample_scene(rng, grid) for _ in range(count)]
+def sample_scenes(rng: random.Random, count: int, grid: Grid, *, tries: int = 1) -> list[Scene]:
+    """Sampled training scenes, each the hardest of so many."""
+    return [max((sample_scene(rng, grid) for _ in range(tries)), key=difficulty) for _ in range(count)]
+
+
+def difficulty(scene: Scene) -> int:
+    """How much of a scene is learned late: tinted things, people, many of a kind, strong styles."""
+    tints = sum(item.colour is not None and not NOUNS[item.noun].is_shape for item in scene.objects)
+    people = sum(item.noun in KINDS["person"].nouns for item in scene.objects)
+    many = scene.arrangement is Arrangement.COUNT and len(scene.objects) > 2
+    return min(tints, 2) + min(people, 2) + many + (scene.style in (Style.PENCIL, Style.NEON))
 
 
 def draw_pictures(scenes: Sequence[Scene], cell_px: int) -> Tensor:
@@ -102,7 +111,8 @@ def expansion_tokens(pairs: Sequence[tuple[str, str]], template: PromptTemplate)
 class ShardMaker:
     """Draws shards with one code and one vocabulary."""
 
-    def __init__(self, workdir: Path) -> None:
+    def __init__(self, workdir: Path, *, tries: int = 1) -> None:
+        self._tries = tries
         self._folder = workdir / "shards"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._code = LinearCode.load(workdir / "code.safetensors")
@@ -120,7 +130,7 @@ class ShardMaker:
         latents: list[Tensor] = []
         scenes: list[Scene] = []
         for _ in range(SHARD_SIZE // RENDER_BATCH):
-            drawn = sample_scenes(rng, RENDER_BATCH, grid)
+            drawn = sample_scenes(rng, RENDER_BATCH, grid, tries=self._tries)
             latents.append(self._code.encode(draw_pictures(drawn, BLOCK_PX)).to(torch.bfloat16))
             scenes += drawn
         texts = [[training_text(scene, rng) for _ in range(TEXTS_PER_SCENE)] for scene in scenes]
@@ -139,18 +149,18 @@ class ShardMaker:
 _maker: ShardMaker
 
 
-def _start_process(workdir: Path) -> None:
+def _start_process(workdir: Path, tries: int) -> None:
     global _maker
     torch.set_num_threads(1)
-    _maker = ShardMaker(workdir)
+    _maker = ShardMaker(workdir, tries=tries)
 
 
 def _make(shard_index: int) -> None:
     _maker.make(shard_index)
 
 
-def make_shards(workdir: Path, numbers: range, *, num_processes: int) -> None:
-    """Draw the shards of these numbers, in order, in `num_processes` processes."""
-    with get_context("spawn").Pool(num_processes, initializer=_start_process, initargs=(workdir,)) as pool:
+def make_shards(workdir: Path, numbers: range, *, num_processes: int, tries: int = 1) -> None:
+    """Draw the shards of these numbers, in order, in `num_processes` processes; see `sample_scenes` for `tries`."""
+    with get_context("spawn").Pool(num_processes, initializer=_start_process, initargs=(workdir, tries)) as pool:
         for _ in tqdm(pool.imap_unordered(_make, numbers), total=len(numbers), unit="shard", mininterval=10):
             pass

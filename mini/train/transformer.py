@@ -22,7 +22,7 @@ from mini.train.forward import forward, forward_text
 from mini.train.layout_probe import LayoutProbe
 from mini.train.network_start import can_open, open_straight_way
 from mini.train.optimiser import Optimiser, Team
-from mini.train.recipe import Budget, Recipe
+from mini.train.recipe import NUM_RATIOS, Budget, Recipe
 
 PROBE = "probe"
 STEPS_PER_LOG = 20
@@ -95,10 +95,18 @@ def loss_of(
     velocity_loss = error_BChw.detach().mean()
     is_padding = torch.arange(ids.shape[1], device=device) < num_pads[:, None]
     targets = ids.masked_fill(is_padding, IGNORED)[:, 1:]
-    text_loss = F.cross_entropy(out.text_logits[:, :-1].flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+    text_loss = next_word_loss(out.text_logits[:, :-1], targets)
     probe_loss = probe.loss(out.probed, labels)
     total = weighted_loss + recipe.text_weight * text_loss + recipe.balance_weight * out.balance
     return Losses(total + recipe.probe_weight * probe_loss, velocity_loss, probe_loss.detach())
+
+
+def next_word_loss(logits_BLV: Tensor, targets_BL: Tensor) -> Tensor:
+    """Cross entropy among all tokens but the sizes, the vocabulary's last. These are fitted afterwards
+    (size_choice.py), and a finished checkpoint's rows for them would drown what else there is to learn."""
+    num_words = logits_BLV.shape[-1] - NUM_RATIOS
+    words_BL = targets_BL.masked_fill(targets_BL >= num_words, IGNORED)
+    return F.cross_entropy(logits_BLV[..., :num_words].flatten(0, 1), words_BL.flatten(), ignore_index=IGNORED)
 
 
 def expansion_loss(
@@ -106,8 +114,7 @@ def expansion_loss(
 ) -> tuple[Tensor, Tensor]:
     """The loss of a text batch, weighted, and the cross entropy alone."""
     logits, balance = forward_text(model, batch.token_ids_BL.to(model.device), fused=fused)
-    targets = batch.targets_BL.to(model.device)
-    entropy = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+    entropy = next_word_loss(logits, batch.targets_BL.to(model.device))
     return recipe.expansion_weight * entropy + recipe.balance_weight * balance, entropy.detach()
 
 

@@ -36,7 +36,7 @@ SHADOW_OPACITY = 90
 # Room between a thing and the edge of its box, in cells: feet stand a little higher, for their shadow.
 MARGIN, FOOT_ROOM = 0.05, 0.12
 
-# The moods of all places at two sizes; a picture of 512 x 512 takes 0.8 MB.
+# The moods of all places at two sizes; a picture of 1024 x 1024 takes 3.1 MB.
 NUM_CACHED_LANDSCAPES = 240
 
 _PAINTERS: dict[str, Callable[[Canvas, str], None]] = {

@@ -32,7 +32,7 @@ def recipe() -> Recipe:
         expert_width=16,
         patch_embed_hidden_size=32,
         latent_channels=16,
-        vae_block_channels=(32, 32, 32),
+        vae_block_channels=(32, 32, 32, 32),
         batch_size=4,
         num_warmup_steps=2,
         probe_layer_index=0,

@@ -15,6 +15,8 @@ from torch.nn import functional as F
 # Smaller tensors are computed whole.
 SLAB_BYTES = 128 << 20
 HEIGHT = -2
+# A multiple of all vector lengths, and below the 32,768 from which PyTorch divides work among threads.
+PIECE_SIZE = 32_704
 
 
 def convolve(conv: nn.Module, x: Tensor, *, norm: nn.GroupNorm | None = None) -> Tensor:
@@ -50,8 +52,21 @@ def _is_large(x: Tensor) -> bool:
 
 
 def _whole(conv: nn.Module, x: Tensor, norm: nn.GroupNorm | None) -> Tensor:
-    out: Tensor = conv(x if norm is None else F.silu(norm(x)))
+    out: Tensor = conv(x if norm is None else _silu(norm(x)))
     return out
+
+
+def _silu(x: Tensor) -> Tensor:
+    """SiLU with the same bits on any number of threads; overwrites x where no gradients are wanted.
+
+    PyTorch's vector code and its scalar code for the rest differ in the last bit. Pieces that one thread computes leave
+    no rest but at the very end.
+    """
+    if torch.is_grad_enabled() or x.device.type != "cpu" or not x.is_contiguous():
+        return F.silu(x)
+    for piece in x.view(-1).split(PIECE_SIZE):
+        F.silu(piece, inplace=True)
+    return x
 
 
 def _convolved_slabs(conv: nn.Module, x: Tensor, norm: nn.GroupNorm | None) -> Iterator[tuple[int, int, Tensor]]:

@@ -41,7 +41,7 @@ def test_an_empty_scene_keeps_only_the_place() -> None:
 
 
 @pytest.mark.usefixtures("emoji_font_installed")
-def test_the_detector_reads_pictures_of_half_the_size() -> None:
+def test_the_detector_reads_pictures_of_a_quarter_of_the_size() -> None:
     pixels = for_detector(draw_scene(perfect_scene(PROMPTS[0], GRID)))
-    assert pixels.shape == (3, HEIGHT_PX // 2, WIDTH_PX // 2)
+    assert pixels.shape == (3, HEIGHT_PX // 4, WIDTH_PX // 4)
     assert -1 <= pixels.min() < pixels.max() <= 1

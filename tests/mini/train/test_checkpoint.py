@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file
 from tokenizers import Tokenizer as BpeTokenizer
 
 from danqing.engines import BUNDLED_CHECKPOINT
@@ -19,7 +20,7 @@ from danqing.hunyuan_image3.vae import Vae
 from danqing.hunyuan_image3.weights import load_model
 from mini.train.checkpoint import TEXT_TAGS, export, generation_config_json, model_config, train_tokenizer
 from mini.train.recipe import BASE_SIZE_PX, PIXELS_PER_TOKEN, Recipe
-from mini.train.transformer import PROBE, TransformerTraining
+from mini.train.transformer import PROBE, TransformerTraining, new_network
 
 CPU = torch.device("cpu")
 CAPTIONS = ["a red cube on the beach", "a red hat", "the beach at night"] * 5
@@ -118,3 +119,30 @@ def test_an_export_holds_the_network_under_published_names_and_loads(
     prefix = pipeline.prefill(request)
     *_, last = pipeline.denoise(prefix, seed=1)
     assert pipeline.decode(last.latent, prefix).shape == (768, 1280, 3)
+
+
+def test_what_a_run_did_not_train_comes_from_a_finished_checkpoint(tmp_path: Path, recipe: Recipe, vae: Vae) -> None:
+    (tmp_path / "mini").mkdir()
+    network = new_network(recipe, dtype=torch.float32, device=CPU).state_dict()
+    finished = export(recipe, tmp_path, network=network)
+
+    only_autoencoder = tmp_path / "only an autoencoder"
+    (only_autoencoder / "mini").mkdir(parents=True)
+    other = {name: value + 1 for name, value in vae.state_dict().items()}
+    torch.save({"vae": other}, only_autoencoder / "autoencoder.pt")
+    got, stored = (
+        load_file(path) for path in (export(recipe, only_autoencoder, network={}, finished=finished.parent), finished)
+    )
+    assert got.keys() == stored.keys()
+    for name, value in got.items():
+        expected = other[name.removeprefix("vae.")].bfloat16() if name.startswith("vae.") else stored[name]
+        assert torch.equal(value, expected), name
+
+    only_network = tmp_path / "only a network"
+    (only_network / "mini").mkdir(parents=True)
+    path = export(
+        recipe, only_network, network={name: 2 * value for name, value in network.items()}, finished=finished.parent
+    )
+    got = load_file(path)
+    assert torch.equal(got["vae.decoder.conv_in.bias"], stored["vae.decoder.conv_in.bias"])
+    assert torch.equal(got["model.wte.weight"], 2 * stored["model.wte.weight"])

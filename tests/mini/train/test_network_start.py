@@ -26,7 +26,7 @@ def ends(recipe: Recipe, dtype: torch.dtype, latent_channels: int, hidden_size: 
         num_layers=1,
         latent_channels=latent_channels,
         patch_embed_hidden_size=hidden_size,
-        vae_block_channels=(latent_channels,) * 3,
+        vae_block_channels=(latent_channels,) * 4,
     )
     model = new_network(small, dtype=dtype, device=torch.device("cpu"))
     assert can_open(model)

@@ -28,7 +28,7 @@ def test_every_grid_trained_on_is_one_that_is_served_and_none_is_left_out() -> N
 
 def test_every_preset_of_the_wire_has_a_grid_of_its_own_shape() -> None:
     for width, height in [(1024, 1024), (896, 1152), (768, 1280), (1152, 896), (1280, 768)]:
-        assert Grid(width // 2 // PIXELS_PER_TOKEN, height // 2 // PIXELS_PER_TOKEN) in PRESET_SHARES
+        assert Grid(width // PIXELS_PER_TOKEN, height // PIXELS_PER_TOKEN) in PRESET_SHARES
 
 
 def test_the_probe_reads_a_layer_that_others_follow() -> None:

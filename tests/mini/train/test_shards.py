@@ -3,6 +3,7 @@
 import random
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,10 @@ from mini.train import shards as shards_module
 from mini.train.latents import LinearCode
 from mini.train.layout_probe import layout_labels
 from mini.train.recipe import GRID_SHARES
-from mini.train.shards import ShardMaker, draw_pictures, make_shards, sample_scenes, training_text
+from mini.train.shards import ShardMaker, difficulty, draw_pictures, make_shards, sample_scenes, training_text
 from mini.world.detailed_captions import detailed_caption
 from mini.world.noise_words import CHINESE_WORDS, WORDS
-from mini.world.scene import Grid
+from mini.world.scene import Grid, Style
 
 
 @pytest.fixture
@@ -58,8 +59,8 @@ def test_the_parts_of_a_sample_tell_of_one_scene(
 ) -> None:
     drawn = []
 
-    def remember(rng: random.Random, count: int, grid: Grid):  # type: ignore[no-untyped-def]
-        drawn.extend(sample_scenes(rng, count, grid))
+    def remember(rng: random.Random, count: int, grid: Grid, *, tries: int):  # type: ignore[no-untyped-def]
+        drawn.extend(sample_scenes(rng, count, grid, tries=tries))
         return drawn[-count:]
 
     monkeypatch.setattr(shards_module, "sample_scenes", remember)
@@ -114,3 +115,20 @@ def test_most_texts_are_captions_some_detailed_some_chinese_and_few_say_nothing(
     assert kinds["detailed"] / 4000 == pytest.approx(0.12, abs=0.03)
     assert kinds["chinese"] / 4000 == pytest.approx(0.10, abs=0.03)
     assert kinds["nothing"] / 4000 == pytest.approx(0.02, abs=0.01)
+
+
+def test_what_is_learned_late_is_hard() -> None:
+    plain = scene_of(thing("dog"))
+    assert difficulty(plain) == 0
+    assert difficulty(scene_of(thing("dog", colour="blue"))) == 1
+    assert difficulty(scene_of(thing("chef"), thing("wizard", colour="red"))) == 3
+    assert difficulty(scene_of(thing("circle", colour="red"))) == 0
+    assert difficulty(replace(plain, style=Style.NEON)) == 1
+
+
+def test_the_hardest_of_several_scenes_is_drawn() -> None:
+    def mean(tries: int) -> float:
+        scenes = sample_scenes(random.Random(0), 300, Grid(10, 6), tries=tries)
+        return sum(map(difficulty, scenes)) / len(scenes)
+
+    assert mean(2) > 1.3 * mean(1)

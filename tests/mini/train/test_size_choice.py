@@ -72,10 +72,10 @@ def test_the_fit_writes_the_rows_of_usable_sizes_and_nothing_else(
 @pytest.mark.parametrize(
     ("prompt", "size"),
     [
-        ("Three penguins in the snow.", (640, 384)),
-        ("A rocket on the left and a robot on the right, in space.", (576, 448)),
-        ("dog", (512, 512)),
-        ("a bird above a house", (384, 640)),
+        ("Three penguins in the snow.", (1280, 768)),
+        ("A rocket on the left and a robot on the right, in space.", (1152, 896)),
+        ("dog", (1024, 1024)),
+        ("a bird above a house", (768, 1280)),
     ],
 )
 def test_the_bundled_checkpoint_chooses_a_size_by_the_prompt(prompt: str, size: tuple[int, int]) -> None:

@@ -16,7 +16,7 @@ from mini.train.checkpoint import export, model_config
 from mini.train.dataset import Batch, Dataset
 from mini.train.layout_probe import NUM_NAMES, NUM_PARTS
 from mini.train.optimiser import Team
-from mini.train.recipe import Budget, Recipe
+from mini.train.recipe import NUM_RATIOS, Budget, Recipe
 from mini.train.transformer import (
     PROBE,
     LayoutProbe,
@@ -25,6 +25,7 @@ from mini.train.transformer import (
     expansion_loss,
     loss_of,
     new_network,
+    next_word_loss,
     noise_levels,
     rate_share,
 )
@@ -143,6 +144,15 @@ def test_detailed_captions_are_learned_beside_the_pictures(tmp_path: Path, recip
     assert after < 0.9 * before
 
 
+def test_sizes_are_no_words_to_learn() -> None:
+    """A finished checkpoint scores them by thousands; see mini/train/size_choice.py."""
+    num_words = 5
+    targets = torch.tensor([[2, num_words + 3, 4]])
+    logits = torch.zeros(1, 3, num_words + NUM_RATIOS)
+    logits[..., num_words:] = 2000
+    assert next_word_loss(logits, targets).item() == pytest.approx(math.log(num_words))
+
+
 def test_the_log_tells_step_samples_and_loss(
     tmp_path: Path, recipe: Recipe, shards: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,9 +261,9 @@ def test_the_parts_of_the_loss_have_their_weights(recipe: Recipe, shards: Path) 
     assert bare.total.item() == pytest.approx(bare.velocity.item())
     probed = losses_of(model, batch, recipe, **nothing | {"probe_weight": 0.5})
     assert probed.total.item() == pytest.approx(probed.velocity.item() + 0.5 * probed.probe.item(), rel=1e-5)
-    # A new network gives every token the same probability.
+    # A new network gives every word the same probability.
     told = losses_of(model, batch, recipe, **nothing | {"text_weight": 1.0})
-    expected = told.velocity.item() + math.log(recipe.vocabulary_size)
+    expected = told.velocity.item() + math.log(recipe.vocabulary_size - NUM_RATIOS)
     assert told.total.item() == pytest.approx(expected, rel=1e-5)
 
 

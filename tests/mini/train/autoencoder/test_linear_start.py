@@ -1,33 +1,12 @@
 """A decoder that has learned nothing yet draws nearly what the best linear decoder draws."""
 
 import torch
-from torch import Tensor
+from smooth_pictures import CHANNELS, smooth_basis, smooth_examples
 
-from danqing.hunyuan_image3.vae import Vae, unfold
+from danqing.hunyuan_image3.vae import Vae
+from mini.train.autoencoder.linear_start import components, quarters, set_point, start_linear, synthesis
 from mini.train.checkpoint import model_config
-from mini.train.decoder_start import components, quarters, set_point, start_linear, synthesis
 from mini.train.recipe import PIXELS_PER_TOKEN, Recipe
-
-CHANNELS = 32
-
-
-def smooth_basis() -> Tensor:
-    """Blocks [P, C] of slow waves, as most of a picture is, each with its own strength."""
-    at = torch.linspace(0, 1, PIXELS_PER_TOKEN)
-    waves = torch.stack([torch.cos(torch.pi * k * at) for k in range(4)])
-    grids = torch.einsum("ih,jw->ijhw", waves, waves).flatten(0, 1)[:11]
-    strength = 0.3 * 0.7 ** torch.arange(11.0)
-    columns = [(strength[k] * grids[k])[:, :, None] * (torch.arange(3) == c) for k in range(11) for c in range(3)]
-    return torch.stack(columns[:CHANNELS], dim=-1).flatten(0, 2)
-
-
-def smooth_examples(seed: int) -> list[tuple[Tensor, Tensor]]:
-    """Pictures that are linear in their codes, around a grey that is not zero; some much stronger than others."""
-    generator = torch.Generator().manual_seed(seed)
-    codes = [torch.randn(4, CHANNELS, 6, 4, generator=generator) * strength for strength in (0.5, 1.0, 1.5)]
-    blocks = [torch.einsum("pc,bchw->bphw", smooth_basis(), code) + 0.1 for code in codes]
-    side = (PIXELS_PER_TOKEN, PIXELS_PER_TOKEN)
-    return [(code, unfold(block, factors=side)) for code, block in zip(codes, blocks, strict=True)]
 
 
 def test_an_untrained_decoder_draws_nearly_as_the_linear_one() -> None:
@@ -42,7 +21,7 @@ def test_an_untrained_decoder_draws_nearly_as_the_linear_one() -> None:
 
 def test_synthesis_finds_the_linear_map() -> None:
     basis, spread = synthesis(smooth_examples(0) * 4, side_px=PIXELS_PER_TOKEN)
-    assert torch.allclose(basis[:, :-1].float(), smooth_basis(), atol=1e-2)
+    assert torch.allclose(basis[:, :-1].float(), smooth_basis(PIXELS_PER_TOKEN), atol=1e-2)
     assert torch.allclose(basis[:, -1].float(), torch.tensor(0.1), atol=1e-2)
     assert spread[-1, -1] == 1
 
